@@ -1,0 +1,99 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// What went wrong, in a form that the window can put into the user's language.
+///
+/// `message` says the whole in English, for the terminal and for logs; the window takes the
+/// sentence for `code` from its own dictionaries and fills in `params`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Problem {
+    pub code: ProblemCode,
+    pub params: BTreeMap<String, String>,
+    pub message: String,
+}
+
+impl Problem {
+    pub fn new(code: ProblemCode, message: impl ToString) -> Problem {
+        Problem { code, params: BTreeMap::new(), message: message.to_string() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Problem {
+        self.params.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
+/// Every kind of problem that a user can meet. The comment names the parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ProblemCode {
+    /// A file or folder could not be read. `path`, `reason`.
+    CannotRead,
+    /// A file or folder could not be written: full or read-only disk, no right. `path`, `reason`.
+    CannotWrite,
+    /// No such file or folder. `path`.
+    NotFound,
+    /// The file holds nothing. `path`.
+    EmptyFile,
+    /// The file is not text in UTF-8. `path`, `line`.
+    NotText,
+    /// The columns are not those of a known format. `path`, `found`, `expected`.
+    UnknownColumns,
+    /// Rows there were, but none of them can be used. `path`, `rows`, `line`, `reason`.
+    NoUsableRow,
+    /// The name is taken. `name`.
+    NameTaken,
+    /// The name has characters that a folder's name cannot have. `name`.
+    BadName,
+    /// The data set is used by a run that goes on. `name`, `run`.
+    InUse,
+    /// No data set of this name. `name`, `known`.
+    UnknownDataSet,
+    /// No model of this name. `name`, `known`.
+    UnknownModel,
+    /// No run of this number. `run`.
+    UnknownRun,
+    /// The folder is not a model of a family that can be trained. `path`, `reason`.
+    UnknownFamily,
+    /// The model folder lacks a file. `path`, `missing`.
+    IncompleteModel,
+    /// A weight is absent or has another shape than the config says. `path`, `weight`, `found`, `expected`.
+    WeightMismatch,
+    /// A weights file is damaged or in a format that is not read. `path`, `reason`.
+    BadWeights,
+    /// A config.json or tokenizer.json cannot be understood. `path`, `reason`.
+    BadModelFile,
+    /// A setting has a value that is not allowed. `name`, `value`, `allowed`.
+    BadSetting,
+    /// The training texts have only one letter on an axis. `axis`, `letter`, `texts`.
+    OneClassOnly,
+    /// Nothing would be left to train on or to validate with. `part`, `texts`.
+    TooFewTexts,
+    /// The loss became infinite or not a number. `step`.
+    LossNotFinite,
+    /// The device asked for is not there. `device`.
+    NoSuchDevice,
+    /// A text without any word. No parameters.
+    EmptyText,
+    /// The run has nothing to predict with yet. `run`, `status`.
+    RunHasNoModel,
+    /// No run is there to predict with. No parameters.
+    NoFinishedRun,
+    /// The run goes on and cannot be removed. `run`.
+    RunIsActive,
+    /// The run has ended and cannot be stopped or started. `run`, `status`.
+    RunHasEnded,
+    /// The engine could not be started. `path`, `reason`.
+    EngineNotStarted,
+    /// The engine ended in the middle of a run. No parameters.
+    EngineGone,
+    /// The history cannot be opened or is damaged. `path`, `reason`.
+    BadHistory,
+    /// Something that should not happen; the message tells. No parameters.
+    Internal,
+}

@@ -1,0 +1,10 @@
+use mbti::Type;
+
+/// One text with the type of the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Whoever wrote it, by any name that is the same for all of their texts.
+    pub author: Option<String>,
+    pub text: String,
+    pub mbti: Type,
+}

@@ -1,0 +1,182 @@
+use std::path::Path;
+
+use rayon::prelude::*;
+use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
+
+use crate::{Error, error::Result, ngrams};
+
+/// How a model family reads a text.
+pub enum Tokenizer {
+    /// The tokenizer.json of a Hugging Face folder.
+    HuggingFace(Box<tokenizers::Tokenizer>),
+    /// The hashed n-grams of `words`.
+    Ngrams,
+}
+
+/// Many texts as ids, laid one after another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    ids: Vec<u32>,
+    /// Where each text begins, and after the last one the length of `ids`.
+    offsets: Vec<usize>,
+    tokens: Vec<u32>,
+}
+
+impl Default for Encoded {
+    fn default() -> Self {
+        Encoded { ids: Vec::new(), offsets: vec![0], tokens: Vec::new() }
+    }
+}
+
+impl Encoded {
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// The ids that the model reads for this text.
+    pub fn ids(&self, text: usize) -> &[u32] {
+        &self.ids[self.offsets[text]..self.offsets[text + 1]]
+    }
+
+    /// Tokens (or words, for `words`) of this text: what throughput is counted in.
+    pub fn tokens(&self, text: usize) -> u32 {
+        self.tokens[text]
+    }
+
+    fn push(&mut self, one: &One) {
+        self.ids.extend_from_slice(&one.ids);
+        self.offsets.push(self.ids.len());
+        self.tokens.push(one.tokens);
+    }
+}
+
+/// One text as ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct One {
+    pub ids: Vec<u32>,
+    pub tokens: u32,
+    pub truncated: bool,
+}
+
+impl Tokenizer {
+    /// Reads a tokenizer.json. Whatever padding is built into it is turned off, since batches
+    /// are packed, and texts are cut from the right at `max_length` with the special tokens kept.
+    pub fn from_file(path: &Path, max_length: usize) -> Result<Tokenizer> {
+        let wrong = |reason: String| Error::Tokenizer { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+        let mut tokenizer =
+            tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(Some(TruncationParams {
+                max_length,
+                strategy: TruncationStrategy::LongestFirst,
+                direction: TruncationDirection::Right,
+                stride: 0,
+            }))
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Tokenizer::HuggingFace(Box::new(tokenizer)))
+    }
+}
+
+/// One text as ids, cut to `max_length` tokens.
+pub fn encode_one(tokenizer: &Tokenizer, text: &str, max_length: usize) -> Result<One> {
+    match tokenizer {
+        Tokenizer::HuggingFace(tokenizer) => {
+            let encoding = tokenizer
+                .encode_fast(text, true)
+                .map_err(|error| Error::Encode { reason: error.to_string() })?;
+            let tokens = encoding.len() as u32;
+            Ok(One {
+                ids: encoding.get_ids().to_vec(),
+                tokens,
+                truncated: !encoding.get_overflowing().is_empty(),
+            })
+        }
+        Tokenizer::Ngrams => {
+            let found = ngrams::ngrams(text, max_length);
+            Ok(One { ids: found.buckets, tokens: found.words, truncated: found.truncated })
+        }
+    }
+}
+
+/// Many texts at once, on all cores, in their order. `progress` hears how many are done after
+/// each piece of the work and may end it by answering `false`, which gives `None`.
+pub fn encode(
+    tokenizer: &Tokenizer,
+    texts: &[&str],
+    max_length: usize,
+    mut progress: impl FnMut(usize) -> bool,
+) -> Result<Option<Encoded>> {
+    let mut encoded = Encoded::default();
+    for piece in texts.chunks(1024) {
+        let ones: Vec<One> =
+            piece.par_iter().map(|text| encode_one(tokenizer, text, max_length)).collect::<Result<_>>()?;
+        ones.iter().for_each(|one| encoded.push(one));
+        if !progress(encoded.len()) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(encoded))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A word-level tokenizer with specials, and with the built-in padding that some files carry.
+    const TOKENIZER: &str = r#"{
+        "version": "1.0",
+        "truncation": {"direction": "Right", "max_length": 128, "strategy": "LongestFirst", "stride": 0},
+        "padding": {"strategy": {"Fixed": 128}, "direction": "Right", "pad_to_multiple_of": null,
+                    "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
+        "added_tokens": [], "normalizer": {"type": "Lowercase"}, "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}, "decoder": null,
+        "model": {"type": "WordLevel", "unk_token": "[UNK]",
+                  "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4, "b": 5, "c": 6}}
+    }"#;
+
+    fn tokenizer(max_length: usize) -> Tokenizer {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, TOKENIZER).unwrap();
+        Tokenizer::from_file(&path, max_length).unwrap()
+    }
+
+    #[test]
+    fn built_in_padding_is_off_and_truncation_keeps_the_special_tokens() {
+        let short = encode_one(&tokenizer(5), "A b", 5).unwrap();
+        assert_eq!(short, One { ids: vec![2, 4, 5, 3], tokens: 4, truncated: false });
+        let long = encode_one(&tokenizer(5), "a b c a b", 5).unwrap();
+        assert_eq!(long, One { ids: vec![2, 4, 5, 6, 3], tokens: 5, truncated: true });
+    }
+
+    #[test]
+    fn many_texts_come_out_in_order_as_one_by_one_and_can_be_stopped() {
+        let tokenizer = tokenizer(8);
+        let texts: Vec<String> = (0..3000).map(|n| "a b c ".repeat(n % 4)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let encoded = encode(&tokenizer, &texts, 8, |_| true).unwrap().unwrap();
+        assert_eq!(encoded.len(), 3000);
+        for (row, text) in texts.iter().enumerate() {
+            assert_eq!(encoded.ids(row), encode_one(&tokenizer, text, 8).unwrap().ids);
+        }
+        assert_eq!(encode(&tokenizer, &texts, 8, |done| done < 2000).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_tokenizer_is_an_error_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, "{}").unwrap();
+        let error = Tokenizer::from_file(&path, 8).err().unwrap();
+        assert!(error.to_string().contains("tokenizer.json"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(Tokenizer::from_file(&path, 8), Err(Error::NotFound { .. })));
+    }
+}

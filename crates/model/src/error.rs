@@ -1,0 +1,65 @@
+use std::path::{Path, PathBuf};
+
+use record::{Problem, ProblemCode};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{} cannot be read: {source}. Add the model again.", .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("The model folder {} has no {missing}. Fetch the whole model and add it again.", .path.display())]
+    Incomplete { path: PathBuf, missing: String },
+    #[error("{} cannot be understood: {reason}. Fetch the model again.", .path.display())]
+    Config { path: PathBuf, reason: String },
+    #[error("{} is a model of the family \"{family}\"; families that can be trained are bert and words.", .path.display())]
+    Family { path: PathBuf, family: String },
+    #[error("{} cannot be read as safetensors: {reason}. Fetch the model again.", .path.display())]
+    Weights { path: PathBuf, reason: String },
+    #[error("{} has no weight {name}, which its config.json asks for. Fetch the model again.", .path.display())]
+    MissingWeight { path: PathBuf, name: String },
+    #[error(
+        "{}: the weight {name} has the shape {found:?}, but its config.json asks for {expected:?}. \
+         Config and weights belong to different models; fetch both again.",
+        .path.display()
+    )]
+    Shape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+    #[error("{} was not trained by this program: it does not say which axes its outputs are.", .path.display())]
+    NotAClassifier { path: PathBuf },
+    #[error("Arithmetic failed: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> Error {
+        Error::Read { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Error {
+        Error::Write { path: path.to_owned(), source }
+    }
+
+    pub fn problem(&self) -> Problem {
+        use ProblemCode as Code;
+        let new = |code, path: &Path| Problem::new(code, self).with("path", path.display());
+        match self {
+            Error::Read { path, source } => new(Code::CannotRead, path).with("reason", source),
+            Error::Write { path, source } => new(Code::CannotWrite, path).with("reason", source),
+            Error::Incomplete { path, missing } => new(Code::IncompleteModel, path).with("missing", missing),
+            Error::Config { path, reason } => new(Code::BadModelFile, path).with("reason", reason),
+            Error::Family { path, family } => new(Code::UnknownFamily, path).with("reason", family),
+            Error::Weights { path, reason } => new(Code::BadWeights, path).with("reason", reason),
+            Error::MissingWeight { path, name } => {
+                new(Code::WeightMismatch, path).with("weight", name).with("found", "–").with("expected", name)
+            }
+            Error::Shape { path, name, found, expected } => new(Code::WeightMismatch, path)
+                .with("weight", name)
+                .with("found", format!("{found:?}"))
+                .with("expected", format!("{expected:?}")),
+            Error::NotAClassifier { path } => new(Code::BadModelFile, path).with("reason", "id2label"),
+            Error::Candle(_) => Problem::new(Code::Internal, self),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Elementary functions on `f32` that the compiler can vectorise, and a counter-based hash.
+
+use std::f32::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
+
+/// e to the power of `x`, within 2 units in the last place for results that are normal numbers.
+///
+/// x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7 and 2^n by its
+/// bits. Arguments are clamped to where the result is a normal number.
+#[inline]
+pub(super) fn exp(x: f32) -> f32 {
+    /// Adding and subtracting 1.5 · 2^23 rounds to the nearest whole number.
+    const ROUND: f32 = 12_582_912.0;
+    /// ln 2 in two parts, the first with few enough bits that n times it is exact.
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let x = x.clamp(-87.0, 88.0);
+    let n = (x * LOG2_E + ROUND) - ROUND;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    debug_assert!(r.abs() <= LN_2 * 0.51 || r.is_nan());
+    let p = 1.0 / 5040.0;
+    let p = p * r + 1.0 / 720.0;
+    let p = p * r + 1.0 / 120.0;
+    let p = p * r + 1.0 / 24.0;
+    let p = p * r + 1.0 / 6.0;
+    let p = p * r + 0.5;
+    let p = p * r + 1.0;
+    let p = p * r + 1.0;
+    p * f32::from_bits((((n as i32) + 127) as u32) << 23)
+}
+
+/// The error function within 5e-7, by the rational approximation that Eigen and XLA use for
+/// `f32`: an odd polynomial of degree 13 over an even one of degree 8 in x clamped to ±4.
+#[inline]
+pub(super) fn erf(x: f32) -> f32 {
+    let x = x.clamp(-4.0, 4.0);
+    let s = x * x;
+    let p = -2.726_142_3e-10;
+    let p = p * s + 2.770_681_4e-8;
+    let p = p * s - 2.101_024e-6;
+    let p = p * s - 5.692_506_4e-5;
+    let p = p * s - 7.349_906_3e-4;
+    let p = p * s - 2.954_599_8e-3;
+    let p = p * s - 1.609_603_3e-2;
+    let q = -1.456_607_2e-5;
+    let q = q * s - 2.133_740_5e-4;
+    let q = q * s - 1.682_827e-3;
+    let q = q * s - 7.373_329e-3;
+    let q = q * s - 1.426_473_9e-2;
+    x * p / q
+}
+
+/// The standard normal distribution function.
+#[inline]
+pub(super) fn normal_cdf(x: f32) -> f32 {
+    0.5 + 0.5 * erf(x * FRAC_1_SQRT_2)
+}
+
+/// Σ a b in eight lanes, which the compiler may keep in one register.
+#[inline]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; 8];
+    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let tail: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a8.zip(b8) {
+        for lane in 0..8 {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
+/// Σ a in eight lanes.
+#[inline]
+pub(super) fn sum(a: &[f32]) -> f32 {
+    let mut lanes = [0f32; 8];
+    let chunks = a.chunks_exact(8);
+    let tail: f32 = chunks.remainder().iter().sum();
+    for a in chunks {
+        for lane in 0..8 {
+            lanes[lane] += a[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
+/// The finalizer of SplitMix64: every bit of the result depends on every bit of `z`.
+#[inline]
+pub(super) fn mix(z: u64) -> u64 {
+    let z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// What dropout multiplies element `index` with: 0 with probability `p`, else 1 / (1 − p). It
+/// depends on seed and index alone, so that the backward makes the same mask again instead of
+/// keeping it, on any number of threads.
+#[inline]
+pub(super) fn dropout_factor(seed: u64, index: u64, p: f32) -> f32 {
+    let threshold = (f64::from(p) * 4_294_967_296.0) as u64;
+    let kept = (mix(seed ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93)) >> 32) >= threshold;
+    if kept { 1.0 / (1.0 - p) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_and_erf_are_those_of_libm_to_single_precision() {
+        for step in -40_000..40_000 {
+            let x = step as f32 / 500.0;
+            let exact = f64::from(x).exp();
+            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "exp({x})");
+            assert!((f64::from(erf(x)) - libm::erf(f64::from(x))).abs() < 5e-7, "erf({x})");
+        }
+        assert!(exp(f32::NEG_INFINITY) < 1e-37);
+        assert!(exp(f32::NAN).is_nan() && erf(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn sums_in_lanes_are_those_of_plain_loops() {
+        for length in [0, 1, 7, 8, 9, 100] {
+            let a: Vec<f32> = (0..length).map(|n| n as f32 * 0.5).collect();
+            assert_eq!(sum(&a), a.iter().sum::<f32>());
+            assert_eq!(dot(&a, &a), a.iter().map(|x| x * x).sum::<f32>());
+        }
+    }
+
+    #[test]
+    fn dropout_drops_its_share_and_keeps_the_mean() {
+        let kept: Vec<f32> = (0..100_000).map(|n| dropout_factor(7, n, 0.1)).collect();
+        let dropped = kept.iter().filter(|&&factor| factor == 0.0).count() as f64 / kept.len() as f64;
+        assert!((dropped - 0.1).abs() < 0.004, "{dropped}");
+        let mean = kept.iter().map(|&factor| f64::from(factor)).sum::<f64>() / kept.len() as f64;
+        assert!((mean - 1.0).abs() < 0.004, "{mean}");
+    }
+}

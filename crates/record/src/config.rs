@@ -33,7 +33,7 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Texts are cut to so many tokens, the special ones included.
     pub max_length: u32,
-    /// Evaluates every so many optimizer steps; without it, ten times in a run.
+    /// Evaluates every so many optimizer steps; without it, four times in a run.
     pub eval_steps: Option<u32>,
     /// Part of the authors that is held out when `valid` is not given.
     pub validation_fraction: f64,

@@ -1,0 +1,182 @@
+//! What the history must hold, whoever writes to it.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use mbti::Axis;
+use record::{AxisMetrics, Evaluation, Finished, Problem, ProblemCode, RunStatus, Step, TrainConfig};
+use store::{Error, NewDataSet, Store};
+
+async fn open() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("history.sqlite")).await.unwrap();
+    (folder, store)
+}
+
+fn config(data: &str) -> TrainConfig {
+    TrainConfig { data: data.into(), model: "words".into(), ..Default::default() }
+}
+
+fn step(step: u32) -> Step {
+    Step {
+        step,
+        epoch: 0.5,
+        loss: 0.7,
+        learning_rate: 1e-5,
+        samples_per_second: 3.0,
+        tokens_per_second: 90.0,
+        seconds_left: 4.0,
+    }
+}
+
+fn evaluation(step: u32, accuracy: Option<f64>) -> Evaluation {
+    let metrics = AxisMetrics {
+        accuracy,
+        f1: None,
+        macro_f1: Some(0.4),
+        balanced_accuracy: None,
+        mcc: None,
+        majority_accuracy: Some(0.6),
+        confusion: [[1, 2], [3, 4]],
+    };
+    Evaluation { step, loss: Some(0.6), axes: BTreeMap::from([(Axis::JudgingPerceiving, metrics)]) }
+}
+
+fn data_set(name: &str) -> NewDataSet {
+    NewDataSet {
+        name: name.into(),
+        source: "x.csv".into(),
+        made_up: false,
+        examples: 2,
+        authors: None,
+        skipped: 1,
+        types: BTreeMap::from([("INFP".into(), 2)]),
+        bytes: 10,
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_followed_from_queued_to_finished() {
+    let (_folder, store) = open().await;
+    let run = store.add_run(&config("d"), true).await.unwrap();
+    assert_eq!(store.run(run).await.unwrap().status, RunStatus::Queued);
+    assert!(store.begin_run(run).await.unwrap());
+    assert!(!store.begin_run(run).await.unwrap(), "a run is taken up once only");
+    store.add_steps(run, &[step(1), step(2), step(3)]).await.unwrap();
+    store.add_evaluation(run, &evaluation(2, Some(0.5))).await.unwrap();
+    store.add_evaluation(run, &evaluation(3, None)).await.unwrap();
+    let found = store.run(run).await.unwrap();
+    assert_eq!(found.last_step, Some(step(3)));
+    assert_eq!(found.axes, evaluation(3, None).axes);
+    assert_eq!(store.runs().await.unwrap(), [found]);
+    assert_eq!(store.steps(run, 1).await.unwrap(), [step(2), step(3)]);
+    assert_eq!(store.evaluations(run, 2).await.unwrap(), [evaluation(3, None)]);
+    let finished = Finished {
+        run,
+        steps: 3,
+        stopped: false,
+        train_seconds: 1.5,
+        tokens_per_second: 90.0,
+        samples_per_second: 3.0,
+        peak_rss_mib: None,
+        axes: BTreeMap::new(),
+    };
+    store.finish_run(&finished).await.unwrap();
+    let found = store.run(run).await.unwrap();
+    assert_eq!((found.status, found.train_seconds, found.made_up), (RunStatus::Finished, Some(1.5), true));
+    assert!(matches!(store.request_stop(run).await, Err(Error::RunHasEnded { .. })));
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_is_not_ended_again() {
+    let (_folder, store) = open().await;
+    let run = store.add_run(&config("d"), false).await.unwrap();
+    store.begin_run(run).await.unwrap();
+    let problem = Problem::new(ProblemCode::LossNotFinite, "x").with("step", 3);
+    store.fail_run(run, &problem).await.unwrap();
+    store.interrupt_run(run).await.unwrap();
+    let found = store.run(run).await.unwrap();
+    assert_eq!((found.status, found.failure), (RunStatus::Failed, Some(problem)));
+}
+
+#[tokio::test]
+async fn a_stop_reaches_a_queued_run_at_once_and_a_running_one_as_a_wish() {
+    let (_folder, store) = open().await;
+    let (queued, running) = (
+        store.add_run(&config("d"), false).await.unwrap(),
+        store.add_run(&config("d"), false).await.unwrap(),
+    );
+    store.begin_run(running).await.unwrap();
+    store.request_stop(queued).await.unwrap();
+    store.request_stop(running).await.unwrap();
+    assert_eq!(store.run(queued).await.unwrap().status, RunStatus::Stopped);
+    assert!(!store.begin_run(queued).await.unwrap());
+    assert_eq!(store.run(running).await.unwrap().status, RunStatus::Running);
+    assert!(store.stop_requested(running).await.unwrap());
+}
+
+#[tokio::test]
+async fn removing_a_run_removes_its_curve_and_its_number_is_not_used_again() {
+    let (_folder, store) = open().await;
+    let run = store.add_run(&config("d"), false).await.unwrap();
+    store.begin_run(run).await.unwrap();
+    store.add_steps(run, &[step(1)]).await.unwrap();
+    store.add_evaluation(run, &evaluation(1, None)).await.unwrap();
+    assert!(matches!(store.remove_run(run).await, Err(Error::RunIsActive { .. })));
+    store.interrupt_run(run).await.unwrap();
+    store.remove_run(run).await.unwrap();
+    assert!(matches!(store.run(run).await, Err(Error::UnknownRun { .. })));
+    assert_eq!(store.steps(run, 0).await.unwrap(), []);
+    assert_eq!(store.evaluations(run, 0).await.unwrap(), []);
+    assert!(store.add_run(&config("d"), false).await.unwrap() > run);
+}
+
+#[tokio::test]
+async fn a_name_is_taken_in_any_case_and_a_failed_placing_leaves_no_row() {
+    let (_folder, store) = open().await;
+    let placed = |good: bool| move || if good { Ok(()) } else { Err(Error::Record("placing".into())) };
+    assert!(store.add_data_set(&data_set("a"), placed(false)).await.is_err());
+    assert_eq!(store.data_sets().await.unwrap(), []);
+    store.add_data_set(&data_set("a"), placed(true)).await.unwrap();
+    let again = store.add_data_set(&data_set("A"), placed(true)).await.unwrap_err();
+    assert!(matches!(again, Error::NameTaken { .. }), "{again}");
+}
+
+#[tokio::test]
+async fn a_data_set_in_use_is_not_removed_and_an_unknown_one_names_those_there_are() {
+    let (_folder, store) = open().await;
+    store.add_data_set(&data_set("mine"), || Ok::<_, Error>(())).await.unwrap();
+    let run = store.add_run(&config("Mine"), false).await.unwrap();
+    assert!(matches!(store.remove_data_set("mine").await, Err(Error::InUse { .. })));
+    store.request_stop(run).await.unwrap();
+    let unknown = store.data_set("other").await.unwrap_err();
+    assert!(unknown.to_string().contains("mine"), "{unknown}");
+    store.remove_data_set("mine").await.unwrap();
+}
+
+#[tokio::test]
+async fn two_writers_at_once_wait_for_each_other() {
+    let (folder, store) = open().await;
+    let other = Store::open(&folder.path().join("history.sqlite")).await.unwrap();
+    let (first, second) = (
+        store.add_run(&config("d"), false).await.unwrap(),
+        other.add_run(&config("d"), false).await.unwrap(),
+    );
+    let write = |store: Store, run| async move {
+        for n in 1..=60 {
+            store.add_steps(run, &[step(n)]).await.unwrap();
+        }
+    };
+    tokio::join!(write(store.clone(), first), write(other, second));
+    assert_eq!(store.steps(first, 0).await.unwrap().len(), 60);
+    assert_eq!(store.steps(second, 0).await.unwrap().len(), 60);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_history_is_an_error_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.sqlite");
+    std::fs::write(&path, "not a database, but long enough to look like one to anybody").unwrap();
+    let error = Store::open(&path).await.unwrap_err();
+    assert!(error.to_string().contains("history.sqlite"), "{error}");
+}

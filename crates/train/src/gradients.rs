@@ -1,0 +1,42 @@
+use candle_core::{Result, Tensor, backprop::GradStore};
+use model::Weights;
+
+/// The gradients of all parameters, summed over the micro-batches of one optimizer step.
+#[derive(Default)]
+pub struct Gradients {
+    /// In the order of the parameters; `None` where nothing has come yet.
+    sums: Vec<Option<Tensor>>,
+}
+
+impl Gradients {
+    /// Adds what one backward pass gave.
+    pub fn add(&mut self, weights: &Weights, mut grads: GradStore) -> Result<()> {
+        self.sums.resize(weights.parameters.len(), None);
+        for (sum, parameter) in self.sums.iter_mut().zip(&weights.parameters) {
+            let Some(grad) = grads.remove(parameter.var.as_tensor()) else { continue };
+            *sum = Some(match sum.take() {
+                None => grad.contiguous()?,
+                Some(sum) => (sum + grad)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// The sum for the parameter at this place.
+    pub fn get(&self, place: usize) -> Option<&Tensor> {
+        self.sums.get(place)?.as_ref()
+    }
+
+    /// The Euclidean norm over all parameters together.
+    pub fn norm(&self) -> Result<f64> {
+        let mut squares = 0.0;
+        for sum in self.sums.iter().flatten() {
+            squares += crate::adamw::sum_of_squares(sum)?;
+        }
+        Ok(squares.sqrt())
+    }
+
+    pub fn clear(&mut self) {
+        self.sums.clear();
+    }
+}

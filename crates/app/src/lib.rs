@@ -1,1 +1,14 @@
+//! What the program can do, with no window and no candle: it is what both the desktop shell and
+//! the engine's commands call.
 
+pub mod data_sets;
+pub mod engine;
+mod error;
+mod home;
+pub mod models;
+mod names;
+pub mod prediction;
+pub mod runs;
+
+pub use error::Error;
+pub use home::{Home, locate};

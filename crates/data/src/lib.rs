@@ -7,7 +7,7 @@ mod error;
 mod example;
 mod import;
 mod ngrams;
-//SAMPLE pub mod sample;
+pub mod sample;
 mod split;
 mod statistics;
 mod storage;

@@ -1,1 +1,89 @@
+//! A model folder and a text to probabilities per axis and a type.
 
+use std::{path::Path, time::Instant};
+
+use data::{Batch, Tokenizer, encode_one};
+use mbti::Axis;
+use model::{Mode, Network};
+use record::{AxisPrediction, Prediction, Problem, ProblemCode};
+use serde_json::Value;
+
+/// Texts are read up to so many tokens where the model does not say on how many it was trained.
+const DEFAULT_MAX_LENGTH: usize = 256;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("There is no text. Type or paste a few sentences.")]
+    EmptyText,
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    #[error("Arithmetic failed: {0}")]
+    Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    pub fn problem(&self) -> Problem {
+        match self {
+            Error::EmptyText => Problem::new(ProblemCode::EmptyText, self),
+            Error::Data(error) => error.problem(),
+            Error::Model(error) => error.problem(),
+            Error::Candle(_) => Problem::new(ProblemCode::Internal, self),
+        }
+    }
+}
+
+/// A trained model in memory.
+pub struct Loaded {
+    network: Network,
+    tokenizer: Tokenizer,
+    max_length: usize,
+    /// Name of the model that the run started from.
+    model: String,
+    run: i64,
+}
+
+/// Loads a model folder that a run has written.
+pub fn load(folder: &Path, run: i64) -> Result<Loaded, Error> {
+    let network = model::open(folder)?;
+    let wanted =
+        network.note("max_length").and_then(Value::as_u64).map_or(DEFAULT_MAX_LENGTH, |n| n as usize);
+    let (tokenizer, max_length) = network.tokenizer(wanted)?;
+    let model = network.note("model").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Loaded { network, tokenizer, max_length, model, run })
+}
+
+/// Judges one text.
+pub fn predict(loaded: &Loaded, text: &str) -> Result<Prediction, Error> {
+    let begin = Instant::now();
+    if text.chars().all(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Error::EmptyText);
+    }
+    let one = encode_one(&loaded.tokenizer, text, loaded.max_length)?;
+    let (tokens, truncated) = (one.tokens, one.truncated);
+    let offsets = vec![0, one.ids.len() as u32];
+    let batch = Batch { ids: one.ids, offsets, rows: vec![0], tokens: u64::from(tokens) };
+    let logits = loaded.network.forward(&batch, Mode::Evaluate)?.squeeze(0)?.to_vec1::<f32>()?;
+    let head = &loaded.network.head;
+    let axes: std::collections::BTreeMap<Axis, AxisPrediction> = head
+        .axes
+        .iter()
+        .zip(head.probabilities(&logits))
+        .map(|(&axis, second)| {
+            let class = usize::from(second > 0.5);
+            let probability = if class == 1 { second } else { 1.0 - second };
+            (axis, AxisPrediction { letter: axis.letters()[class], probability })
+        })
+        .collect();
+    let letter = |axis: Axis| axes.get(&axis).map_or('-', |found| found.letter.as_char());
+    Ok(Prediction {
+        mbti: Axis::ALL.into_iter().map(letter).collect(),
+        axes,
+        model: loaded.model.clone(),
+        run: loaded.run,
+        milliseconds: begin.elapsed().as_secs_f64() * 1000.0,
+        tokens,
+        truncated,
+    })
+}

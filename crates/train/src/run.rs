@@ -265,7 +265,9 @@ impl<'a> Loop<'a> {
             }
             let folder = checkpoint::save(&self.network, self.inputs.run_folder, step, self.notes())?;
             self.evaluation_time = Some(begin.elapsed());
-            if !tell(Progress::Saved(&folder))? {
+            let go_on = tell(Progress::Saved(&folder))?;
+            checkpoint::remove_others(self.inputs.run_folder, Some(&folder));
+            if !go_on {
                 return Ok(Some(End::Stopped));
             }
         }
@@ -320,8 +322,7 @@ impl<'a> Loop<'a> {
         // What was learned is saved before it is judged, so that nothing can come between.
         model::save(&self.network, &folder, self.notes())?;
         tell(Progress::Saved(&folder))?;
-        // The checkpoint of an earlier step is of no use beside the whole; leaving it is harmless.
-        std::fs::remove_dir_all(self.inputs.run_folder.join("checkpoints")).ok();
+        checkpoint::remove_others(self.inputs.run_folder, None);
         let stopped = match end {
             End::LastStep => !self.judge(tell)? && self.last_evaluation.is_none(),
             End::Stopped => true,

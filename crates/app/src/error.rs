@@ -1,0 +1,63 @@
+use std::path::{Path, PathBuf};
+
+use record::{Problem, ProblemCode};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder with --home.", .path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("The system names no folder for a program's data. Choose one with --home or MBTI_HOME.")]
+    NoHome,
+    #[error("\"{name}\" cannot be a name: use 1 to 80 letters, digits, spaces and - _ . (not first).")]
+    BadName { name: String },
+    #[error("The model \"{name}\" is built in and cannot be removed.")]
+    BuiltIn { name: String },
+    #[error("The engine {} cannot be started: {reason}. Install the program again.", .path.display())]
+    EngineNotStarted { path: PathBuf, reason: String },
+    #[error("The engine ended without an answer: {reason}")]
+    EngineGone { reason: String },
+    #[error("Run {run} has no model to predict with: it is {status}. Choose a finished run.")]
+    RunHasNoModel { run: i64, status: &'static str },
+    #[error("No run has a model to predict with yet. Train one first.")]
+    NoFinishedRun,
+    #[error("{}", .0.message)]
+    Problem(Problem),
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    #[error(transparent)]
+    Hub(#[from] hub::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> Error {
+        Error::Write { path: path.to_owned(), source }
+    }
+
+    pub fn problem(&self) -> Problem {
+        use ProblemCode as Code;
+        let new = |code| Problem::new(code, self);
+        match self {
+            Error::Write { path, source } => {
+                new(Code::CannotWrite).with("path", path.display()).with("reason", source)
+            }
+            Error::NoHome => new(Code::CannotWrite).with("path", "MBTI_HOME").with("reason", "–"),
+            Error::BadName { name } | Error::BuiltIn { name } => new(Code::BadName).with("name", name),
+            Error::EngineNotStarted { path, reason } => {
+                new(Code::EngineNotStarted).with("path", path.display()).with("reason", reason)
+            }
+            Error::EngineGone { .. } => new(Code::EngineGone),
+            Error::RunHasNoModel { run, status } => {
+                new(Code::RunHasNoModel).with("run", run).with("status", status)
+            }
+            Error::NoFinishedRun => new(Code::NoFinishedRun),
+            Error::Problem(problem) => problem.clone(),
+            Error::Data(error) => error.problem(),
+            Error::Hub(error) => error.problem(),
+            Error::Store(error) => error.problem(),
+        }
+    }
+}

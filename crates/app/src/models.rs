@@ -1,0 +1,47 @@
+//! Models to start from.
+
+use std::path::Path;
+
+use record::Model;
+
+use crate::{Error, Home, error::Result, home::bytes_of, names};
+
+/// Takes a model folder in; without a name, under the folder's.
+pub async fn add(home: &Home, source: &Path, name: Option<&str>) -> Result<Model> {
+    let own = || {
+        let whole = std::path::absolute(source).unwrap_or_else(|_| source.to_owned());
+        whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let name = name.map_or_else(own, str::to_owned);
+    hub::check(source)?;
+    names::check(&name)?;
+    if home.store.model(&name).await.is_ok() {
+        return Err(store::Error::NameTaken { name }.into());
+    }
+    let found = hub::install(source, &home.models_folder(), &name)?;
+    let model = Model {
+        name,
+        family: found.family,
+        parameters: found.parameters,
+        bytes: bytes_of(&found.folder),
+        folder: found.folder.display().to_string(),
+        built_in: false,
+        created_at: String::new(),
+    };
+    Ok(home.store.add_model(&model).await?)
+}
+
+pub async fn list(home: &Home) -> Result<Vec<Model>> {
+    Ok(home.store.models().await?)
+}
+
+/// Forgets a model and removes the program's copy of it.
+pub async fn remove(home: &Home, name: &str) -> Result<()> {
+    let model = home.store.model(name).await?;
+    if model.built_in {
+        return Err(Error::BuiltIn { name: model.name });
+    }
+    let model = home.store.remove_model(name).await?;
+    let folder = home.models_folder().join(&model.name);
+    std::fs::remove_dir_all(&folder).map_err(|error| Error::write(&folder, error))
+}

@@ -31,6 +31,12 @@ pub async fn add(home: &Home, source: &Path, name: Option<&str>) -> Result<Model
     Ok(home.store.add_model(&model).await?)
 }
 
+/// Looks whether a folder holds a model that can be trained, and takes nothing in.
+pub fn check(source: &Path) -> Result<()> {
+    hub::check(source)?;
+    Ok(())
+}
+
 pub async fn list(home: &Home) -> Result<Vec<Model>> {
     Ok(home.store.models().await?)
 }

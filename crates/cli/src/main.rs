@@ -1,1 +1,57 @@
-fn main() {}
+//! The engine: the binary `mbti`. Results go to standard output, all else to standard error.
+
+mod args;
+mod datasets;
+mod error;
+mod models;
+mod predict_command;
+mod print;
+mod recorder;
+mod runs;
+mod train_command;
+
+use std::{io::Write, process::ExitCode};
+
+use app::Home;
+use clap::Parser;
+use tokio::runtime::Runtime;
+
+use args::{Cli, Command};
+use error::Result;
+
+/// What every command works with. The runtime is for the history; training is on this thread.
+pub struct Context {
+    pub home: Home,
+    pub json: bool,
+    pub runtime: Runtime,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody reads any more, as after `mbti runs list | head`: no error, but no success.
+        Err(error::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(error) => {
+            writeln!(std::io::stderr(), "error: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let folder = app::locate(cli.home)?;
+    let home = runtime.block_on(Home::open(&folder))?;
+    let context = Context { home, json: cli.json, runtime };
+    let done = match cli.command {
+        Command::Datasets(command) => datasets::run(&context, command),
+        Command::Models(command) => models::run(&context, command),
+        Command::Train(args) => train_command::run(&context, &args),
+        Command::Runs(command) => runs::run(&context, command),
+        Command::Predict(args) => predict_command::run(&context, &args),
+    };
+    let Context { home, runtime, .. } = context;
+    runtime.block_on(home.store.close());
+    done
+}

@@ -1,0 +1,93 @@
+use record::{Run, RunProgress, SplitMethod};
+
+use crate::{Context, args::Runs, error::Result, print};
+
+pub fn run(context: &Context, command: Runs) -> Result<()> {
+    let Context { home, json, runtime } = context;
+    match command {
+        Runs::List => {
+            let all = runtime.block_on(app::runs::list(home))?;
+            if *json { print::json(&all) } else { print_list(&all) }
+        }
+        Runs::Show { id } => {
+            let progress = runtime.block_on(app::runs::show(home, id, 0))?;
+            if *json { print::json(&progress) } else { print_run(&progress) }
+        }
+        Runs::Stop { id } => {
+            runtime.block_on(app::runs::stop(home, id))?;
+            print::note(&format!("Run {id} ends after the step it is in. What it has learned is kept."));
+            Ok(())
+        }
+        Runs::Remove { id } => {
+            runtime.block_on(app::runs::remove(home, id))?;
+            print::note(&format!("Removed run {id}."));
+            Ok(())
+        }
+    }
+}
+
+fn steps(run: &Run) -> String {
+    let done = run.last_step.map_or(0, |step| step.step);
+    let total = run.total_steps.map_or_else(|| "?".to_owned(), |total| total.to_string());
+    format!("{done}/{total}")
+}
+
+fn print_list(all: &[Run]) -> Result<()> {
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|run| {
+            let seconds =
+                run.train_seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.0} s"));
+            vec![
+                run.id.to_string(),
+                run.status.name().to_owned(),
+                run.config.model.clone(),
+                run.config.data.clone(),
+                steps(run),
+                seconds,
+                run.created_at.clone(),
+            ]
+        })
+        .collect();
+    print::table(&["id", "status", "model", "data", "steps", "training", "created"], &rows)
+}
+
+fn print_run(progress: &RunProgress) -> Result<()> {
+    let run = &progress.run;
+    print::line(&format!("Run {}: {}, steps {}", run.id, run.status.name(), steps(run)))?;
+    if let Some(failure) = &run.failure {
+        print::line(&format!("Reason: {}", failure.message))?;
+    }
+    print::line(&format!("model {}, data {}, seed {}", run.config.model, run.config.data, run.config.seed))?;
+    if let Some(split) = &run.split {
+        let method = match split.method {
+            SplitMethod::ByAuthor => "held out by author",
+            SplitMethod::ByText => "held out by text, since no authors are named",
+            SplitMethod::Given => "a validation set of its own",
+        };
+        print::line(&format!(
+            "{} training texts, {} to validate ({method})",
+            split.train_examples, split.valid_examples
+        ))?;
+        if split.shared_authors > 0 {
+            let shared = split.shared_authors;
+            print::line(&format!(
+                "Beware: {shared} authors stand on both sides, which flatters the metrics."
+            ))?;
+        }
+    }
+    if run.made_up {
+        print::line("It learned from made-up texts: its metrics say nothing about people.")?;
+    }
+    if let (Some(seconds), Some(speed)) = (run.train_seconds, run.tokens_per_second) {
+        print::line(&format!("{seconds:.1} s of training, {speed:.0} tokens a second"))?;
+    }
+    if let Some(folder) = &run.model_folder {
+        print::line(&format!("model folder: {folder}"))?;
+    }
+    for evaluation in &progress.evaluations {
+        print::line(&format!("\nAfter step {}:", evaluation.step))?;
+        print::metrics(evaluation.axes.iter())?;
+    }
+    Ok(())
+}

@@ -1,1 +1,48 @@
-fn main() {}
+//! Prepares what the desktop program is built with: the permissions of its commands and, on a
+//! fresh clone, an empty page, so that the Rust side checks without Node.
+
+use std::{fs, io, path::Path};
+
+/// Every command that the window may call; each becomes a permission of its own, and the
+/// capability names them one by one.
+const COMMANDS: [&str; 18] = [
+    "home",
+    "list_data_sets",
+    "show_data_set",
+    "pick_file",
+    "import_data_set",
+    "import_sample",
+    "remove_data_set",
+    "list_models",
+    "pick_folder",
+    "add_model",
+    "remove_model",
+    "default_config",
+    "start_training",
+    "stop_run",
+    "remove_run",
+    "list_runs",
+    "show_run",
+    "predict",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ensure_page(Path::new("ui/dist"))?;
+    println!("cargo:rerun-if-changed=src-tauri/capabilities");
+    println!("cargo:rerun-if-changed=tauri.conf.json");
+    let manifest = tauri_build::AppManifest::new().commands(&COMMANDS);
+    let attributes = tauri_build::Attributes::new()
+        .app_manifest(manifest)
+        .capabilities_path_pattern("src-tauri/capabilities/*.json");
+    tauri_build::try_build(attributes)?;
+    Ok(())
+}
+
+fn ensure_page(folder: &Path) -> io::Result<()> {
+    let page = folder.join("index.html");
+    if !page.exists() {
+        fs::create_dir_all(folder)?;
+        fs::write(page, "<!doctype html><title>MBTI Tuner</title><p>Run make build first.</p>")?;
+    }
+    Ok(())
+}

@@ -1,1 +1,64 @@
+//! The desktop shell: a window, and commands that hand on to the `app` crate. It links no candle;
+//! training and prediction are the engine's, in processes of its own.
 
+mod commands;
+
+use std::path::PathBuf;
+
+use app::{Home, prediction::Predictor};
+
+/// What the commands work with.
+pub struct Shell {
+    pub home: Home,
+    pub predictor: Predictor,
+}
+
+/// Opens the home and the window, and returns when the window is closed. `--home DIR` on the
+/// command line chooses the home, as it does for the engine.
+pub fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = app::locate(home_argument(std::env::args_os()))?;
+    let home = tauri::async_runtime::block_on(Home::open(&folder))?;
+    tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
+        .manage(Shell { home, predictor: Predictor::default() })
+        .invoke_handler(tauri::generate_handler![
+            commands::home,
+            commands::list_data_sets,
+            commands::show_data_set,
+            commands::pick_file,
+            commands::import_data_set,
+            commands::import_sample,
+            commands::remove_data_set,
+            commands::list_models,
+            commands::pick_folder,
+            commands::add_model,
+            commands::remove_model,
+            commands::default_config,
+            commands::start_training,
+            commands::stop_run,
+            commands::remove_run,
+            commands::list_runs,
+            commands::show_run,
+            commands::predict,
+        ])
+        .run(tauri::generate_context!())?;
+    Ok(())
+}
+
+fn home_argument(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Option<PathBuf> {
+    arguments.find(|argument| argument == "--home")?;
+    arguments.next().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_is_taken_from_the_command_line() {
+        let of = |line: &str| home_argument(line.split(' ').map(Into::into));
+        assert_eq!(of("mbti-tuner --home /x"), Some(PathBuf::from("/x")));
+        assert_eq!(of("mbti-tuner --home"), None);
+        assert_eq!(of("mbti-tuner"), None);
+    }
+}

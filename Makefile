@@ -1,0 +1,21 @@
+# The project's commands. Each installs what it needs and is missing.
+
+SHELL := /bin/bash
+
+.PHONY: run test lint build
+
+## run: build a release and open the program; with no display, do the main job in the terminal
+run:
+	@scripts/run.sh
+
+## test: pass all tests
+test:
+	@scripts/test.sh
+
+## lint: rustfmt, clippy, svelte-check, cargo-deny
+lint:
+	@scripts/lint.sh
+
+## build: the page, the engine and the program, unoptimised
+build:
+	@scripts/setup.sh && scripts/build.sh

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs what the tests need and passes them all, the real window under Xvfb among them.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+
+"$root/scripts/setup.sh" test
+. "$root/scripts/env.sh"
+"$root/scripts/check-dependencies.sh"
+"$root/scripts/build.sh"
+cd "$root/ui"
+say "Testing the page"
+npm run --silent check
+npm run --silent test
+cd "$root"
+say "Testing the Rust side and the window"
+xvfb-run --auto-servernum --server-args="-screen 0 1280x900x24" \
+  dbus-run-session -- cargo test --locked --workspace --no-fail-fast
+say "Looking whether the TypeScript records are those of Rust"
+git diff --exit-code --stat -- ui/src/lib/backend/types ||
+  { echo "The Rust records have changed: commit ui/src/lib/backend/types." >&2; exit 1; }
+untracked="$(git ls-files --others --exclude-standard -- ui/src/lib/backend/types)"
+[ -z "$untracked" ] || { echo "Commit these records: $untracked" >&2; exit 1; }

@@ -1,0 +1,118 @@
+//! What the window can ask for. Each command hands on and turns an error into its plain record.
+
+use std::path::Path;
+
+use app::{data_sets, engine, models, runs};
+use record::{
+    DataSet, DataSetDetail, ImportReport, Model, Prediction, Problem, Run, RunProgress, TrainConfig,
+};
+use tauri::{AppHandle, State};
+use tauri_plugin_dialog::{DialogExt, FilePath};
+
+use crate::Shell;
+
+type Answer<T> = Result<T, Problem>;
+
+fn told(error: app::Error) -> Problem {
+    error.problem()
+}
+
+#[tauri::command]
+pub fn home(shell: State<'_, Shell>) -> String {
+    shell.home.folder.display().to_string()
+}
+
+#[tauri::command]
+pub async fn list_data_sets(shell: State<'_, Shell>) -> Answer<Vec<DataSet>> {
+    data_sets::list(&shell.home).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn show_data_set(shell: State<'_, Shell>, name: String) -> Answer<DataSetDetail> {
+    data_sets::show(&shell.home, &name).await.map_err(told)
+}
+
+/// The dialog's answer as a path; nothing when it was cancelled.
+async fn picked(ask: impl FnOnce(Box<dyn FnOnce(Option<FilePath>) + Send>)) -> Option<String> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // The receiver is only gone when the window is, and then nobody waits for the answer.
+    ask(Box::new(move |path| drop(tell.send(path))));
+    told.await.ok().flatten().map(|path| path.to_string())
+}
+
+#[tauri::command]
+pub async fn pick_file(window: AppHandle) -> Option<String> {
+    picked(|tell| window.dialog().file().add_filter("CSV", &["csv"]).add_filter("*", &["*"]).pick_file(tell)).await
+}
+
+#[tauri::command]
+pub async fn pick_folder(window: AppHandle) -> Option<String> {
+    picked(|tell| window.dialog().file().pick_folder(tell)).await
+}
+
+#[tauri::command]
+pub async fn import_data_set(shell: State<'_, Shell>, path: String, name: Option<String>) -> Answer<ImportReport> {
+    data_sets::import(&shell.home, Path::new(&path), name.as_deref()).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn import_sample(shell: State<'_, Shell>) -> Answer<ImportReport> {
+    data_sets::import_sample(&shell.home).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn remove_data_set(shell: State<'_, Shell>, name: String) -> Answer<()> {
+    data_sets::remove(&shell.home, &name).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn list_models(shell: State<'_, Shell>) -> Answer<Vec<Model>> {
+    models::list(&shell.home).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn add_model(shell: State<'_, Shell>, path: String, name: Option<String>) -> Answer<Model> {
+    models::add(&shell.home, Path::new(&path), name.as_deref()).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn remove_model(shell: State<'_, Shell>, name: String) -> Answer<()> {
+    models::remove(&shell.home, &name).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn default_config(shell: State<'_, Shell>) -> Answer<TrainConfig> {
+    runs::default_config(&shell.home).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn start_training(shell: State<'_, Shell>, config: TrainConfig) -> Answer<i64> {
+    engine::start(&shell.home, &config).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn stop_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
+    runs::stop(&shell.home, run).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn remove_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
+    // A predictor that has the run's model open would keep answering for a run that is gone.
+    shell.predictor.close().await;
+    runs::remove(&shell.home, run).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn list_runs(shell: State<'_, Shell>) -> Answer<Vec<Run>> {
+    runs::list(&shell.home).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn show_run(shell: State<'_, Shell>, run: i64, after_step: u32) -> Answer<RunProgress> {
+    runs::show(&shell.home, run, after_step).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn predict(shell: State<'_, Shell>, run: i64, text: String) -> Answer<Prediction> {
+    shell.predictor.predict(&shell.home, run, &text).await.map_err(told)
+}

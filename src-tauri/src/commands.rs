@@ -42,7 +42,8 @@ async fn picked(ask: impl FnOnce(Box<dyn FnOnce(Option<FilePath>) + Send>)) -> O
 
 #[tauri::command]
 pub async fn pick_file(window: AppHandle) -> Option<String> {
-    picked(|tell| window.dialog().file().add_filter("CSV", &["csv"]).add_filter("*", &["*"]).pick_file(tell)).await
+    picked(|tell| window.dialog().file().add_filter("CSV", &["csv"]).add_filter("*", &["*"]).pick_file(tell))
+        .await
 }
 
 #[tauri::command]
@@ -51,7 +52,11 @@ pub async fn pick_folder(window: AppHandle) -> Option<String> {
 }
 
 #[tauri::command]
-pub async fn import_data_set(shell: State<'_, Shell>, path: String, name: Option<String>) -> Answer<ImportReport> {
+pub async fn import_data_set(
+    shell: State<'_, Shell>,
+    path: String,
+    name: Option<String>,
+) -> Answer<ImportReport> {
     data_sets::import(&shell.home, Path::new(&path), name.as_deref()).await.map_err(told)
 }
 

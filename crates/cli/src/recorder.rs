@@ -118,12 +118,14 @@ impl<'a> Recorder<'a> {
         let (store, runtime) = (&self.context.home.store, &self.context.runtime);
         runtime.block_on(store.add_steps(self.run, &self.unwritten))?;
         self.unwritten.clear();
-        self.last_look = Instant::now();
         Ok(())
     }
 
     fn look_for_a_stop(&mut self) -> Result<bool, Error> {
         if self.last_look.elapsed() >= EVERY {
+            // Only here is the clock set back: an evaluation writes too, and one every few steps
+            // would otherwise put off the look for ever.
+            self.last_look = Instant::now();
             self.flush()?;
             let (store, runtime) = (&self.context.home.store, &self.context.runtime);
             self.stop |= runtime.block_on(store.stop_requested(self.run))?;

@@ -1,0 +1,112 @@
+//! The engine as a script would use it.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+pub struct Engine {
+    pub home: tempfile::TempDir,
+}
+
+impl Engine {
+    pub fn new() -> Engine {
+        Engine { home: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mbti"));
+        command.arg("--home").arg(self.home.path()).args(args).stdin(Stdio::null());
+        command
+    }
+
+    pub fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Standard output of a command that has to succeed.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "mbti {args:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[args, &["--json"]].concat())).unwrap()
+    }
+
+    /// The lines of `train --json`.
+    pub fn events(&self, args: &[&str]) -> Vec<Value> {
+        let text = self.ok(&[args, &["--json"]].concat());
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The message of a command that has to fail, with exit code 1 and nothing on standard output.
+    pub fn fails(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "mbti {args:?} ends with {}: {error}", output.status);
+        assert!(error.starts_with("error: ") || error.contains("\nerror: "), "{error}");
+        assert!(!error.contains("panicked"), "{error}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+        error
+    }
+
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Imports a small file with texts of four types by eight authors.
+    pub fn import_small(&self, name: &str) {
+        let mut text = "author,body,mbti\n".to_owned();
+        for n in 0..64 {
+            let mbti = ["INFP", "ESTJ", "ENTP", "ISFJ"][n / 2 % 4];
+            text += &format!("a{},\"text number {n} about {mbti:.2}\",{mbti}\n", n / 8);
+        }
+        let path = self.file(&format!("{name}.csv"), text);
+        self.ok(&["datasets", "import", path.to_str().unwrap(), "--name", name]);
+    }
+
+    pub fn status(&self, run: i64) -> String {
+        let shown = self.json(&["runs", "show", &run.to_string()]);
+        shown["run"]["status"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The tiny BERT that tests/reference/bert.py made, with a tokenizer beside it.
+pub fn tiny_bert(folder: &Path) -> PathBuf {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/bert-all");
+    let folder = folder.join("tiny-bert");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture.join(name), folder.join(name)).unwrap();
+    }
+    let letters: Vec<String> = ('a'..='z').enumerate().map(|(n, c)| format!("\"{c}\": {}", n + 4)).collect();
+    let tokenizer = format!(
+        r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": {{"type": "Lowercase"}},
+            "pre_tokenizer": {{"type": "Split", "pattern": {{"String": ""}}, "behavior": "Isolated", "invert": false}},
+            "post_processor": {{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}}, "decoder": null,
+            "model": {{"type": "WordLevel", "unk_token": "[UNK]", "vocab": {{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2,
+            "[SEP]": 3, {}}}}}}}"#,
+        letters.join(", ")
+    );
+    std::fs::write(folder.join("tokenizer.json"), tokenizer).unwrap();
+    folder
+}
+
+/// Waits until something holds, for at most a minute, and says what was waited for.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

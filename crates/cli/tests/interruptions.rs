@@ -1,0 +1,136 @@
+//! Stopping, killing, and disks that are full or may not be written.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::process::{Child, Command, Stdio};
+
+use common::{Engine, tiny_bert, wait_until};
+
+/// A run that would go on for a long while, with an evaluation every ten steps.
+fn long_run(engine: &Engine) -> Child {
+    engine.import_small("d");
+    let folder = tiny_bert(engine.home.path());
+    engine.ok(&["models", "add", folder.to_str().unwrap(), "--name", "tiny"]);
+    let args = ["train", "--data", "d", "--model", "tiny", "--max-steps", "1000000", "--eval-steps", "10"];
+    let child = engine.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the first evaluation", || {
+        let shown = engine.output(&["runs", "show", "1", "--json"]);
+        let text = String::from_utf8(shown.stdout).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text)
+            .is_ok_and(|shown| !shown["evaluations"].as_array().unwrap().is_empty())
+    });
+    child
+}
+
+#[test]
+fn a_killed_engine_leaves_an_interrupted_run_with_its_metrics_and_its_checkpoint() {
+    let engine = Engine::new();
+    let mut child = long_run(&engine);
+    assert_eq!(engine.status(1), "running");
+    assert!(engine.fails(&["runs", "remove", "1"]).contains("Stop it"));
+    assert!(engine.fails(&["datasets", "remove", "d"]).contains("in use by run 1"));
+    assert!(engine.fails(&["train", "--run", "1"]).contains("another engine's"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let shown = engine.json(&["runs", "show", "1"]);
+    assert_eq!(shown["run"]["status"], "interrupted");
+    assert!(shown["steps"].as_array().unwrap().len() >= 10);
+    assert_eq!(shown["run"]["axes"].as_object().unwrap().len(), 4);
+    wait_until("a prediction by the checkpoint", || {
+        engine.output(&["predict", "--run", "1", "abc"]).status.success()
+    });
+    engine.ok(&["train", "--data", "d", "--model", "tiny", "--max-steps", "3"]);
+    assert_eq!(engine.status(2), "finished");
+    assert_eq!(engine.status(1), "interrupted");
+}
+
+#[test]
+fn a_stop_by_command_or_by_signal_keeps_what_was_learned() {
+    for by_signal in [false, true] {
+        let engine = Engine::new();
+        let mut child = long_run(&engine);
+        if by_signal {
+            Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        } else {
+            engine.ok(&["runs", "stop", "1"]);
+        }
+        wait_until("the engine's end", || child.try_wait().unwrap().is_some());
+        assert!(child.wait().unwrap().success());
+        assert_eq!(engine.status(1), "stopped");
+        engine.ok(&["predict", "--run", "1", "abc"]);
+        assert!(engine.fails(&["runs", "stop", "1"]).contains("has ended"));
+        assert!(!engine.home.path().join("runs/1/checkpoints").join("step-00000010").exists());
+    }
+}
+
+/// Runs a command in a mount namespace of its own, in which `setup` has been done. `None` where
+/// the system allows no such namespaces.
+fn in_namespace(setup: &str, engine: &Engine, args: &[&str]) -> Option<(Option<i32>, String)> {
+    let user: &[&str] = if is_root() { &["--mount"] } else { &["--mount", "--map-root-user", "--user"] };
+    let allowed =
+        Command::new("unshare").args(user).arg("true").status().is_ok_and(|status| status.success());
+    if !allowed {
+        return None;
+    }
+    let script = format!("set -e; {setup}; exec \"$@\"");
+    let mut command = Command::new("unshare");
+    command.args(user).args(["sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_mbti"), "--home"]);
+    let output = command.arg(engine.home.path()).args(args).stdin(Stdio::null()).output().unwrap();
+    Some((output.status.code(), String::from_utf8(output.stderr).unwrap()))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
+
+#[test]
+fn a_read_only_home_is_an_error_that_loses_nothing() {
+    let engine = Engine::new();
+    engine.import_small("d");
+    let home = engine.home.path().display();
+    let setup = format!("mount --bind {home} {home}; mount -o remount,bind,ro {home}");
+    let Some((code, error)) = in_namespace(&setup, &engine, &["train", "--data", "d", "--model", "words"])
+    else {
+        eprintln!("no mount namespaces here; passed over");
+        return;
+    };
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("error: ") && (error.contains("written") || error.contains("opened")), "{error}");
+    assert!(!error.contains("panicked"), "{error}");
+    assert_eq!(engine.json(&["datasets", "list"]).as_array().unwrap().len(), 1);
+    assert_eq!(engine.json(&["runs", "list"]).as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_loses_nothing() {
+    let engine = Engine::new();
+    engine.import_small("d");
+    // Room for the history, but neither for a large import nor for the weights of `words` (4 MB).
+    let home = engine.home.path();
+    let folders = ["runs", "datasets"].map(|part| home.join(part).display().to_string());
+    let setup = format!(
+        "cp -r {0} /tmp/.mbti-kept-$$; mount -t tmpfs -o size=1m none {1}; mount -t tmpfs -o size=1m none {0}; \
+         cp -r /tmp/.mbti-kept-$$/. {0}; rm -r /tmp/.mbti-kept-$$",
+        folders[1], folders[0]
+    );
+    let Some((code, error)) = in_namespace(&setup, &engine, &["train", "--data", "d", "--model", "words"])
+    else {
+        eprintln!("no mount namespaces here; passed over");
+        return;
+    };
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("cannot be written") && error.contains("Make room"), "{error}");
+    let shown = engine.json(&["runs", "show", "1"]);
+    assert_eq!(shown["run"]["status"], "failed");
+    assert_eq!(shown["run"]["failure"]["code"], "cannot_write");
+
+    let row = format!("{},INFP\n", "many words ".repeat(1000));
+    let large = engine.file("large.csv", format!("body,mbti\n{}", row.repeat(300)));
+    let (code, error) =
+        in_namespace(&setup, &engine, &["datasets", "import", large.to_str().unwrap()]).unwrap();
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("cannot be written"), "{error}");
+    assert_eq!(engine.json(&["datasets", "list"]).as_array().unwrap().len(), 1);
+    engine.ok(&["train", "--data", "d", "--model", "words", "--max-steps", "2"]);
+}

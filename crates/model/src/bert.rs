@@ -51,7 +51,7 @@ impl Config {
         if self.hidden_act != "gelu" {
             return wrong(format!("hidden_act is \"{}\", but only \"gelu\" is known", self.hidden_act));
         }
-        if self.num_attention_heads == 0 || self.hidden_size % self.num_attention_heads != 0 {
+        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let (heads, hidden) = (self.num_attention_heads, self.hidden_size);
             return wrong(format!("hidden_size {hidden} cannot be parted among {heads} attention heads"));
         }

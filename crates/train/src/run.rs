@@ -258,7 +258,7 @@ impl<'a> Loop<'a> {
         if step >= self.total_steps {
             return Ok(Some(End::LastStep));
         }
-        if step % self.eval_steps == 0 {
+        if step.is_multiple_of(self.eval_steps) {
             let begin = Instant::now();
             if !self.judge(tell)? {
                 return Ok(Some(End::Stopped));

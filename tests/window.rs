@@ -1,0 +1,320 @@
+//! The real window, driven by WebKitWebDriver: import a file by its path, start training by a
+//! click, see the chart move, type a text, read a type, in both languages; and an engine that is
+//! killed in mid-run. Screenshots go to the folder named by MBTI_SCREENSHOTS, if it is set.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::Capabilities};
+use serde_json::{Value, json};
+
+/// WebKitWebDriver with one window of the program, both ended when this is dropped.
+struct Window {
+    client: Client,
+    driver: Child,
+    home: tempfile::TempDir,
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.driver.kill().ok();
+        self.driver.wait().ok();
+    }
+}
+
+/// The program and its engine are built into one folder, as a bundle has them.
+fn engine() -> PathBuf {
+    let engine = Path::new(env!("CARGO_BIN_EXE_mbti-tuner")).with_file_name("mbti");
+    assert!(engine.exists(), "build the engine first: cargo build -p cli");
+    engine
+}
+
+async fn open(home: tempfile::TempDir) -> Window {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let driver = Command::new("WebKitWebDriver")
+        .args([format!("--port={port}"), "--host=127.0.0.1".into()])
+        // wry opens a window to automation only when it is asked to by these.
+        .env("TAURI_AUTOMATION", "true")
+        .env("TAURI_WEBVIEW_AUTOMATION", "true")
+        .env("MBTI_HOME", home.path())
+        .env("LC_ALL", "C.UTF-8")
+        // There is no GPU under Xvfb.
+        .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+        .env("WEBKIT_DISABLE_COMPOSITING_MODE", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("WebKitWebDriver, from the package webkit2gtk-driver; run the tests by `make test`");
+    let options = json!({ "binary": env!("CARGO_BIN_EXE_mbti-tuner") });
+    let capabilities: Capabilities = [("webkitgtk:browserOptions".to_owned(), options)].into_iter().collect();
+    let begin = Instant::now();
+    let client = loop {
+        let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
+        match builder.capabilities(capabilities.clone()).connect(&format!("http://127.0.0.1:{port}")).await {
+            Ok(client) => break client,
+            Err(error) => assert!(begin.elapsed() < Duration::from_secs(60), "no window: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    Window { client, driver, home }
+}
+
+impl Window {
+    async fn element(&self, id: &str) -> Element {
+        let selector = format!("[data-testid=\"{id}\"]");
+        let found =
+            self.client.wait().at_most(Duration::from_secs(30)).for_element(Locator::Css(&selector)).await;
+        found.unwrap_or_else(|error| panic!("{id}: {error}"))
+    }
+
+    async fn click(&self, id: &str) {
+        self.element(id).await.click().await.unwrap_or_else(|error| panic!("{id}: {error}"));
+    }
+
+    async fn type_into(&self, id: &str, text: &str) {
+        let element = self.element(id).await;
+        element.clear().await.unwrap();
+        element.send_keys(text).await.unwrap();
+    }
+
+    async fn choose(&self, id: &str, value: &str) {
+        self.element(id)
+            .await
+            .select_by_value(value)
+            .await
+            .unwrap_or_else(|error| panic!("{id} {value}: {error}"));
+    }
+
+    async fn attribute(&self, id: &str, name: &str) -> String {
+        // An element that is drawn anew in between is looked for again.
+        for _ in 0..5 {
+            if let Ok(Some(value)) = self.element(id).await.attr(name).await {
+                return value;
+            }
+        }
+        String::new()
+    }
+
+    async fn text(&self, id: &str) -> String {
+        self.element(id).await.text().await.unwrap_or_default()
+    }
+
+    async fn wait_until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let begin = Instant::now();
+        while !holds().await {
+            if begin.elapsed() > Duration::from_secs(120) {
+                self.screenshot("failed").await;
+                panic!("waited two minutes for {what}");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn screenshot(&self, name: &str) {
+        let Some(folder) = std::env::var_os("MBTI_SCREENSHOTS") else { return };
+        std::fs::create_dir_all(&folder).unwrap();
+        let picture = self.client.screenshot().await.unwrap();
+        std::fs::write(Path::new(&folder).join(format!("{name}.png")), picture).unwrap();
+    }
+
+    fn engine(&self, args: &[&str]) -> Value {
+        let output = Command::new(engine())
+            .arg("--home")
+            .arg(self.home.path())
+            .args(args)
+            .arg("--json")
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    async fn close(self) {
+        self.client.clone().close().await.ok();
+    }
+}
+
+/// A file with texts that tell their types a little, in quotes and over several lines.
+fn write_posts(folder: &Path) -> PathBuf {
+    let mut text = "author,body,mbti,E-I,N-S,F-T,J-P\n".to_owned();
+    for n in 0..600 {
+        let (mbti, letters, words) = [
+            ("INFP", "I,N,F,P", "quiet evening, a dream, how she felt, whatever comes"),
+            ("ESTJ", "E,S,T,J", "great party, two bolts, the cost, a list for tomorrow"),
+            ("ENTP", "E,N,T,P", "talked to everyone, what if, the argument, last minute"),
+            ("ISFJ", "I,S,F,J", "stayed at home, three cups of flour, her kindness, done early"),
+        ][n / 3 % 4];
+        text += &format!("author-{},\"Post {n}:\n{words}\",{mbti},{letters}\n", n / 3);
+    }
+    text += "author-x,,INFP,I,N,F,P\nauthor-y,something,ABCD,I,N,F,P\n";
+    let path = folder.join("posts.csv");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_imports_trains_and_reads_a_type_in_both_languages() {
+    let window = open(tempfile::tempdir().unwrap()).await;
+    window.choose("language", "en").await;
+
+    // A wrong path is told, and nothing else changes.
+    window.click("nav-data").await;
+    window.type_into("import-path", "/nowhere/posts.csv").await;
+    window.click("import-button").await;
+    assert_eq!(window.attribute("problem", "data-code").await, "not_found");
+    window.screenshot("en-problem").await;
+
+    let posts = write_posts(window.home.path());
+    window.type_into("import-path", posts.to_str().unwrap()).await;
+    window.type_into("import-name", "posts").await;
+    window.click("import-button").await;
+    let report = window.text("import-report").await;
+    assert!(report.contains("600") && report.contains('2'), "{report}");
+    window.click("sample-button").await;
+    window
+        .wait_until("the sample in the list", async || {
+            window.engine(&["datasets", "list"]).as_array().unwrap().len() == 2
+        })
+        .await;
+    window.screenshot("en-data").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-data").await;
+    window.choose("language", "en").await;
+
+    window.click("nav-train").await;
+    window.choose("train-data", "posts").await;
+    window.choose("train-model", "words").await;
+    window.screenshot("en-train-form").await;
+    open_advanced(&window).await;
+    window.type_into("train-epochs", "40").await;
+    window.click("start-button").await;
+    let points = async || window.attribute("loss-chart", "data-points").await.parse::<u32>().unwrap_or(0);
+    window.wait_until("the first points of the chart", async || points().await > 0).await;
+    let first = points().await;
+    window.wait_until("the chart to move", async || points().await > first).await;
+    window.screenshot("en-train").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-train").await;
+    window.choose("language", "en").await;
+    window
+        .wait_until("the run's end", async || {
+            window.attribute("run-status", "data-status").await == "finished"
+        })
+        .await;
+    window.screenshot("en-train-finished").await;
+
+    window.click("nav-runs").await;
+    window.click("runs-row").await;
+    window.screenshot("en-runs").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-runs").await;
+
+    window.click("nav-predict").await;
+    window
+        .type_into("predict-text", "Stayed at home with three cups of flour; her kindness; all done early.")
+        .await;
+    let read = async || window.text("predict-type").await;
+    window.wait_until("a type", async || read().await.trim().len() == 4).await;
+    let shown = read().await.trim().to_owned();
+    let told =
+        window.engine(&["predict", "Stayed at home with three cups of flour; her kindness; all done early."]);
+    assert_eq!(shown, told["type"].as_str().unwrap(), "window and terminal agree");
+    assert_eq!(shown, "ISFJ", "what these words say in the file");
+    window.screenshot("zh-predict").await;
+    window.choose("language", "en").await;
+    window.screenshot("en-predict").await;
+    window.close().await;
+}
+
+/// The settings that most people need not see are behind a disclosure.
+async fn open_advanced(window: &Window) {
+    let field = window.element("train-epochs").await;
+    if !field.is_displayed().await.unwrap_or(false) {
+        window.client.find(Locator::Css("details > summary")).await.unwrap().click().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_engine_leaves_the_window_alive_and_the_next_run_works() {
+    let window = open(tempfile::tempdir().unwrap()).await;
+    window.choose("language", "en").await;
+    window.click("nav-data").await;
+    window.click("sample-button").await;
+    window
+        .wait_until("the sample", async || {
+            window.engine(&["datasets", "list"]).as_array().unwrap().len() == 1
+        })
+        .await;
+    window.click("nav-train").await;
+    window.choose("train-data", "made-up-sample").await;
+    window.choose("train-model", "words").await;
+    open_advanced(&window).await;
+    window.type_into("train-epochs", "500").await;
+    window.click("start-button").await;
+    let points = async || window.attribute("loss-chart", "data-points").await.parse::<u32>().unwrap_or(0);
+    window.wait_until("the chart", async || points().await > 0).await;
+    let steps = window.engine(&["runs", "show", "1"])["steps"].as_array().unwrap().len();
+    assert!(steps > 0);
+    let pattern = format!("{} train --run 1", window.home.path().display());
+    assert!(Command::new("pkill").args(["-KILL", "-f", &pattern]).status().unwrap().success());
+    window
+        .wait_until("the interruption to show", async || {
+            window.attribute("run-status", "data-status").await == "interrupted"
+        })
+        .await;
+    window.screenshot("en-interrupted").await;
+    let shown = window.engine(&["runs", "show", "1"]);
+    assert_eq!(shown["run"]["status"], "interrupted");
+    assert!(shown["steps"].as_array().unwrap().len() >= steps);
+
+    // The window is alive: the next run is started in it, and stopped in it.
+    window.click("nav-data").await;
+    window.click("nav-train").await;
+    window.choose("train-model", "words").await;
+    open_advanced(&window).await;
+    window.type_into("train-epochs", "500").await;
+    window.click("start-button").await;
+    window
+        .wait_until("the second run", async || {
+            window.attribute("run-status", "data-status").await == "running"
+        })
+        .await;
+    window.wait_until("its chart", async || points().await > 0).await;
+    window.click("stop-button").await;
+    window
+        .wait_until("its end", async || window.attribute("run-status", "data-status").await == "stopped")
+        .await;
+    assert_eq!(window.engine(&["runs", "list"])[0]["status"], "stopped");
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_started_in_a_terminal_appears_in_the_window_and_outlives_it() {
+    let window = open(tempfile::tempdir().unwrap()).await;
+    window.engine(&["datasets", "import", "--sample"]);
+    let mut run = Command::new(engine())
+        .arg("--home")
+        .arg(window.home.path())
+        .args(["train", "--data", "made-up-sample", "--model", "words", "--epochs", "500"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    window.click("nav-train").await;
+    let points = async || window.attribute("loss-chart", "data-points").await.parse::<u32>().unwrap_or(0);
+    window.wait_until("the terminal's run in the window", async || points().await > 0).await;
+    window.client.clone().close().await.ok();
+    let before = window.engine(&["runs", "show", "1"])["steps"].as_array().unwrap().len();
+    window
+        .wait_until("steps after the window was closed", async || {
+            window.engine(&["runs", "show", "1"])["steps"].as_array().unwrap().len() > before
+        })
+        .await;
+    assert!(run.try_wait().unwrap().is_none(), "the run goes on without a window");
+    run.kill().unwrap();
+    run.wait().unwrap();
+}

@@ -30,6 +30,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ensure_page(Path::new("ui/dist"))?;
     println!("cargo:rerun-if-changed=src-tauri/capabilities");
     println!("cargo:rerun-if-changed=tauri.conf.json");
+    // The page is embedded, and Tauri's macro does not look whether it has changed.
+    println!("cargo:rerun-if-changed=ui/dist");
     let manifest = tauri_build::AppManifest::new().commands(&COMMANDS);
     let attributes = tauri_build::Attributes::new()
         .app_manifest(manifest)

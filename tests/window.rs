@@ -27,6 +27,16 @@ impl Drop for Window {
     }
 }
 
+/// A process that ends with the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// The program and its engine are built into one folder, as a bundle has them.
 fn engine() -> PathBuf {
     let engine = Path::new(env!("CARGO_BIN_EXE_mbti-tuner")).with_file_name("mbti");
@@ -69,7 +79,13 @@ impl Window {
         let selector = format!("[data-testid=\"{id}\"]");
         let found =
             self.client.wait().at_most(Duration::from_secs(30)).for_element(Locator::Css(&selector)).await;
-        found.unwrap_or_else(|error| panic!("{id}: {error}"))
+        match found {
+            Ok(element) => element,
+            Err(error) => {
+                self.screenshot("failed").await;
+                panic!("{id}: {error}")
+            }
+        }
     }
 
     async fn click(&self, id: &str) {
@@ -118,7 +134,9 @@ impl Window {
     async fn screenshot(&self, name: &str) {
         let Some(folder) = std::env::var_os("MBTI_SCREENSHOTS") else { return };
         std::fs::create_dir_all(&folder).unwrap();
-        let picture = self.client.screenshot().await.unwrap();
+        // A window that hangs would hang this too, and hide what the test has to say.
+        let picture = tokio::time::timeout(Duration::from_secs(20), self.client.screenshot()).await;
+        let Ok(Ok(picture)) = picture else { return };
         std::fs::write(Path::new(&folder).join(format!("{name}.png")), picture).unwrap();
     }
 
@@ -296,7 +314,7 @@ async fn a_killed_engine_leaves_the_window_alive_and_the_next_run_works() {
 async fn a_run_started_in_a_terminal_appears_in_the_window_and_outlives_it() {
     let window = open(tempfile::tempdir().unwrap()).await;
     window.engine(&["datasets", "import", "--sample"]);
-    let mut run = Command::new(engine())
+    let run = Command::new(engine())
         .arg("--home")
         .arg(window.home.path())
         .args(["train", "--data", "made-up-sample", "--model", "words", "--epochs", "500"])
@@ -304,6 +322,7 @@ async fn a_run_started_in_a_terminal_appears_in_the_window_and_outlives_it() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let mut run = Killed(run);
     window.click("nav-train").await;
     let points = async || window.attribute("loss-chart", "data-points").await.parse::<u32>().unwrap_or(0);
     window.wait_until("the terminal's run in the window", async || points().await > 0).await;
@@ -314,7 +333,5 @@ async fn a_run_started_in_a_terminal_appears_in_the_window_and_outlives_it() {
             window.engine(&["runs", "show", "1"])["steps"].as_array().unwrap().len() > before
         })
         .await;
-    assert!(run.try_wait().unwrap().is_none(), "the run goes on without a window");
-    run.kill().unwrap();
-    run.wait().unwrap();
+    assert!(run.0.try_wait().unwrap().is_none(), "the run goes on without a window");
 }

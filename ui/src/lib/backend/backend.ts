@@ -1,0 +1,38 @@
+import type { DataSet } from "./types/DataSet";
+import type { DataSetDetail } from "./types/DataSetDetail";
+import type { ImportReport } from "./types/ImportReport";
+import type { Model } from "./types/Model";
+import type { Prediction } from "./types/Prediction";
+import type { Run } from "./types/Run";
+import type { RunProgress } from "./types/RunProgress";
+import type { TrainConfig } from "./types/TrainConfig";
+
+/** All that the window can ask of the program. Every rejection carries a `Problem`. */
+export interface Backend {
+  /** The folder in which everything lies. */
+  home(): Promise<string>;
+  listDataSets(): Promise<DataSet[]>;
+  showDataSet(name: string): Promise<DataSetDetail>;
+  /** Opens the system's own dialog; null if it was cancelled. */
+  pickFile(): Promise<string | null>;
+  importDataSet(path: string, name: string | null): Promise<ImportReport>;
+  /** Imports the made-up sample that comes with the program. */
+  importSample(): Promise<ImportReport>;
+  removeDataSet(name: string): Promise<void>;
+  listModels(): Promise<Model[]>;
+  pickFolder(): Promise<string | null>;
+  addModel(path: string, name: string | null): Promise<Model>;
+  removeModel(name: string): Promise<void>;
+  /** The defaults, with data and model empty or the best guess. */
+  defaultConfig(): Promise<TrainConfig>;
+  /** Starts the engine, a process of its own, and tells the run's number. */
+  startTraining(config: TrainConfig): Promise<number>;
+  /** Asks the run to end after its current step; it keeps what it has learned. */
+  stopRun(run: number): Promise<void>;
+  removeRun(run: number): Promise<void>;
+  /** The newest first. */
+  listRuns(): Promise<Run[]>;
+  /** The run with the steps and evaluations whose step is above `afterStep`. */
+  showRun(run: number, afterStep: number): Promise<RunProgress>;
+  predict(run: number, text: string): Promise<Prediction>;
+}

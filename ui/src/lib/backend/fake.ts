@@ -1,0 +1,257 @@
+import { AXES, lettersOf } from "../axes";
+import { isActive } from "../runs";
+import type { Backend } from "./backend";
+import { createDataSet, createDetail, hash, importProblem, nameFromPath, problem } from "./fake-data";
+import { advance, createRun, end, type FakeRun } from "./fake-run";
+import type { Axis } from "./types/Axis";
+import type { ImportReport } from "./types/ImportReport";
+import type { Model } from "./types/Model";
+import type { Prediction } from "./types/Prediction";
+import type { TrainConfig } from "./types/TrainConfig";
+
+const startingPoints = ["empty", "data", "training", "finished", "stopped", "interrupted", "failed", "history"] as const;
+export type StartingPoint = (typeof startingPoints)[number];
+
+export interface FakeOptions {
+  startingPoint?: StartingPoint;
+  /** How fast runs go on by the clock; at 0 only `tick` moves them. */
+  stepsPerSecond?: number;
+  /** Milliseconds that every answer takes. */
+  delay?: number;
+}
+
+export interface Fake extends Backend {
+  /** Every active run goes on by so many steps. */
+  tick(steps?: number): void;
+  endRun(run: number, status: "interrupted" | "failed"): void;
+}
+
+/** From an address such as `?fake=training`, for looking at a state in a browser. */
+export function startingPoint(search: string): StartingPoint {
+  const wanted = new URLSearchParams(search).get("fake");
+  return startingPoints.find((point) => point === wanted) ?? "empty";
+}
+
+const WORDS: Model = {
+  name: "words",
+  family: "words",
+  parameters: null,
+  bytes: 0,
+  folder: "",
+  built_in: true,
+  created_at: "2026-01-01T00:00:00Z",
+};
+
+export const FAKE_DEFAULTS: TrainConfig = {
+  data: "",
+  valid: null,
+  model: "",
+  axes: [...AXES],
+  epochs: 1,
+  max_steps: null,
+  batch_size: 8,
+  gradient_accumulation_steps: 1,
+  learning_rate: null,
+  weight_decay: 0.01,
+  max_length: 256,
+  eval_steps: null,
+  validation_fraction: 0.2,
+  seed: 0,
+  device: "auto",
+};
+
+/** The program's stand-in for tests and for an ordinary browser: all in memory, all invented. */
+export function createFake(options: FakeOptions = {}): Fake {
+  const { startingPoint = "empty", stepsPerSecond = 0, delay = 0 } = options;
+  const dataSets: ImportReport[] = [];
+  const models: Model[] = [WORDS];
+  const runs: FakeRun[] = [];
+  let nextId = 1;
+  let nextRun = 1;
+  let clock = Date.now();
+
+  const fake: Fake = {
+    home: () => answer(() => "/home/you/.mbti-tuner"),
+    listDataSets: () => answer(() => dataSets.map((report) => report.data_set)),
+    showDataSet: (name) => answer(() => createDetail(dataSet(name))),
+    pickFile: () => answer(() => "/home/you/mbti.csv"),
+    importDataSet: (path, name) => answer(() => importAs(path, name ?? nameFromPath(path), false)),
+    importSample: () => answer(() => importAs("made-up sample", "made-up", true)),
+    removeDataSet: (name) =>
+      answer(() => {
+        const report = dataSet(name);
+        const user = runs.find(({ run }) => isActive(run.status) && run.config.data === name);
+        if (user) throw problem("in_use", { name, run: String(user.run.id) });
+        dataSets.splice(dataSets.indexOf(report), 1);
+      }),
+    listModels: () => answer(() => [...models]),
+    pickFolder: () => answer(() => "/home/you/models/bert-tiny"),
+    addModel: (path, name) => answer(() => addModel(path, name ?? nameFromPath(path))),
+    removeModel: (name) =>
+      answer(() => {
+        const place = models.findIndex((model) => model.name === name && !model.built_in);
+        if (place < 0) throw problem("unknown_model", { name, known: models.map((model) => model.name).join(", ") });
+        models.splice(place, 1);
+      }),
+    defaultConfig: () =>
+      answer(() => ({
+        ...FAKE_DEFAULTS,
+        data: dataSets.at(-1)?.data_set.name ?? "",
+        model: models.at(-1)!.name,
+      })),
+    startTraining: (config) => answer(() => start(config).run.id),
+    stopRun: (id) =>
+      answer(() => {
+        const { run } = runOf(id);
+        if (!isActive(run.status)) throw problem("run_has_ended", { run: String(id), status: run.status });
+        run.stop_requested = true;
+      }),
+    removeRun: (id) =>
+      answer(() => {
+        const found = runOf(id);
+        if (isActive(found.run.status)) throw problem("run_is_active", { run: String(id) });
+        runs.splice(runs.indexOf(found), 1);
+      }),
+    listRuns: () => answer(() => runs.map(({ run }) => run).reverse()),
+    showRun: (id, afterStep) =>
+      answer(() => {
+        const { run, steps, evaluations } = runOf(id);
+        const isNew = (point: { step: number }) => point.step > afterStep;
+        return { run, steps: steps.filter(isNew), evaluations: evaluations.filter(isNew) };
+      }),
+    predict: (id, text) => answer(() => predict(id, text)),
+    tick(steps = 1) {
+      for (let step = 0; step < steps; step += 1) runs.forEach(advance);
+    },
+    endRun: (id, status) => end(runOf(id), status),
+  };
+  goTo(startingPoint);
+  return fake;
+
+  /** Answers as the real thing does: later, with a copy, and by a rejection where it fails. */
+  async function answer<Value>(work: () => Value): Promise<Value> {
+    if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+    followClock();
+    return structuredClone(work());
+  }
+
+  function followClock(): void {
+    const steps = Math.floor(((Date.now() - clock) / 1000) * stepsPerSecond);
+    if (steps < 1) return;
+    clock = Date.now();
+    fake.tick(steps);
+  }
+
+  function dataSet(name: string): ImportReport {
+    const found = dataSets.find((report) => report.data_set.name === name);
+    if (found) return found;
+    throw problem("unknown_data_set", { name, known: dataSets.map((report) => report.data_set.name).join(", ") });
+  }
+
+  function runOf(id: number): FakeRun {
+    const found = runs.find(({ run }) => run.id === id);
+    if (found) return found;
+    throw problem("unknown_run", { run: String(id) });
+  }
+
+  function importAs(path: string, name: string, madeUp: boolean): ImportReport {
+    const refusal = importProblem(path);
+    if (refusal) throw refusal;
+    if (/[/\\]/.test(name)) throw problem("bad_name", { name });
+    if (dataSets.some((report) => report.data_set.name === name)) throw problem("name_taken", { name });
+    const report = createDataSet(nextId++, name, path, madeUp);
+    dataSets.push(report);
+    return report;
+  }
+
+  function addModel(path: string, name: string): Model {
+    if (path.includes("missing")) throw problem("not_found", { path });
+    if (path.includes("incomplete")) throw problem("incomplete_model", { path, missing: "tokenizer.json" });
+    if (models.some((model) => model.name === name)) throw problem("name_taken", { name });
+    const model: Model = {
+      name,
+      family: "bert",
+      parameters: 4_386_000,
+      bytes: 17_600_000,
+      folder: path,
+      built_in: false,
+      created_at: new Date().toISOString(),
+    };
+    models.push(model);
+    return model;
+  }
+
+  function start(config: TrainConfig): FakeRun {
+    const data = dataSet(config.data);
+    if (config.valid !== null) dataSet(config.valid);
+    if (!models.some((model) => model.name === config.model)) {
+      throw problem("unknown_model", { name: config.model, known: models.map((model) => model.name).join(", ") });
+    }
+    if (config.axes.length === 0) throw problem("bad_setting", { name: "axes", value: "", allowed: "one to four" });
+    const balance = new Map(Object.entries(createDetail(data).axes) as [Axis, [number, number]][]);
+    const run = createRun(nextRun++, config, data.data_set, balance);
+    runs.push(run);
+    clock = Date.now();
+    return run;
+  }
+
+  function predict(id: number, text: string): Prediction {
+    const { run } = runOf(id);
+    if (run.model_folder === null) throw problem("run_has_no_model", { run: String(id), status: run.status });
+    const words = text.split(/\s+|(?=[\u4e00-\u9fff])/).filter((word) => /[\p{L}\p{N}]/u.test(word));
+    if (words.length === 0) throw problem("empty_text");
+    const axes: Prediction["axes"] = {};
+    let type = "";
+    for (const axis of AXES) {
+      if (!run.config.axes.includes(axis)) {
+        type += "-";
+        continue;
+      }
+      const value = hash(axis + text.trim());
+      const letter = lettersOf(axis)[value % 2]!;
+      axes[axis] = { letter, probability: 0.5 + ((value >>> 3) % 480) / 1000 };
+      type += letter;
+    }
+    const tokens = Math.min(words.length + 2, run.config.max_length);
+    return {
+      type,
+      axes,
+      model: run.config.model,
+      run: id,
+      milliseconds: 1.4 + words.length / 100,
+      tokens,
+      truncated: words.length + 2 > run.config.max_length,
+    };
+  }
+
+  function goTo(point: StartingPoint): void {
+    if (point === "empty") return;
+    importAs("made-up sample", "made-up", true);
+    if (point === "data") return;
+    const config = { ...FAKE_DEFAULTS, data: "made-up", model: "words" };
+    if (point === "history") {
+      addModel("/home/you/models/bert-tiny", "bert-tiny");
+      importAs("/home/you/kaggle.csv", "kaggle", false);
+      importAs("/home/you/posts.csv", "posts", false);
+      runThrough({ ...config, axes: ["E-I", "J-P"] });
+      end(runThrough({ ...config, model: "bert-tiny" }, 14), "failed");
+      runThrough({ ...config, data: "kaggle", valid: "posts", model: "bert-tiny" });
+      end(runThrough(config, 30), "interrupted");
+      const stopped = runThrough({ ...config, data: "posts", max_length: 8 }, 40);
+      stopped.run.stop_requested = true;
+      advance(stopped);
+      runThrough(config, 20);
+      return;
+    }
+    const run = runThrough(config, point === "finished" ? Infinity : 38);
+    if (point === "stopped") run.run.stop_requested = true;
+    if (point === "interrupted" || point === "failed") end(run, point);
+    else if (point === "stopped") advance(run);
+  }
+
+  function runThrough(config: TrainConfig, steps = Infinity): FakeRun {
+    const run = start(config);
+    for (let step = 0; step <= steps && isActive(run.run.status); step += 1) advance(run);
+    return run;
+  }
+}

@@ -1,0 +1,68 @@
+import { invoke } from "@tauri-apps/api/core";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { FAKE_DEFAULTS } from "./fake";
+import { tauri } from "./tauri";
+
+vi.mock("@tauri-apps/api/core", () => ({ invoke: vi.fn() }));
+
+beforeEach(() => {
+  vi.mocked(invoke).mockReset();
+});
+
+describe("the door to Rust", () => {
+  it("calls each command by its name, with the parameters by theirs", async () => {
+    vi.mocked(invoke).mockResolvedValue(null);
+    await tauri.home();
+    await tauri.listDataSets();
+    await tauri.showDataSet("a");
+    await tauri.pickFile();
+    await tauri.importDataSet("/a.csv", null);
+    await tauri.importSample();
+    await tauri.removeDataSet("a");
+    await tauri.listModels();
+    await tauri.pickFolder();
+    await tauri.addModel("/m", "m");
+    await tauri.removeModel("m");
+    await tauri.defaultConfig();
+    await tauri.startTraining(FAKE_DEFAULTS);
+    await tauri.stopRun(1);
+    await tauri.removeRun(1);
+    await tauri.listRuns();
+    await tauri.showRun(1, 20);
+    await tauri.predict(1, "text");
+    expect(vi.mocked(invoke).mock.calls).toEqual([
+      ["home", {}],
+      ["list_data_sets", {}],
+      ["show_data_set", { name: "a" }],
+      ["pick_file", {}],
+      ["import_data_set", { path: "/a.csv", name: null }],
+      ["import_sample", {}],
+      ["remove_data_set", { name: "a" }],
+      ["list_models", {}],
+      ["pick_folder", {}],
+      ["add_model", { path: "/m", name: "m" }],
+      ["remove_model", { name: "m" }],
+      ["default_config", {}],
+      ["start_training", { config: FAKE_DEFAULTS }],
+      ["stop_run", { run: 1 }],
+      ["remove_run", { run: 1 }],
+      ["list_runs", {}],
+      ["show_run", { run: 1, afterStep: 20 }],
+      ["predict", { run: 1, text: "text" }],
+    ]);
+  });
+
+  it("passes a problem on as it is", async () => {
+    const problem = { code: "not_found", params: { path: "/a" }, message: "There is no file /a." };
+    vi.mocked(invoke).mockRejectedValue(problem);
+    await expect(tauri.importDataSet("/a", null)).rejects.toEqual(problem);
+  });
+
+  it.each(["command predict not found", new Error("broken"), { odd: true }, undefined])(
+    "turns anything else into an internal problem: %s",
+    async (thrown) => {
+      vi.mocked(invoke).mockRejectedValue(thrown);
+      await expect(tauri.home()).rejects.toMatchObject({ code: "internal", params: {} });
+    },
+  );
+});

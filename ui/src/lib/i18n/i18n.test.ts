@@ -1,0 +1,156 @@
+import { describe, expect, it } from "vitest";
+import type { Problem } from "../backend/types/Problem";
+import { fill, placeholders } from "./fill";
+import { dictionaries, problemText, setLanguage, t } from "./index";
+
+const { en, zh } = dictionaries;
+const sections = Object.keys(en) as (keyof typeof en)[];
+
+describe("the dictionaries", () => {
+  it.each(sections)("have the same keys and placeholders in %s", (section) => {
+    const english: Record<string, string> = en[section];
+    const chinese: Record<string, string> = zh[section];
+    expect(Object.keys(chinese).sort()).toEqual(Object.keys(english).sort());
+    for (const [key, message] of Object.entries(english)) {
+      expect(placeholders(chinese[key]!), `${section}.${key}`).toEqual(placeholders(message));
+      expect(message.trim(), `${section}.${key}`).not.toBe("");
+      expect(chinese[key]!.trim(), `${section}.${key}`).not.toBe("");
+    }
+  });
+
+  it("fill the same placeholders in both forms of a plural", () => {
+    for (const section of sections) {
+      for (const [key, message] of Object.entries(en[section])) {
+        if (!message.includes("|") || message.includes("|||")) continue;
+        const [one, other] = message.split("|");
+        expect(placeholders(one!), key).toEqual(placeholders(other!));
+        expect(placeholders(one!), key).toContain("n");
+      }
+    }
+  });
+
+  it("speak Chinese in Chinese, with its own punctuation", () => {
+    const foreign = new Set(["program", "mcc"]);
+    for (const section of sections) {
+      for (const [key, message] of Object.entries(zh[section])) {
+        const isBare = !/[A-Za-z]/.test(message.replace(/\{\w+\}/g, ""));
+        if (foreign.has(key) || isBare || key === "device") continue;
+        expect(message, key).toMatch(/[\u4e00-\u9fff]/);
+        expect(message, key).not.toMatch(/[\u4e00-\u9fff][,;:?!]/);
+      }
+    }
+  });
+
+  it("name the parameters that the Rust side sends with each problem", () => {
+    const sent: Record<keyof typeof en.problems, string[]> = {
+      cannot_read: ["path", "reason"],
+      cannot_write: ["path", "reason"],
+      not_found: ["path"],
+      empty_file: ["path"],
+      not_text: ["line", "path"],
+      unknown_columns: ["expected", "found", "path"],
+      no_usable_row: ["line", "path", "reason", "rows"],
+      name_taken: ["name"],
+      bad_name: ["name"],
+      in_use: ["name", "run"],
+      unknown_data_set: ["known", "name"],
+      unknown_model: ["known", "name"],
+      unknown_run: ["run"],
+      unknown_family: ["path", "reason"],
+      incomplete_model: ["missing", "path"],
+      weight_mismatch: ["expected", "found", "path", "weight"],
+      bad_weights: ["path", "reason"],
+      bad_model_file: ["path", "reason"],
+      bad_setting: ["allowed", "name", "value"],
+      one_class_only: ["axis", "letter", "texts"],
+      too_few_texts: ["part", "texts"],
+      loss_not_finite: ["step"],
+      no_such_device: ["device"],
+      empty_text: [],
+      run_has_no_model: ["run", "status"],
+      no_finished_run: [],
+      run_is_active: ["run"],
+      run_has_ended: ["run", "status"],
+      engine_not_started: ["path", "reason"],
+      engine_gone: [],
+      bad_history: ["path", "reason"],
+      internal: [],
+    };
+    for (const [code, params] of Object.entries(sent)) {
+      expect(placeholders(en.problems[code as keyof typeof sent]), code).toEqual(params);
+    }
+  });
+});
+
+describe("fill", () => {
+  it("writes numbers as the language does and leaves text alone", () => {
+    expect(fill("en", "{a} of {b}", { a: 1234.5, b: "1234" })).toBe("1,234.5 of 1234");
+  });
+
+  it("chooses the form by n", () => {
+    expect(fill("en", "{n} text|{n} texts", { n: 1 })).toBe("1 text");
+    expect(fill("en", "{n} text|{n} texts", { n: 0 })).toBe("0 texts");
+    expect(fill("zh", "{n} 条", { n: 1 })).toBe("1 条");
+  });
+
+  it("shows a dash for a parameter that is absent, and no brace", () => {
+    expect(fill("en", "{path} is empty", {})).toBe("— is empty");
+  });
+
+  it("does not take a replacement pattern in a parameter for one", () => {
+    expect(fill("en", "{path}", { path: "$& {n}" })).toBe("$& {n}");
+  });
+
+  it("takes the separator of a file format for no plural", () => {
+    expect(fill("en", "with ||| between", {})).toBe("with ||| between");
+  });
+});
+
+describe("the chosen language", () => {
+  it("is switched at once, with <html lang>, and kept", () => {
+    setLanguage("zh");
+    expect(t("nav_data")).toBe("数据");
+    expect(document.documentElement.lang).toBe("zh-CN");
+    expect(localStorage.getItem("language")).toBe("zh");
+    setLanguage("en");
+    expect(t("nav_data")).toBe("Data");
+    expect(document.documentElement.lang).toBe("en");
+  });
+});
+
+describe("a problem's sentence", () => {
+  const badSetting: Problem = {
+    code: "bad_setting",
+    params: { name: "batch_size", value: "0", allowed: "a whole number from 1" },
+    message: "",
+  };
+
+  it("has names and allowed values in the user's language", () => {
+    setLanguage("zh");
+    const text = problemText(badSetting);
+    expect(text).toContain("每批文本数");
+    expect(text).toContain("从 1 起的整数");
+    setLanguage("en");
+    expect(problemText(badSetting)).toContain("Texts in one pass");
+  });
+
+  it("keeps a setting that is not known here as it was sent", () => {
+    const text = problemText({ ...badSetting, params: { ...badSetting.params, name: "toString" } });
+    expect(text).toContain("toString");
+    expect(text).toContain("a whole number from 1");
+  });
+
+  it("translates a status, a part and a reason", () => {
+    setLanguage("zh");
+    const says = (code: Problem["code"], params: Problem["params"]) => problemText({ code, params, message: "" });
+    expect(says("run_has_ended", { run: "3", status: "failed" })).toContain("失败");
+    expect(says("too_few_texts", { part: "validation", texts: "0" })).toContain("验证");
+    expect(says("no_usable_row", { path: "a", rows: "3", line: "2", reason: "no_type" })).toContain("缺少类型");
+    setLanguage("en");
+  });
+
+  it("falls back to the internal one for a code from a newer program", () => {
+    const unknown = { code: "brand_new", params: {}, message: "" } as unknown as Problem;
+    expect(problemText(unknown)).toBe(en.problems.internal);
+  });
+});

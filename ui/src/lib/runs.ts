@@ -1,0 +1,26 @@
+import type { Run } from "./backend/types/Run";
+import type { RunStatus } from "./backend/types/RunStatus";
+
+/** Whether an engine works on the run or is about to. */
+export function isActive(status: RunStatus): boolean {
+  return status === "queued" || status === "running";
+}
+
+/** The newest of the runs that go on; `runs` has the newest first. */
+export function activeRun(runs: readonly Run[]): Run | undefined {
+  return runs.find((run) => isActive(run.status));
+}
+
+export function canPredict(run: Run): boolean {
+  return run.model_folder !== null;
+}
+
+/** Seconds from the first step on, while a run goes on or when nobody wrote the length down. */
+export function secondsOf(run: Run, now: number): number | null {
+  if (run.train_seconds !== null) return run.train_seconds;
+  if (run.started_at === null) return null;
+  const end = run.finished_at === null ? (isActive(run.status) ? now : null) : Date.parse(run.finished_at);
+  if (end === null) return null;
+  const seconds = (end - Date.parse(run.started_at)) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
+}

@@ -1,0 +1,277 @@
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/svelte";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import App from "../App.svelte";
+import { createFake, type Fake, type StartingPoint } from "../lib/backend/fake";
+import { dictionaries, languages, setLanguage, type Language } from "../lib/i18n";
+import { dismissProblem, reportProblem, watchForProblems } from "../lib/problem.svelte";
+
+const at = (id: string) => screen.findByTestId(id);
+const values = (select: HTMLElement) => [...(select as HTMLSelectElement).options].map((option) => option.value);
+
+async function open(startingPoint: StartingPoint, nav: string, language: Language = "en"): Promise<Fake> {
+  setLanguage(language);
+  const fake = createFake({ startingPoint });
+  render(App, { backend: fake });
+  await fireEvent.click(await at(nav));
+  return fake;
+}
+
+async function type(id: string, value: string): Promise<void> {
+  await fireEvent.input(await at(id), { target: { value } });
+}
+
+async function choose(id: string, value: string): Promise<void> {
+  await fireEvent.change(await at(id), { target: { value } });
+}
+
+beforeEach(() => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+});
+
+afterEach(() => {
+  dismissProblem();
+  setLanguage("en");
+});
+
+describe.each(languages)("in %s", (language) => {
+  const words = dictionaries[language];
+
+  it.each([
+    ["nav-data", "data_title"],
+    ["nav-train", "train_title"],
+    ["nav-runs", "runs_title"],
+    ["nav-predict", "predict_title"],
+  ] as const)("%s opens its screen and is marked", async (nav, title) => {
+    await open("history", nav, language);
+    expect((await at(nav)).getAttribute("aria-current")).toBe("page");
+    expect(screen.getByRole("heading", { level: 1 }).textContent).toBe(words.window[title]);
+    expect(document.title).toContain(words.window[title]);
+  });
+
+  it("Data imports a file and reports what became of each row", async () => {
+    await open("empty", "nav-data", language);
+    await type("import-path", "/tmp/kaggle.csv");
+    await type("import-name", "mine");
+    await fireEvent.click(await at("import-button"));
+    const report = await at("import-report");
+    expect(report.textContent).toContain("mine");
+    expect(report.textContent).toContain(words.skip_reasons.unknown_type);
+    expect((await at("data-set-row")).dataset["name"]).toBe("mine");
+    expect((await at("data-set-detail")).textContent).toContain("INFP");
+  });
+
+  it("Data takes the sample, says that it is made up, and removes it after asking", async () => {
+    await open("empty", "nav-data", language);
+    await fireEvent.click(await at("sample-button"));
+    expect((await at("data-set-row")).textContent).toContain(words.window.made_up);
+    const detail = await at("data-set-detail");
+    expect(detail.textContent).toContain(words.window.made_up_data);
+    await fireEvent.click(within(detail).getByTestId("remove-button"));
+    await fireEvent.click(await at("confirm-button"));
+    await waitFor(() => expect(screen.queryByTestId("data-set-row")).toBeNull());
+    expect(document.body.textContent).toContain(words.window.data_sets_empty);
+  });
+
+  it("Train shows a run as it goes on and how it ended", async () => {
+    const fake = await open("data", "nav-train", language);
+    expect(document.body.textContent).not.toContain(words.window.stop);
+    expect((await at("train-data") as HTMLSelectElement).value).toBe("made-up");
+    expect(document.body.textContent).toContain(words.window.model_only_words);
+    await fireEvent.click(await at("start-button"));
+    expect((await at("run-status")).dataset["status"]).toBe("queued");
+    fake.tick(31);
+    await waitFor(async () => expect((await at("loss-chart")).dataset["points"]).toBe("30"), { timeout: 2000 });
+    expect((await at("run-status")).dataset["status"]).toBe("running");
+    expect(Number((await at("metric-chart")).dataset["points"])).toBeGreaterThan(0);
+    expect((await at("step-progress")).getAttribute("value")).toBe("30");
+    fake.tick(200);
+    const outcome = await screen.findByTestId("outcome", {}, { timeout: 2000 });
+    expect(outcome.textContent).toContain(words.window.outcome_finished);
+    expect(outcome.textContent).toContain(words.window.made_up_run);
+    await fireEvent.click(await at("try-button"));
+    expect((await at("predict-run") as HTMLSelectElement).value).toBe("1");
+  });
+
+  it("Runs opens a run with scores, split and settings", async () => {
+    await open("history", "nav-runs", language);
+    const rows = await screen.findAllByTestId("runs-row");
+    expect(rows.map((row) => row.dataset["run"])).toEqual(["6", "5", "4", "3", "2", "1"]);
+    expect(rows[4]!.textContent).toContain(words.statuses.failed);
+    await fireEvent.click(rows[3]!);
+    const detail = await at("run-detail");
+    expect(detail.textContent).toContain(words.window.split_given);
+    expect(detail.textContent).toContain("kaggle");
+    expect(within(detail).getByTestId("score-table").querySelectorAll("tbody tr")).toHaveLength(4);
+    expect(within(detail).getByTestId("verdicts").children).toHaveLength(4);
+  });
+
+  it("Predict answers as one types, and says what was not trained", async () => {
+    await open("history", "nav-predict", language);
+    const select = (await at("predict-run")) as HTMLSelectElement;
+    expect(values(select)).toEqual(["5", "3", "1"]);
+    expect(select.value).toBe("5");
+    expect((await at("predict-empty")).textContent).toBe(words.window.predict_empty);
+    await type("predict-text", "some words of mine");
+    expect((await at("predict-type")).textContent).toMatch(/^[EI][NS][FT][JP]$/);
+    await choose("predict-run", "1");
+    await waitFor(async () => expect((await at("predict-type")).textContent).toMatch(/^[EI]--[JP]$/));
+    expect((await at("predict-axis-N-S")).textContent).toContain(words.window.not_trained);
+    await type("predict-text", " ");
+    await at("predict-empty");
+    expect(screen.queryByTestId("problem")).toBeNull();
+    expect(document.body.textContent).toContain(words.window.predict_limits);
+  });
+
+  it("a problem is told in words, and can be dismissed", async () => {
+    await open("empty", "nav-data", language);
+    await type("import-path", "/tmp/missing.csv");
+    await fireEvent.click(await at("import-button"));
+    const box = await at("problem");
+    expect(box.dataset["code"]).toBe("not_found");
+    expect(box.getAttribute("role")).toBe("alert");
+    expect(box.textContent).toContain(words.problems.not_found.replace("{path}", "/tmp/missing.csv"));
+    await fireEvent.click(await at("problem-dismiss"));
+    expect(screen.queryByTestId("problem")).toBeNull();
+  });
+});
+
+describe("the window", () => {
+  it("switches language and theme without losing what was typed", async () => {
+    await open("finished", "nav-predict");
+    await type("predict-text", "some words");
+    await choose("language", "zh");
+    expect((await at("nav-data")).textContent).toContain("数据");
+    expect((await at("predict-text") as HTMLTextAreaElement).value).toBe("some words");
+    await choose("theme", "dark");
+    expect(document.documentElement.dataset["theme"]).toBe("dark");
+    expect(localStorage.getItem("theme")).toBe("dark");
+    await choose("theme", "system");
+  });
+
+  it("marks a letter that is as good as drawn by lot, and never writes more than 100 %", async () => {
+    setLanguage("en");
+    const fake = createFake({ startingPoint: "finished" });
+    fake.predict = async (run) => ({
+      type: "ENFP",
+      axes: {
+        "E-I": { letter: "E", probability: 0.5449 },
+        "N-S": { letter: "N", probability: 0.655 },
+        "F-T": { letter: "F", probability: 0.9999 },
+        "J-P": { letter: "P", probability: 0.55 },
+      },
+      model: "words",
+      run,
+      milliseconds: 1,
+      tokens: 256,
+      truncated: true,
+    });
+    render(App, { backend: fake });
+    await fireEvent.click(await at("nav-predict"));
+    await type("predict-text", "words");
+    expect((await at("predict-type")).textContent?.trim()).toBe("ENFP");
+    expect((await at("predict-axis-E-I")).textContent).toContain("close to a coin toss");
+    expect((await at("predict-axis-J-P")).textContent).not.toContain("close to a coin toss");
+    expect((await at("predict-axis-N-S")).textContent).toMatch(/66%.*34%/s);
+    expect((await at("predict-axis-F-T")).textContent).toMatch(/over 99%.*under 1%/s);
+    expect(document.body.textContent).toContain("Only the first 256 tokens counted.");
+  });
+
+  it("finds a run that was started elsewhere, and stops it", async () => {
+    const fake = await open("training", "nav-train");
+    await fireEvent.click(await at("stop-button"));
+    await waitFor(async () => expect((await at("stop-button") as HTMLButtonElement).disabled).toBe(true));
+    fake.tick();
+    const outcome = await screen.findByTestId("outcome", {}, { timeout: 2000 });
+    expect(within(outcome).getByTestId("run-status").dataset["status"]).toBe("stopped");
+  });
+
+  it("says why a run failed", async () => {
+    const fake = await open("training", "nav-train");
+    await at("stop-button");
+    fake.endRun(1, "failed");
+    const failure = await screen.findByTestId("failure", {}, { timeout: 2000 });
+    expect(failure.textContent).toContain("step 38");
+  });
+
+  it("refuses a setting that cannot be before it is sent", async () => {
+    const fake = await open("data", "nav-train");
+    const start = vi.spyOn(fake, "startTraining");
+    await type("train-epochs", "0");
+    await fireEvent.click(await at("start-button"));
+    expect((await at("problem")).dataset["code"]).toBe("bad_setting");
+    expect(start).not.toHaveBeenCalled();
+    await type("train-epochs", "2");
+    await type("train-max-steps", "5");
+    await fireEvent.click(await at("start-button"));
+    await at("stop-button");
+    expect(start).toHaveBeenCalledWith(expect.objectContaining({ epochs: 2, max_steps: 5, valid: null }));
+    expect(screen.queryByTestId("problem")).toBeNull();
+  });
+
+  it("adds a model and chooses it", async () => {
+    await open("data", "nav-train");
+    await type("model-path", "/models/bert-tiny");
+    await fireEvent.click(await at("model-add-button"));
+    await waitFor(async () => expect((await at("train-model") as HTMLSelectElement).value).toBe("bert-tiny"));
+    expect(values(await at("train-model"))).toEqual(["words", "bert-tiny"]);
+  });
+
+  it("offers every data set but the chosen one to validate with", async () => {
+    const fake = createFake({ startingPoint: "data" });
+    await fake.importDataSet("/b.csv", null);
+    render(App, { backend: fake });
+    await fireEvent.click(await at("nav-train"));
+    expect(values(await at("train-data"))).toEqual(["made-up", "b"]);
+    await choose("train-data", "b");
+    expect(values(await at("train-valid"))).toEqual(["", "made-up"]);
+    await choose("train-valid", "made-up");
+    await choose("train-data", "made-up");
+    expect((await at("train-valid") as HTMLSelectElement).value).toBe("");
+  });
+
+  it("removes a run after asking", async () => {
+    await open("failed", "nav-runs");
+    await fireEvent.click(await at("runs-row"));
+    const detail = await at("run-detail");
+    await fireEvent.click(within(detail).getByTestId("remove-button"));
+    await fireEvent.click(await at("confirm-button"));
+    await waitFor(() => expect(document.body.textContent).toContain("Nothing was trained yet."));
+  });
+
+  it("shows a dash with a reason where a metric has no value", async () => {
+    setLanguage("en");
+    const fake = createFake({ startingPoint: "finished" });
+    const showRun = fake.showRun;
+    fake.showRun = async (run, afterStep) => {
+      const progress = await showRun(run, afterStep);
+      progress.run.axes["E-I"]!.mcc = null;
+      return progress;
+    };
+    render(App, { backend: fake });
+    await fireEvent.click(await at("nav-runs"));
+    await fireEvent.click(await at("runs-row"));
+    const cell = (await at("score-table")).querySelector('tr[data-axis="E-I"] td[title="no value"]');
+    expect(cell?.textContent).toContain("—");
+  });
+
+  it("lets no exception vanish", async () => {
+    const close = watchForProblems();
+    await open("empty", "nav-data");
+    window.dispatchEvent(new ErrorEvent("error", { error: new Error("unheard of"), message: "unheard of" }));
+    const box = await at("problem");
+    expect(box.dataset["code"]).toBe("internal");
+    expect(box.textContent).toContain("unheard of");
+    close();
+  });
+
+  it("takes back a poll's problem once a poll comes through, and no other", async () => {
+    await open("empty", "nav-data");
+    reportProblem("no answer", "poll");
+    await at("problem");
+    dismissProblem("poll");
+    await waitFor(() => expect(screen.queryByTestId("problem")).toBeNull());
+    reportProblem("of the user's own doing");
+    dismissProblem("poll");
+    await at("problem");
+  });
+});

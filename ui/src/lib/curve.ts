@@ -33,8 +33,12 @@ function appended<Point extends { step: number }>(known: readonly Point[], sent:
   return fresh.length === 0 ? known : [...known, ...fresh];
 }
 
-/** An exponential mean that starts without the pull towards zero. */
-export function smoothed(values: readonly number[], weight = 0.9): number[] {
+/**
+ * An exponential mean that starts without the pull towards zero. It reaches further back in a
+ * long run, where the mean of ten steps would look as rough as the steps themselves.
+ */
+export function smoothed(values: readonly number[]): number[] {
+  const weight = 1 - 1 / Math.max(10, values.length / 40);
   let sum = 0;
   let total = 0;
   return values.map((value) => {

@@ -241,7 +241,9 @@ async fn main_job() {
     window.screenshot("en-train-finished").await;
 
     window.click("nav-runs").await;
-    window.click("runs-row").await;
+    let row = Locator::Css("[data-testid=runs-row] button");
+    window.client.wait().for_element(row).await.unwrap().click().await.unwrap();
+    window.element("score-table").await;
     window.screenshot("en-runs").await;
     window.choose("language", "zh").await;
     window.screenshot("zh-runs").await;

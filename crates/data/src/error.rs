@@ -30,7 +30,7 @@ pub enum Error {
          Check that the file has texts and types such as INFP.",
         .path.display()
     )]
-    NoUsableRow { path: PathBuf, rows: i64, line: i64, reason: String },
+    NoUsableRow { path: PathBuf, rows: i64, line: i64, reason: String, code: record::SkipReason },
     #[error("{}, line {line}: {reason}. The stored copy is damaged; remove the data set and import it again.", .path.display())]
     Damaged { path: PathBuf, line: u64, reason: String },
     #[error("{} cannot be understood: {reason}. Fetch the model again.", .path.display())]
@@ -75,11 +75,11 @@ impl Error {
                 .with("path", path.display())
                 .with("found", found)
                 .with("expected", expected),
-            Error::NoUsableRow { path, rows, line, reason } => new(Code::NoUsableRow)
+            Error::NoUsableRow { path, rows, line, code, .. } => new(Code::NoUsableRow)
                 .with("path", path.display())
                 .with("rows", rows)
                 .with("line", line)
-                .with("reason", reason),
+                .with("reason", code.name()),
             Error::Damaged { path, reason, .. } => {
                 new(Code::CannotRead).with("path", path.display()).with("reason", reason)
             }

@@ -194,6 +194,7 @@ fn no_usable_row(path: &Path, imported: &Imported) -> Error {
             path,
             rows: imported.rows,
             line: first.line,
+            code: first.reason,
             reason: match first.reason {
                 SkipReason::EmptyText => "the text is empty".to_owned(),
                 SkipReason::UnknownType => format!("\"{}\" is not one of the 16 types", first.found),

@@ -90,3 +90,40 @@ pub enum SkipReason {
     /// The bytes are not UTF-8.
     NotUtf8,
 }
+
+impl SkipReason {
+    /// The name under which the window's dictionaries have it, as serde writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SkipReason::EmptyText => "empty_text",
+            SkipReason::UnknownType => "unknown_type",
+            SkipReason::NoType => "no_type",
+            SkipReason::UnknownLetter => "unknown_letter",
+            SkipReason::TypeAndAxisDiffer => "type_and_axis_differ",
+            SkipReason::WrongNumberOfCells => "wrong_number_of_cells",
+            SkipReason::NotUtf8 => "not_utf8",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_reason_is_the_one_that_serde_writes() {
+        use SkipReason as Reason;
+        for reason in [
+            Reason::EmptyText,
+            Reason::UnknownType,
+            Reason::NoType,
+            Reason::UnknownLetter,
+            Reason::TypeAndAxisDiffer,
+            Reason::WrongNumberOfCells,
+            Reason::NotUtf8,
+        ] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+        }
+    }
+}

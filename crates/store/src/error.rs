@@ -43,10 +43,10 @@ impl Error {
                 new(Code::BadHistory).with("path", "history.sqlite").with("reason", reason)
             }
             Error::UnknownDataSet { name, known } => {
-                new(Code::UnknownDataSet).with("name", name).with("known", known)
+                new(Code::UnknownDataSet).with("name", name).with("known", known_or_empty(known))
             }
             Error::UnknownModel { name, known } => {
-                new(Code::UnknownModel).with("name", name).with("known", known)
+                new(Code::UnknownModel).with("name", name).with("known", known_or_empty(known))
             }
             Error::UnknownRun { run } => new(Code::UnknownRun).with("run", run),
             Error::NameTaken { name } => new(Code::NameTaken).with("name", name),
@@ -67,8 +67,16 @@ impl Error {
     }
 }
 
+/// What the message says where there is nothing to name.
+const NONE: &str = "none";
+
 /// Names in a row, for a message.
 pub(crate) fn joined(names: impl IntoIterator<Item = String>) -> String {
     let names: Vec<String> = names.into_iter().collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() { NONE.to_owned() } else { names.join(", ") }
+}
+
+/// The window has its own word for nothing, in the user's language.
+fn known_or_empty(known: &str) -> &str {
+    if known == NONE { "" } else { known }
 }

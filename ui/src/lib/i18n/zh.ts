@@ -68,6 +68,7 @@ export const zh: Dictionary = {
     skipped: "跳过 {n} 条",
     made_up_data: "这些文本由本程序生成。在其上得到的分数不能说明任何真实的人。",
     data_source: "来自 {path}，{date}，{size}",
+    data_generated: "由本程序生成，{date}，{size}",
     types_title: "类型分布",
     types_chart: "各类型的文本数量",
     axes_title: "四个维度的均衡程度",

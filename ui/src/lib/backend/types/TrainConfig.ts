@@ -51,7 +51,7 @@ weight_decay: number,
  */
 max_length: number, 
 /**
- * Evaluates every so many optimizer steps; without it, ten times in a run.
+ * Evaluates every so many optimizer steps; without it, four times in a run.
  */
 eval_steps: number | null, 
 /**

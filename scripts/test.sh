@@ -6,12 +6,14 @@ set -euo pipefail
 "$root/scripts/setup.sh" test
 . "$root/scripts/env.sh"
 "$root/scripts/check-dependencies.sh"
-"$root/scripts/build.sh"
+"$root/scripts/build-page.sh"
 cd "$root/ui"
 say "Testing the page"
 npm run --silent check
 npm run --silent test
 cd "$root"
+# This builds the engine and the desktop program too, for the tests that run them. To build them
+# by themselves first would build many dependencies twice, with other features.
 say "Testing the Rust side and the window"
 xvfb-run --auto-servernum --server-args="-screen 0 1280x900x24" \
   dbus-run-session -- cargo test --locked --workspace --no-fail-fast

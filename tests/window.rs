@@ -40,7 +40,7 @@ impl Drop for Killed {
 /// The program and its engine are built into one folder, as a bundle has them.
 fn engine() -> PathBuf {
     let engine = Path::new(env!("CARGO_BIN_EXE_mbti-tuner")).with_file_name("mbti");
-    assert!(engine.exists(), "build the engine first: cargo build -p cli");
+    assert!(engine.exists(), "build the engine first, as `cargo test --workspace` does");
     engine
 }
 

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test lint build
+.PHONY: run test lint build package
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -19,3 +19,7 @@ lint:
 ## build: the page, the engine and the program, unoptimised
 build:
 	@scripts/setup.sh && scripts/build.sh
+
+## package: a Debian package of the program with its engine
+package:
+	@scripts/package.sh

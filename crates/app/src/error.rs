@@ -14,6 +14,11 @@ pub enum Error {
     BadName { name: String },
     #[error("The model \"{name}\" is built in and cannot be removed.")]
     BuiltIn { name: String },
+    #[error(
+        "\"{name}\" is the base model of run {run}, which learned by LoRA and cannot predict without it. \
+         Merge that run (mbti runs merge {run}) or remove it first."
+    )]
+    BaseOfAdapter { name: String, run: i64 },
     #[error("The engine {} cannot be started: {reason}. Install the program again.", .path.display())]
     EngineNotStarted { path: PathBuf, reason: String },
     #[error("The engine ended without an answer: {reason}")]
@@ -46,6 +51,9 @@ impl Error {
             }
             Error::NoHome => new(Code::CannotWrite).with("path", "MBTI_HOME").with("reason", "–"),
             Error::BadName { name } | Error::BuiltIn { name } => new(Code::BadName).with("name", name),
+            Error::BaseOfAdapter { name, run } => {
+                new(Code::BaseOfAdapter).with("name", name).with("run", run)
+            }
             Error::EngineNotStarted { path, reason } => {
                 new(Code::EngineNotStarted).with("path", path.display()).with("reason", reason)
             }

@@ -1,6 +1,6 @@
 //! Models to start from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use record::Model;
 
@@ -31,10 +31,10 @@ pub async fn add(home: &Home, source: &Path, name: Option<&str>) -> Result<Model
     Ok(home.store.add_model(&model).await?)
 }
 
-/// Looks whether a folder holds a model that can be trained, and takes nothing in.
-pub fn check(source: &Path) -> Result<()> {
-    hub::check(source)?;
-    Ok(())
+/// Looks whether a folder holds a model that can be trained, takes nothing in, and gives the
+/// folder of its config.json, which may be a subfolder.
+pub fn check(source: &Path) -> Result<PathBuf> {
+    Ok(hub::check(source)?.folder)
 }
 
 pub async fn list(home: &Home) -> Result<Vec<Model>> {
@@ -46,6 +46,14 @@ pub async fn remove(home: &Home, name: &str) -> Result<()> {
     let model = home.store.model(name).await?;
     if model.built_in {
         return Err(Error::BuiltIn { name: model.name });
+    }
+    // A run that learned by LoRA has an adapter only, which is nothing without its base.
+    let stands_on_it = |run: &record::Run| {
+        let adapter = |folder: &String| Path::new(folder).join("adapter_config.json").exists();
+        run.config.model.eq_ignore_ascii_case(&model.name) && run.model_folder.as_ref().is_some_and(adapter)
+    };
+    if let Some(run) = home.store.runs().await?.into_iter().find(stands_on_it) {
+        return Err(Error::BaseOfAdapter { name: model.name, run: run.id });
     }
     let model = home.store.remove_model(name).await?;
     let folder = home.models_folder().join(&model.name);

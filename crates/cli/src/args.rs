@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use mbti::Axis;
-use record::{Device, TrainConfig};
+use record::{ClassWeighting, Device, Dtype, TrainConfig, Trainable};
 
 /// Fine-tune a language model on your own machine and see what it can tell about MBTI types.
 #[derive(Debug, Parser)]
@@ -80,6 +80,13 @@ pub enum Runs {
     Show { id: i64 },
     /// Ask a run to stop after the step it is in; what it has learned is kept
     Stop { id: i64 },
+    /// Make a whole model of what a run learned by LoRA, which then needs its base model no more
+    Merge {
+        id: i64,
+        /// Write it to this new folder, and leave the run as it is
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Forget a run and remove its folder, its model included
     Remove { id: i64 },
 }
@@ -147,6 +154,34 @@ pub struct TrainArgs {
     /// auto, cpu or cuda:0
     #[arg(long, default_value = "auto")]
     pub device: Device,
+    /// Precision of the base model's weights: f32 or bf16 [default: f32]
+    #[arg(long, value_parser = parse_dtype)]
+    pub dtype: Option<Dtype>,
+    /// Which weights learn: all, lora (small matrices beside the linear layers, and the head) or head [default: all]
+    #[arg(long, value_parser = parse_trainable)]
+    pub trainable: Option<Trainable>,
+    /// Rank of LoRA's matrices [default: 8]
+    #[arg(long)]
+    pub lora_rank: Option<u32>,
+    /// What LoRA adds is multiplied by this over the rank [default: 16]
+    #[arg(long)]
+    pub lora_alpha: Option<f64>,
+    /// Dropout on what LoRA's matrices read [default: 0]
+    #[arg(long)]
+    pub lora_dropout: Option<f64>,
+    /// Linear layers that LoRA stands beside, by the ends of their names, such as q_proj,v_proj [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub lora_target_modules: Vec<String>,
+    /// Divide by the root of the rank instead (rank-stabilised LoRA)
+    #[arg(long)]
+    pub use_rslora: bool,
+    /// Keep the activations of one layer at a time and compute the others again: less memory, more time
+    #[arg(long)]
+    pub gradient_checkpointing: bool,
+    /// Weights of an axis' two letters in the loss: balanced, none, or two numbers such as 0.6,0.4
+    /// for the first letter in the alphabet and the other [default: balanced]
+    #[arg(long)]
+    pub class_weights: Option<ClassWeighting>,
 }
 
 /// The axes of `--axes`, wrapped so that clap takes one value and not several.
@@ -158,6 +193,21 @@ fn parse_axes(text: &str) -> Result<AxisList, mbti::Error> {
         return Ok(AxisList(Axis::ALL.to_vec()));
     }
     text.split(',').map(str::parse).collect::<Result<_, _>>().map(AxisList)
+}
+
+/// One of a setting's few values by its name.
+fn parse_name<T: Copy>(text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
+    let known: Vec<&str> = all.iter().map(|&value| name(value)).collect();
+    let found = all.iter().copied().find(|&value| name(value) == text);
+    found.ok_or_else(|| format!("allowed are {}", known.join(", ")))
+}
+
+fn parse_dtype(text: &str) -> Result<Dtype, String> {
+    parse_name(text, &Dtype::ALL, Dtype::name)
+}
+
+fn parse_trainable(text: &str) -> Result<Trainable, String> {
+    parse_name(text, &Trainable::ALL, Trainable::name)
 }
 
 impl TrainArgs {
@@ -182,6 +232,15 @@ impl TrainArgs {
             validation_fraction: self.validation_fraction.unwrap_or(usual.validation_fraction),
             seed: self.seed.unwrap_or(usual.seed),
             device: self.device,
+            dtype: self.dtype.unwrap_or(usual.dtype),
+            trainable: self.trainable.unwrap_or(usual.trainable),
+            lora_rank: self.lora_rank.unwrap_or(usual.lora_rank),
+            lora_alpha: self.lora_alpha.unwrap_or(usual.lora_alpha),
+            lora_dropout: self.lora_dropout.unwrap_or(usual.lora_dropout),
+            lora_target_modules: self.lora_target_modules.clone(),
+            use_rslora: self.use_rslora,
+            gradient_checkpointing: self.gradient_checkpointing,
+            class_weights: self.class_weights.unwrap_or(usual.class_weights),
         }
     }
 }

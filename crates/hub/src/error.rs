@@ -2,6 +2,8 @@ use std::path::{Path, PathBuf};
 
 use record::{Problem, ProblemCode};
 
+use crate::WeightFormat;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, thiserror::Error)]
@@ -13,13 +15,21 @@ pub enum Error {
     #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
     #[error("The model folder {} has no {missing}. Fetch the whole model and add it again.", .path.display())]
-    Incomplete { path: PathBuf, missing: &'static str },
+    Incomplete { path: PathBuf, missing: String },
     #[error(
-        "The model folder {} has its weights only as {found}, a format that can run programs when it is opened and \
-         is not read here. Fetch the model's model.safetensors.",
+        "The model folder {} has no tokenizer.json, which a fast tokenizer is read from. Fetch it with the model; \
+         where there is none, Transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one.",
         .path.display()
     )]
-    Pickle { path: PathBuf, found: String },
+    NoTokenizer { path: PathBuf },
+    #[error("The model folder {} has its weights only as {found}: {}", .path.display(), .format.advice())]
+    OtherFormat { path: PathBuf, found: String, format: WeightFormat },
+    #[error(
+        "{} is an adapter, which only changes another model and cannot be trained without it. Add that base model \
+         instead; adapter_config.json names it as base_model_name_or_path.",
+        .path.display()
+    )]
+    Adapter { path: PathBuf },
     #[error("{} cannot be understood: {reason}. Fetch the model again.", .path.display())]
     Config { path: PathBuf, reason: String },
     #[error("{} is a model of the family \"{family}\"; families that can be trained are {known}.", .path.display())]
@@ -54,9 +64,11 @@ impl Error {
             Error::Read { path, source } => new(Code::CannotRead, path).with("reason", source),
             Error::Write { path, source } => new(Code::CannotWrite, path).with("reason", source),
             Error::Incomplete { path, missing } => new(Code::IncompleteModel, path).with("missing", missing),
-            Error::Pickle { path, .. } => {
-                new(Code::IncompleteModel, path).with("missing", "model.safetensors")
+            Error::NoTokenizer { path } => new(Code::IncompleteModel, path).with("missing", "tokenizer.json"),
+            Error::OtherFormat { path, found, format } => {
+                new(Code::BadWeights, &path.join(found)).with("reason", format.name())
             }
+            Error::Adapter { path } => new(Code::AdapterOnly, path),
             Error::Config { path, reason } => new(Code::BadModelFile, path).with("reason", reason),
             Error::Family { path, family, .. } => new(Code::UnknownFamily, path).with("reason", family),
             Error::Weights { path, reason } => new(Code::BadWeights, path).with("reason", reason),

@@ -12,10 +12,9 @@ use crate::{
 /// Name of the built-in bag of words.
 pub const WORDS: &str = "words";
 
-/// Files of a model folder that are needed, with the licence and the card that tells of it.
-const FILES: [&str; 13] = [
+/// Files that are needed beside the weights: the config and what the tokenizer is made of.
+const FILES: [&str; 11] = [
     "config.json",
-    "model.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -24,26 +23,54 @@ const FILES: [&str; 13] = [
     "vocab.json",
     "merges.txt",
     "sentencepiece.bpe.model",
+    "spiece.model",
     "tokenizer.model",
-    "README.md",
-    "LICENSE",
 ];
+/// The licence, which has to go along, and the card that tells of the model.
+const NOTES: [&str; 5] = ["README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"];
 
 /// Takes a model folder into the program's own storage as `models/name`, so that the source may
 /// go. On the same disk the weights are linked rather than copied.
 pub fn install(source: &Path, models: &Path, name: &str) -> Result<ModelFolder> {
-    check(source)?;
+    let found = check(source)?;
     place(models, name, |new| {
+        for file in &found.weights {
+            take(&found.folder.join(file), &new.join(file), link)?;
+        }
         for file in FILES {
-            let (from, to) = (source.join(file), new.join(file));
-            // Links into a cache such as huggingface_hub's are followed to the file itself.
-            let Ok(from) = from.canonicalize() else { continue };
-            if file != "model.safetensors" || std::fs::hard_link(&from, &to).is_err() {
-                std::fs::copy(&from, &to).map_err(|error| Error::write(&to, error))?;
-            }
+            take(&found.folder.join(file), &new.join(file), copy)?;
+        }
+        for file in NOTES {
+            // In a subfolder of the layout with modules, they mostly lie above the model.
+            let inner = found.folder.join(file);
+            let from = if inner.exists() { inner } else { source.join(file) };
+            take(&from, &new.join(file), copy)?;
         }
         Ok(())
     })
+}
+
+/// Takes one file over, if it is there.
+fn take(from: &Path, to: &Path, over: fn(&Path, &Path) -> std::io::Result<()>) -> Result<()> {
+    // Links into a cache such as huggingface_hub's are followed to the file itself.
+    match from.canonicalize() {
+        Ok(from) if from.is_file() => over(&from, to).map_err(|error| Error::write(to, error)),
+        _ => Ok(()),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::copy(from, to).map(|_| ())
+}
+
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(from, to) {
+        // Two shards whose names differ only in case, where the disk makes no difference between
+        // them: to copy the file onto itself would empty the user's own.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => copy(from, to),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Makes the folder of the built-in bag of words, unless it is there.
@@ -81,4 +108,118 @@ fn place(models: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> R
         std::fs::remove_dir_all(&new).ok();
     }
     done
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{
+        samples::{self, CONFIG, EMBEDDINGS, SHARDS},
+        weights::{INDEX, SINGLE},
+    };
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names = crate::format::names_in(folder);
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_belongs_to_the_model_is_taken_and_nothing_else() {
+        let source = samples::folder(CONFIG, 3);
+        let kept = [
+            "LICENSE.txt",
+            "NOTICE",
+            "README.md",
+            "merges.txt",
+            "spiece.model",
+            "tokenizer.model",
+            "vocab.json",
+        ];
+        for name in kept {
+            std::fs::write(source.path().join(name), name).unwrap();
+        }
+        for name in ["training_args.bin", "pytorch_model.bin", "chat_template.jinja", "run.py"] {
+            std::fs::write(source.path().join(name), "").unwrap();
+        }
+        let models = tempfile::tempdir().unwrap();
+        let found = install(source.path(), models.path(), "mine").unwrap();
+        assert_eq!((found.folder, found.parameters), (models.path().join("mine"), Some(6)));
+        let mut expected = [&kept[..], &["config.json", SINGLE, "tokenizer.json"][..]].concat();
+        expected.sort();
+        assert_eq!(names(&models.path().join("mine")), expected);
+        drop(source);
+        assert!(check(&models.path().join("mine")).is_ok(), "the source may go");
+        assert_eq!(names(models.path()), ["mine"], "nothing half is left behind");
+    }
+
+    #[test]
+    fn shards_are_taken_with_their_index() {
+        let source = samples::folder(CONFIG, 3);
+        samples::shard(source.path());
+        let models = tempfile::tempdir().unwrap();
+        let found = install(source.path(), models.path(), "mine").unwrap();
+        assert_eq!(found.parameters, Some(14));
+        let expected = ["config.json", SHARDS[0], SHARDS[1], INDEX, "tokenizer.json"];
+        assert_eq!(names(&found.folder), expected);
+    }
+
+    #[test]
+    fn the_language_model_is_taken_out_of_the_folder_of_sentence_transformers() {
+        let source = tempfile::tempdir().unwrap();
+        std::fs::write(source.path().join("modules.json"), samples::MODULES).unwrap();
+        std::fs::write(source.path().join("README.md"), "card").unwrap();
+        std::fs::write(source.path().join("LICENSE"), "outer").unwrap();
+        let inner = source.path().join("0_Transformer");
+        std::fs::create_dir(&inner).unwrap();
+        samples::fill(&inner, CONFIG, EMBEDDINGS, 3);
+        std::fs::write(inner.join("LICENSE"), "inner").unwrap();
+        let models = tempfile::tempdir().unwrap();
+        let found = install(source.path(), models.path(), "mine").unwrap();
+        assert_eq!(names(&found.folder), ["LICENSE", "README.md", "config.json", SINGLE, "tokenizer.json"]);
+        assert_eq!(std::fs::read_to_string(found.folder.join("LICENSE")).unwrap(), "inner");
+    }
+
+    #[test]
+    fn a_trained_bag_of_words_keeps_its_weights() {
+        let source = tempfile::tempdir().unwrap();
+        samples::weights(&source.path().join(SINGLE), "words.weight", 3);
+        std::fs::write(source.path().join("config.json"), r#"{"model_type": "words"}"#).unwrap();
+        let models = tempfile::tempdir().unwrap();
+        let found = install(source.path(), models.path(), "mine").unwrap();
+        assert_eq!(names(&found.folder), ["config.json", SINGLE]);
+        let built_in = install_words(models.path()).unwrap();
+        assert_eq!(names(&built_in.folder), ["config.json"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_refused_leaves_nothing_behind() {
+        let source = samples::folder(CONFIG, 3);
+        std::fs::remove_file(source.path().join("tokenizer.json")).unwrap();
+        let models = tempfile::tempdir().unwrap();
+        assert!(matches!(install(source.path(), models.path(), "mine"), Err(Error::NoTokenizer { .. })));
+        assert_eq!(names(models.path()), [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn weights_are_linked_and_links_into_a_cache_followed() {
+        use std::os::unix::fs::{MetadataExt, symlink};
+        let cache = samples::folder(CONFIG, 3);
+        let source = tempfile::tempdir().unwrap();
+        for name in names(cache.path()) {
+            symlink(cache.path().join(&name), source.path().join(&name)).unwrap();
+        }
+        let models = tempfile::tempdir().unwrap();
+        let found = install(source.path(), models.path(), "mine").unwrap();
+        let inode = |path: &Path| std::fs::symlink_metadata(path).unwrap().ino();
+        for (name, linked) in [(SINGLE, true), ("config.json", false)] {
+            let (from, to) = (cache.path().join(name), found.folder.join(name));
+            assert!(std::fs::symlink_metadata(&to).unwrap().is_file());
+            assert_eq!(inode(&from) == inode(&to), linked, "{name}");
+        }
+        let again = link(&cache.path().join(SINGLE), &found.folder.join(SINGLE));
+        assert!(again.is_ok() && check(cache.path()).is_ok(), "a file linked twice is not emptied");
+    }
 }

@@ -4,11 +4,11 @@ use mbti::Axis;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{Problem, ProblemCode};
+use crate::{ClassWeighting, Dtype, Problem, ProblemCode, Trainable};
 
 /// What a run is asked to do. Written with the run, so that it can be repeated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 #[ts(export)]
 pub struct TrainConfig {
     /// Name of the data set to learn from.
@@ -40,6 +40,24 @@ pub struct TrainConfig {
     /// Seed of split, new weights, order of the texts and dropout.
     pub seed: u32,
     pub device: Device,
+    pub dtype: Dtype,
+    /// Which weights learn.
+    pub trainable: Trainable,
+    /// Rank r of LoRA's matrices: one of `[r, inputs]` and one of `[outputs, r]` a layer.
+    pub lora_rank: u32,
+    /// What LoRA adds is multiplied by `lora_alpha / lora_rank`.
+    pub lora_alpha: f64,
+    /// Dropout on what LoRA's matrices read.
+    pub lora_dropout: f64,
+    /// The linear layers that LoRA stands beside, by the ends of their names, such as `q_proj`;
+    /// empty for all of them.
+    pub lora_target_modules: Vec<String>,
+    /// Divides by √`lora_rank` instead (rank-stabilised LoRA, Kalajdzievski, arXiv 2312.03732).
+    pub use_rslora: bool,
+    /// Keeps the activations of one layer at a time and computes the others again in the
+    /// backward pass (Chen et al., arXiv 1604.06174): less memory, more time.
+    pub gradient_checkpointing: bool,
+    pub class_weights: ClassWeighting,
 }
 
 impl Default for TrainConfig {
@@ -60,6 +78,15 @@ impl Default for TrainConfig {
             validation_fraction: 0.2,
             seed: 0,
             device: Device::Auto,
+            dtype: Dtype::F32,
+            trainable: Trainable::All,
+            lora_rank: 8,
+            lora_alpha: 16.0,
+            lora_dropout: 0.0,
+            lora_target_modules: Vec::new(),
+            use_rslora: false,
+            gradient_checkpointing: false,
+            class_weights: ClassWeighting::Balanced,
         }
     }
 }
@@ -95,6 +122,11 @@ impl TrainConfig {
             "a number above 0, below 1",
             fraction > 0.0 && fraction < 1.0,
         )?;
+        at_least_one("lora_rank", self.lora_rank)?;
+        let alpha = self.lora_alpha;
+        finite("lora_alpha", alpha, "a number above 0, at most 10000", alpha > 0.0 && alpha <= 10_000.0)?;
+        let dropout = self.lora_dropout;
+        finite("lora_dropout", dropout, "a number from 0, below 1", (0.0..1.0).contains(&dropout))?;
         if self.max_length < 4 {
             return Err(bad_setting("max_length", self.max_length, "a whole number from 4"));
         }
@@ -189,6 +221,9 @@ mod tests {
             ("weight_decay", TrainConfig { weight_decay: f64::INFINITY, ..Default::default() }),
             ("max_length", TrainConfig { max_length: 2, ..Default::default() }),
             ("validation_fraction", TrainConfig { validation_fraction: 1.0, ..Default::default() }),
+            ("lora_rank", TrainConfig { lora_rank: 0, ..Default::default() }),
+            ("lora_alpha", TrainConfig { lora_alpha: 0.0, ..Default::default() }),
+            ("lora_dropout", TrainConfig { lora_dropout: 1.0, ..Default::default() }),
             ("axes", TrainConfig { axes: vec![], ..Default::default() }),
             ("axes", TrainConfig { axes: vec![Axis::JudgingPerceiving; 2], ..Default::default() }),
         ];
@@ -206,5 +241,12 @@ mod tests {
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<TrainConfig>(&text).unwrap(), config);
         assert!(text.contains("\"cuda:1\"") && text.contains("\"J-P\""));
+    }
+
+    #[test]
+    fn a_config_that_an_older_version_wrote_reads_with_the_defaults_for_what_is_new() {
+        let text = r#"{"data": "posts", "valid": null, "model": "minilm", "axes": ["J-P"], "epochs": 2.0}"#;
+        let config = serde_json::from_str::<TrainConfig>(text).unwrap();
+        assert_eq!((config.epochs, config.trainable), (2.0, Trainable::All));
     }
 }

@@ -6,7 +6,9 @@ use ts_rs::TS;
 #[ts(export)]
 pub struct Model {
     pub name: String,
-    /// `model_type` of its config.json: `bert`, or `words` for the built-in bag of words.
+    /// `model_type` of its config.json: `phi3`, `llama`, `mistral`, `qwen2`, `qwen3`, `bert`,
+    /// `roberta`, `xlm-roberta`, `distilbert`, `modernbert`, or `words` for the built-in bag of
+    /// words.
     pub family: String,
     /// Number of weights; null for `words`, which starts empty.
     pub parameters: Option<i64>,

@@ -62,9 +62,14 @@ pub enum ProblemCode {
     UnknownFamily,
     /// The model folder lacks a file. `path`, `missing`.
     IncompleteModel,
+    /// The folder is an adapter, which has to be added to the model that it changes. `path`.
+    AdapterOnly,
+    /// The model is what a run's adapter stands on, so that it cannot be removed. `name`, `run`.
+    BaseOfAdapter,
     /// A weight is absent or has another shape than the config says. `path`, `weight`, `found`, `expected`.
     WeightMismatch,
-    /// A weights file is damaged or in a format that is not read. `path`, `reason`.
+    /// A weights file is damaged or in a format that is not read. `path`, `reason`: the name of a
+    /// format that the window knows, or what is wrong.
     BadWeights,
     /// A config.json or tokenizer.json cannot be understood. `path`, `reason`.
     BadModelFile,

@@ -101,6 +101,8 @@ describe.each(languages)("in %s", (language) => {
     const detail = await at("run-detail");
     expect(detail.textContent).toContain(words.window.split_given);
     expect(detail.textContent).toContain("kaggle");
+    expect(detail.textContent).toContain(words.trainables.lora);
+    expect(detail.textContent).toContain(words.settings.lora_rank);
     expect(within(detail).getByTestId("score-table").querySelectorAll("tbody tr")).toHaveLength(4);
     expect(within(detail).getByTestId("verdicts").children).toHaveLength(4);
   });
@@ -206,6 +208,59 @@ describe("the window", () => {
     await at("stop-button");
     expect(start).toHaveBeenCalledWith(expect.objectContaining({ epochs: 2, max_steps: 5, valid: null }));
     expect(screen.queryByTestId("problem")).toBeNull();
+  });
+
+  it("shows LoRA's settings only where LoRA is chosen, and sends what was chosen", async () => {
+    const fake = await open("data", "nav-train");
+    const start = vi.spyOn(fake, "startTraining");
+    await at("train-trainable");
+    const hooks = ["rank", "alpha", "dropout", "target_modules"].map((name) => `train-lora_${name}`);
+    const seen = () => [...hooks, "train-use_rslora"].filter((hook) => screen.queryByTestId(hook) !== null);
+    expect(seen()).toEqual([]);
+    await choose("train-trainable", "head");
+    expect(seen()).toEqual([]);
+    await choose("train-trainable", "lora");
+    expect(seen()).toEqual([...hooks, "train-use_rslora"]);
+    expect((await at("train-lora_target_modules")).getAttribute("placeholder")).toBe("empty: all linear layers");
+    await type("train-lora_rank", "16");
+    await type("train-lora_target_modules", "query, value");
+    await fireEvent.click(await at("train-use_rslora"));
+    await fireEvent.click(await at("train-gradient_checkpointing"));
+    await choose("train-dtype", "bf16");
+    await fireEvent.click(await at("start-button"));
+    await at("stop-button");
+    expect(start).toHaveBeenCalledWith(
+      expect.objectContaining({
+        trainable: "lora",
+        lora_rank: 16,
+        lora_target_modules: ["query", "value"],
+        use_rslora: true,
+        gradient_checkpointing: true,
+        dtype: "bf16",
+        class_weights: "balanced",
+      }),
+    );
+  });
+
+  it("marks class weights that cannot be, says what can, and does not start", async () => {
+    const fake = await open("data", "nav-train");
+    const start = vi.spyOn(fake, "startTraining");
+    expect(values(await at("train-class_weights"))).toEqual(["balanced", "none", "given"]);
+    expect(screen.queryByTestId("train-class_weights-given")).toBeNull();
+    await choose("train-class_weights", "given");
+    await type("train-class_weights-given", "0.6");
+    const field = await at("train-class_weights-given");
+    expect(field.getAttribute("aria-invalid")).toBe("true");
+    const allowed = dictionaries.en.allowed.class_weights;
+    expect(field.closest(".field")?.textContent).toContain(allowed);
+    await fireEvent.click(await at("start-button"));
+    expect((await at("problem")).textContent).toContain(allowed);
+    expect(start).not.toHaveBeenCalled();
+    await type("train-class_weights-given", "０.６，0.4");
+    expect(field.getAttribute("aria-invalid")).toBe("false");
+    await fireEvent.click(await at("start-button"));
+    await at("stop-button");
+    expect(start).toHaveBeenCalledWith(expect.objectContaining({ class_weights: "0.6,0.4" }));
   });
 
   it("adds a model and chooses it", async () => {

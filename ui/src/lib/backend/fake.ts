@@ -58,6 +58,15 @@ export const FAKE_DEFAULTS: TrainConfig = {
   validation_fraction: 0.2,
   seed: 0,
   device: "auto",
+  dtype: "f32",
+  trainable: "all",
+  lora_rank: 8,
+  lora_alpha: 16,
+  lora_dropout: 0,
+  lora_target_modules: [],
+  use_rslora: false,
+  gradient_checkpointing: false,
+  class_weights: "balanced",
 };
 
 /** The program's stand-in for tests and for an ordinary browser: all in memory, all invented. */
@@ -235,7 +244,7 @@ export function createFake(options: FakeOptions = {}): Fake {
       importAs("/home/you/posts.csv", "posts", false);
       runThrough({ ...config, axes: ["E-I", "J-P"] });
       end(runThrough({ ...config, model: "bert-tiny" }, 14), "failed");
-      runThrough({ ...config, data: "kaggle", valid: "posts", model: "bert-tiny" });
+      runThrough({ ...config, data: "kaggle", valid: "posts", model: "bert-tiny", trainable: "lora" });
       end(runThrough(config, 30), "interrupted");
       const stopped = runThrough({ ...config, data: "posts", max_length: 8 }, 40);
       stopped.run.stop_requested = true;

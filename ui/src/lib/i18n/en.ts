@@ -1,9 +1,12 @@
 import type { Axis } from "../backend/types/Axis";
+import type { Dtype } from "../backend/types/Dtype";
 import type { Letter } from "../backend/types/Letter";
 import type { ProblemCode } from "../backend/types/ProblemCode";
 import type { RunStatus } from "../backend/types/RunStatus";
 import type { SkipReason } from "../backend/types/SkipReason";
 import type { TrainConfig } from "../backend/types/TrainConfig";
+import type { Trainable } from "../backend/types/Trainable";
+import type { ClassWeightingChoice } from "../draft";
 
 /**
  * Every word that the window shows, in English. `{name}` is filled in; a message with a
@@ -39,6 +42,9 @@ const window = {
   made_up: "Made up",
   optional: "(optional)",
   none: "none",
+  yes: "yes",
+  no: "no",
+  list_separator: ", ",
 
   data_title: "Data",
   data_intro: "Texts with a known type, from which a model can learn.",
@@ -116,6 +122,10 @@ const window = {
   default_learning_rate: "the model's own",
   default_max_steps: "no limit",
   default_eval_steps: "ten times in a run",
+  default_target_modules: "all linear layers",
+  class_weights_given: "The two weights",
+  class_weights_given_hint: "The first for {first}; the second for {second}.",
+  class_weights_of: "{first}: {first_weight}; {second}: {second_weight}",
   allowed: "Allowed: {allowed}",
   device_auto: "The best there is",
   device_cpu: "Processor (CPU)",
@@ -288,7 +298,46 @@ const settings = {
   validation_fraction: "Part held out",
   seed: "Seed",
   device: "Device",
+  dtype: "Precision",
+  trainable: "What learns",
+  lora_rank: "LoRA rank",
+  lora_alpha: "LoRA alpha",
+  lora_dropout: "LoRA dropout",
+  lora_target_modules: "Layers with LoRA (target modules)",
+  use_rslora: "Rank-stabilized LoRA",
+  gradient_checkpointing: "Gradient checkpointing",
+  class_weights: "Class weights",
 } as const satisfies Record<keyof TrainConfig, string>;
+
+/** What stands below a setting whose name alone says little. */
+const setting_hints = {
+  dtype: "Numbers of 16 bits are less exact. What has to be exact, such as sums and the head, keeps 32 bits.",
+  trainable: "The head is the small last part, which turns what was read into letters. With LoRA or the head alone the base model stays as it is, and less memory is needed.",
+  lora_rank: "The width of the small matrices. A larger one can learn more and takes more memory.",
+  lora_alpha: "What the matrices add is multiplied by alpha over rank.",
+  lora_dropout: "The part of their input that is left out at random, against learning by heart.",
+  lora_target_modules: "The ends of the layers' names, parted by commas, such as query or q_proj.",
+  use_rslora: "Multiplies by alpha over the root of the rank instead, which suits large ranks.",
+  gradient_checkpointing: "Keeps less while it reads and computes it again when it is needed: less memory, about a third more time.",
+  class_weights: "How much each letter of an axis counts in learning. Balanced makes up for a letter that is rare.",
+} as const satisfies Partial<Record<keyof TrainConfig, string>>;
+
+const dtypes = {
+  f32: "32 bits (f32)",
+  bf16: "16 bits (bf16): half the memory for weights and activations",
+} as const satisfies Record<Dtype, string>;
+
+const trainables = {
+  all: "Everything",
+  lora: "LoRA: small matrices beside the layers, and the head",
+  head: "The head alone",
+} as const satisfies Record<Trainable, string>;
+
+const class_weightings = {
+  balanced: "Balanced: both letters count the same in all",
+  none: "None: every text counts the same",
+  given: "Given: two numbers",
+} as const satisfies Record<ClassWeightingChoice, string>;
 
 const allowed = {
   data: "the name of a data set",
@@ -306,7 +355,25 @@ const allowed = {
   validation_fraction: "a number above 0, below 1",
   seed: "a whole number from 0 to 4294967295",
   device: "auto, cpu or cuda:0",
+  dtype: "f32 or bf16",
+  trainable: "all, lora or head",
+  lora_rank: "a whole number from 1",
+  lora_alpha: "a number above 0, at most 10000",
+  lora_dropout: "a number from 0, below 1",
+  lora_target_modules: "ends of the names of linear layers in the model, parted by commas, or empty",
+  use_rslora: "true or false",
+  gradient_checkpointing: "true or false",
+  class_weights: "two numbers above 0, at most 1000000, such as 0.6,0.4",
 } as const satisfies Record<keyof TrainConfig, string>;
+
+/** Formats of weights that are not read, by the names that Rust sends. */
+const weight_formats = {
+  pickle: "it is a pickle, which can run programs when it is opened",
+  tensorflow: "it is a file of TensorFlow",
+  flax: "it is a file of Flax",
+  gguf: "GGUF is a quantised format for inference that cannot be trained",
+  onnx: "ONNX is a format for inference that cannot be trained",
+} as const;
 
 const parts = { training: "training", validation: "validation" } as const;
 
@@ -326,8 +393,10 @@ const problems = {
   unknown_data_set: "There is no data set \"{name}\". There are: {known}. Choose one of these, or import it again.",
   unknown_model: "There is no model \"{name}\". There are: {known}. Choose one of these, or add its folder.",
   unknown_run: "There is no run {run}; it may have been removed. Choose another in Runs.",
-  unknown_family: "The model in {path} cannot be trained here: {reason}. Choose a model of the BERT family.",
+  unknown_family: "The model in {path} cannot be trained here: {reason}. Choose one of the families Phi-3, Llama, Mistral, Qwen2, Qwen3, BERT, RoBERTa, XLM-RoBERTa, DistilBERT and ModernBERT.",
   incomplete_model: "The model folder {path} lacks {missing}. Fetch the model again with all its files.",
+  base_of_adapter: "\"{name}\" is the base model of run {run}, which learned with LoRA and cannot predict without it. Merge that run into a whole model, or remove it first.",
+  adapter_only: "{path} is an adapter, which only changes another model and cannot be trained without it. Add that base model instead; adapter_config.json names it.",
   weight_mismatch: "The weights in {path} do not fit its config.json: {weight} is {found}, not {expected}. Fetch the model again.",
   bad_weights: "The weights file {path} is damaged or in a format that is not read: {reason}. Fetch it again, as model.safetensors.",
   bad_model_file: "{path} cannot be understood: {reason}. Fetch the model again.",
@@ -354,7 +423,12 @@ export const en = {
   statuses,
   skip_reasons,
   settings,
+  setting_hints,
+  dtypes,
+  trainables,
+  class_weightings,
   allowed,
+  weight_formats,
   parts,
   expected_columns: { all: expected_columns },
   problems,

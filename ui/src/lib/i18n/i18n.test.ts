@@ -58,6 +58,8 @@ describe("the dictionaries", () => {
       unknown_run: ["run"],
       unknown_family: ["path", "reason"],
       incomplete_model: ["missing", "path"],
+      adapter_only: ["path"],
+      base_of_adapter: ["name", "run"],
       weight_mismatch: ["expected", "found", "path", "weight"],
       bad_weights: ["path", "reason"],
       bad_model_file: ["path", "reason"],
@@ -132,6 +134,28 @@ describe("a problem's sentence", () => {
     expect(text).toContain("从 1 起的整数");
     setLanguage("en");
     expect(problemText(badSetting)).toContain("Texts in one pass");
+  });
+
+  it("names what class weights can be", () => {
+    const wrong: Problem = { code: "bad_setting", params: { name: "class_weights", value: "0.6" }, message: "" };
+    setLanguage("zh");
+    expect(problemText(wrong)).toContain("类别权重");
+    expect(problemText(wrong)).toContain("0.6,0.4");
+    setLanguage("en");
+    expect(problemText(wrong)).toContain(en.allowed.class_weights);
+  });
+
+  it("tells in the user's language why a format of weights is not read", () => {
+    const problem: Problem = {
+      code: "bad_weights",
+      params: { path: "/models/x/pytorch_model.bin", reason: "pickle" },
+      message: "",
+    };
+    setLanguage("zh");
+    expect(problemText(problem)).toContain("运行其中的程序");
+    setLanguage("en");
+    expect(problemText(problem)).toContain("can run programs");
+    expect(problemText({ ...problem, params: { path: "/x", reason: "it is too short" } })).toContain("too short");
   });
 
   it("keeps a setting that is not known here as it was sent", () => {

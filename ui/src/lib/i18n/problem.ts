@@ -15,6 +15,7 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
   }
   if (problem.code === "unknown_columns") params["expected"] = dictionary.expected_columns.all;
   if (problem.code === "no_usable_row") replace(params, "reason", dictionary.skip_reasons);
+  if (problem.code === "bad_weights") replace(params, "reason", dictionary.weight_formats);
   if (problem.code === "too_few_texts") replace(params, "part", dictionary.parts);
   replace(params, "status", dictionary.statuses);
   if (params["known"] === "") params["known"] = dictionary.window.none;

@@ -1,0 +1,25 @@
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// In what precision the weights of the base model are held, and the activations beside them.
+/// Norms, biases, the head and LoRA's matrices are always in 32 bits, and so is every sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+#[ts(export)]
+pub enum Dtype {
+    #[default]
+    F32,
+    /// Brain floating point: the range of 32 bits with 8 bits of precision, in half the memory.
+    Bf16,
+}
+
+impl Dtype {
+    pub const ALL: [Dtype; 2] = [Dtype::F32, Dtype::Bf16];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::Bf16 => "bf16",
+        }
+    }
+}

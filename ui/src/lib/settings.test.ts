@@ -1,0 +1,54 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { FAKE_DEFAULTS } from "./backend/fake";
+import type { TrainConfig } from "./backend/types/TrainConfig";
+import { dictionaries, languages, setLanguage } from "./i18n";
+import { settingsOf } from "./settings";
+
+const shown = (changed: Partial<TrainConfig>) => new Map(settingsOf({ ...FAKE_DEFAULTS, ...changed }));
+
+afterEach(() => setLanguage("en"));
+
+describe.each(languages)("the settings of a run in %s", (language) => {
+  const { settings, dtypes, trainables, class_weightings, window } = dictionaries[language];
+
+  it("are all there in words where LoRA is what learns", () => {
+    setLanguage(language);
+    const found = shown({
+      trainable: "lora",
+      dtype: "bf16",
+      lora_rank: 64,
+      lora_alpha: 12.5,
+      lora_dropout: 0.1,
+      lora_target_modules: ["query", "value"],
+      use_rslora: true,
+    });
+    expect([...found.keys()].sort()).toEqual(Object.values(settings).sort());
+    expect(found.get(settings.trainable)).toBe(trainables.lora);
+    expect(found.get(settings.dtype)).toBe(dtypes.bf16);
+    expect(found.get(settings.lora_rank)).toBe("64");
+    expect(found.get(settings.lora_alpha)).toBe("12.5");
+    expect(found.get(settings.lora_dropout)).toBe("0.1");
+    expect(found.get(settings.lora_target_modules)).toBe("query, value");
+    expect(found.get(settings.use_rslora)).toBe(window.yes);
+    expect(found.get(settings.gradient_checkpointing)).toBe(window.no);
+    expect(shown({ trainable: "lora" }).get(settings.lora_target_modules)).toBe(window.default_target_modules);
+  });
+
+  it.each(["all", "head"] as const)("leave out LoRA's where %s learns", (trainable) => {
+    setLanguage(language);
+    const found = shown({ trainable });
+    expect(found.get(settings.trainable)).toBe(trainables[trainable]);
+    expect([...found.keys()].filter((name) => name.includes("LoRA"))).toEqual([]);
+    expect(found.size).toBe(Object.keys(settings).length - 5);
+  });
+
+  it("tell the class weights by name, or letter by letter", () => {
+    setLanguage(language);
+    for (const name of ["balanced", "none"] as const) {
+      expect(shown({ class_weights: name }).get(settings.class_weights)).toBe(class_weightings[name]);
+    }
+    const given = shown({ class_weights: "0.6,0.4", axes: ["E-I", "J-P"] }).get(settings.class_weights);
+    expect(given).toMatch(/E.*J.*0\.6.*I.*P.*0\.4/);
+    expect(given).not.toMatch(/[NSFT]/);
+  });
+});

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test lint build package
+.PHONY: run test lint build package parity
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -23,3 +23,7 @@ build:
 ## package: a Debian package of the program with its engine
 package:
 	@scripts/package.sh
+
+## parity: compare every family with Transformers on fresh random models, and on pretrained ones
+parity:
+	@scripts/parity.sh

@@ -19,6 +19,8 @@ pub enum Error {
     Model(#[from] model::Error),
     #[error("Run {run} is another engine's, or has ended. `mbti runs show {run}` tells.")]
     NotOurs { run: i64 },
+    #[error("{} is there already. Name a folder that is not.", .path.display())]
+    FolderExists { path: std::path::PathBuf },
     #[error("Standard input or output failed: {0}")]
     Io(#[from] std::io::Error),
     #[error("A record cannot be written as JSON: {0}")]
@@ -36,6 +38,9 @@ impl Error {
             Error::Model(error) => error.problem(),
             Error::NotOurs { run } => {
                 Problem::new(record::ProblemCode::RunHasEnded, self).with("run", run).with("status", "–")
+            }
+            Error::FolderExists { path } => {
+                Problem::new(record::ProblemCode::NameTaken, self).with("name", path.display())
             }
             Error::Io(_) | Error::Json(_) => Problem::new(record::ProblemCode::Internal, self),
         }

@@ -9,8 +9,11 @@ pub fn run(context: &Context, command: Models) -> Result<()> {
             let model = runtime.block_on(async {
                 // The quick look first, for its clearer messages; then every weight's shape, as
                 // training would read it, before anything is copied.
-                app::models::check(&dir)?;
-                model::inspect(&dir)?;
+                let folder = app::models::check(&dir)?;
+                let (_, report) = model::inspect(&folder)?;
+                for sentence in report.sentences() {
+                    print::note(&sentence);
+                }
                 Ok::<_, crate::error::Error>(app::models::add(home, &dir, name.as_deref()).await?)
             })?;
             if *json { print::json(&model) } else { print_list(&[model]) }

@@ -56,6 +56,12 @@ impl<'a> Recorder<'a> {
     fn try_take(&mut self, progress: Progress) -> Result<bool, Error> {
         let (store, runtime) = (&self.context.home.store, &self.context.runtime);
         match progress {
+            Progress::Loaded { report, trainable } => {
+                for sentence in report.sentences() {
+                    print::note(&sentence);
+                }
+                print::note(&format!("{trainable} weights learn."));
+            }
             Progress::Tokenizing { done, total } => {
                 self.style("tokens {bar:30} {pos}/{len} texts", total as u64);
                 self.bar.set_position(done as u64);

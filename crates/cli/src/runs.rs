@@ -1,6 +1,13 @@
+use std::path::PathBuf;
+
 use record::{Run, RunProgress, SplitMethod};
 
-use crate::{Context, args::Runs, error::Result, print};
+use crate::{
+    Context,
+    args::Runs,
+    error::{Error, Result},
+    print,
+};
 
 pub fn run(context: &Context, command: Runs) -> Result<()> {
     let Context { home, json, runtime } = context;
@@ -18,12 +25,29 @@ pub fn run(context: &Context, command: Runs) -> Result<()> {
             print::note(&format!("Run {id} ends after the step it is in. What it has learned is kept."));
             Ok(())
         }
+        Runs::Merge { id, out } => merge(context, id, out),
         Runs::Remove { id } => {
             runtime.block_on(app::runs::remove(home, id))?;
             print::note(&format!("Removed run {id}."));
             Ok(())
         }
     }
+}
+
+/// Merges what a run learned by LoRA into its base model: in the run's own folder, or in a new one.
+fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
+    let (_, folder) = context.runtime.block_on(app::runs::model_folder(&context.home, Some(id)))?;
+    // Nobody may be writing to the folder that is replaced.
+    let lock = app::runs::lock(&context.home, id)?.ok_or(Error::NotOurs { run: id })?;
+    if let Some(out) = out.as_ref().filter(|out| out.exists()) {
+        return Err(Error::FolderExists { path: out.clone() });
+    }
+    let target = out.unwrap_or_else(|| folder.clone());
+    let network = model::open(&folder)?;
+    model::save_merged(&network, &target, network.notes())?;
+    drop(lock);
+    print::note(&format!("Run {id} is a whole model in {}.", target.display()));
+    Ok(())
 }
 
 fn steps(run: &Run) -> String {

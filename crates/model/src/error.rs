@@ -14,7 +14,7 @@ pub enum Error {
     Incomplete { path: PathBuf, missing: String },
     #[error("{} cannot be understood: {reason}. Fetch the model again.", .path.display())]
     Config { path: PathBuf, reason: String },
-    #[error("{} is a model of the family \"{family}\"; families that can be trained are bert and words.", .path.display())]
+    #[error("{} is a model of the family \"{family}\"; families that can be trained are {families}.", .path.display(), families = crate::network::FAMILIES)]
     Family { path: PathBuf, family: String },
     #[error("{} cannot be read as safetensors: {reason}. Fetch the model again.", .path.display())]
     Weights { path: PathBuf, reason: String },
@@ -26,6 +26,17 @@ pub enum Error {
         .path.display()
     )]
     Shape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+    #[error(
+        "No linear layer of this model has a name that ends in \"{target}\". \
+         LoRA can stand beside {known}; name some of these, or none for all."
+    )]
+    UnknownTarget { target: String, known: String },
+    #[error(
+        "The adapter {} needs its base model, which is no more in {}. Add the base model again there, \
+         or train again.",
+        .path.display(), .base.display()
+    )]
+    NoBaseModel { path: PathBuf, base: PathBuf },
     #[error("{} was not trained by this program: it does not say which axes its outputs are.", .path.display())]
     NotAClassifier { path: PathBuf },
     #[error("Arithmetic failed: {0}")]
@@ -58,6 +69,13 @@ impl Error {
                 .with("weight", name)
                 .with("found", format!("{found:?}"))
                 .with("expected", format!("{expected:?}")),
+            Error::UnknownTarget { target, known } => Problem::new(Code::BadSetting, self)
+                .with("name", "lora_target_modules")
+                .with("value", target)
+                .with("allowed", known),
+            Error::NoBaseModel { path, base } => {
+                new(Code::IncompleteModel, path).with("missing", base.display())
+            }
             Error::NotAClassifier { path } => new(Code::BadModelFile, path).with("reason", "id2label"),
             Error::Candle(_) => Problem::new(Code::Internal, self),
         }

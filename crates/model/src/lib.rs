@@ -3,12 +3,24 @@
 //! Every family reads packed batches: the tokens of a batch lie one after another, with the
 //! cumulative lengths beside them and no padding anywhere.
 
-mod bert;
+mod adapter;
+mod block;
+mod classifier;
+mod decoder;
+mod encoder;
 mod error;
+pub mod halves;
 mod head;
+mod layers;
+mod loader;
 mod network;
 pub mod ops;
+mod report;
+mod rope_config;
 mod save;
+mod setup;
+mod source;
+mod transformer;
 mod weights;
 mod words;
 
@@ -16,5 +28,7 @@ pub use error::Error;
 pub use head::{Head, ProblemType};
 pub use network::{Network, inspect, open, start};
 pub use ops::Mode;
-pub use save::save;
+pub use report::LoadReport;
+pub use save::{save, save_merged};
+pub use setup::{LoraSetup, Setup};
 pub use weights::{Parameter, Weights};

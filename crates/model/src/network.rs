@@ -1,15 +1,19 @@
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
+use candle_core::{Tensor, backprop::GradStore};
 use data::{Batch, Tokenizer};
 use mbti::Axis;
+use record::{Dtype, Trainable};
 use serde_json::{Map, Value};
 
 use crate::{
-    Error, Head, Mode, Weights,
-    bert::{self, Bert},
+    Error, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
+    adapter::Adapter,
+    decoder, encoder,
     error::Result,
-    weights::Loader,
+    loader::Loader,
+    source::Source,
+    transformer::{Learns, Transformer},
     words::Words,
 };
 
@@ -17,42 +21,82 @@ use crate::{
 pub struct Network {
     pub head: Head,
     pub weights: Weights,
+    /// What became of the weights of the folder that it was built from.
+    pub report: LoadReport,
     /// The config.json that it was built from.
     pub(crate) config: Map<String, Value>,
-    /// The folder that it was built from.
+    /// The folder that it was built from, whose tokenizer belongs to it.
     pub(crate) folder: PathBuf,
+    /// The folder of its base model: the same, unless it was opened from an adapter.
+    pub(crate) base_folder: PathBuf,
+    pub(crate) trainable: Trainable,
+    pub(crate) dtype: Dtype,
+    pub(crate) lora: LoraSetup,
+    pub(crate) about: About,
     family: Family,
 }
 
-/// What differs between families.
 enum Family {
-    Bert(Box<Bert>),
+    Transformer(Box<Transformer>),
     Words(Words),
 }
 
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
+/// What saving has to know of a family.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About {
+    /// The class in Transformers that reads what is saved, where there is one.
+    pub(crate) architecture: Option<&'static str>,
+    /// The modules of the head, which PEFT saves whole.
+    pub(crate) head_modules: &'static [&'static str],
+    is_decoder: bool,
+}
+
+pub(crate) const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
+/// The families that can be trained.
+pub(crate) const FAMILIES: &str = "phi3, llama, mistral, qwen2, qwen3, bert, roberta, xlm-roberta, distilbert, \
+                                   modernbert and words";
 
 /// Builds a network to train from a model folder: the weights that are there and, unless the
 /// folder already has one for these very axes, a new head drawn by the seed.
-pub fn start(folder: &Path, axes: &[Axis], seed: u32) -> Result<Network> {
+pub fn start(folder: &Path, setup: &Setup) -> Result<Network> {
     let config = read_config(folder)?;
-    let head = Head { axes: axes.to_vec() };
+    let head = Head { axes: setup.axes.clone() };
     let keep_head = Head::read(&config).as_ref() == Some(&head);
-    build(folder, config, head, keep_head, seed)
+    build(folder, folder, config, head, keep_head, setup, None)
 }
 
-/// Opens a network that was trained, to predict with.
+/// Opens a network that was trained, to predict with or, from an adapter, to train on: a whole
+/// model, or an adapter as PEFT lays it out, whose base model its adapter_config.json names.
 pub fn open(folder: &Path) -> Result<Network> {
     let config = read_config(folder)?;
     let head = Head::read(&config).ok_or_else(|| Error::NotAClassifier { path: folder.join(CONFIG) })?;
-    build(folder, config, head, true, 0)
+    let dtype = match config.get("dtype").or_else(|| config.get("torch_dtype")).and_then(Value::as_str) {
+        Some("bfloat16") => Dtype::Bf16,
+        _ => Dtype::F32,
+    };
+    let mut setup = Setup { dtype, ..Setup::plain(&head.axes, 0) };
+    if !Adapter::is_in(folder) {
+        return build(folder, folder, config, head, true, &setup, None);
+    }
+    let adapter = Adapter::open(folder)?;
+    setup.trainable = Trainable::Lora;
+    setup.lora = adapter.setup();
+    let base = adapter.config.base_model_name_or_path.clone().unwrap_or_default();
+    // A relative path is one from the adapter's own folder, which may move with its base.
+    let base = folder.join(base);
+    if !base.is_dir() {
+        return Err(Error::NoBaseModel { path: folder.to_owned(), base });
+    }
+    build(folder, &base, config, head, true, &setup, Some(&adapter))
 }
 
-/// Reads a model folder through once, as training would, and gives its number of weights.
-pub fn inspect(folder: &Path) -> Result<usize> {
-    Ok(start(folder, &Axis::ALL, 0)?.weights.count())
+/// Looks at every weight of a model folder as training would, by its shape and without reading
+/// it, and gives the number of single weights and what would become of them.
+pub fn inspect(folder: &Path) -> Result<(usize, LoadReport)> {
+    let setup = Setup { trainable: Trainable::Head, shapes_only: true, ..Setup::plain(&Axis::ALL, 0) };
+    let network = start(folder, &setup)?;
+    Ok((network.weights.count(), network.report))
 }
 
 fn read_config(folder: &Path) -> Result<Map<String, Value>> {
@@ -68,38 +112,85 @@ fn read_config(folder: &Path) -> Result<Map<String, Value>> {
 
 fn build(
     folder: &Path,
+    base_folder: &Path,
     config: Map<String, Value>,
     head: Head,
     keep_head: bool,
-    seed: u32,
+    setup: &Setup,
+    adapter: Option<&Adapter>,
 ) -> Result<Network> {
-    let path = folder.join(CONFIG);
-    let wrong = |reason: String| Error::Config { path: path.clone(), reason };
     let name = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    let weights = folder.join(WEIGHTS);
-    let (family, weights) = match name {
-        "bert" => {
-            let config: bert::Config = serde_json::from_value(Value::Object(config.clone()))
-                .map_err(|error| wrong(error.to_string()))?;
-            let mut loader = Loader::new(Some(&weights), Bert::PREFIX, seed)?;
-            let bert = Bert::load(&mut loader, config, &path, &head, keep_head)?;
-            (Family::Bert(Box::new(bert)), loader.weights)
-        }
-        "words" => {
-            let mut loader = Loader::new(keep_head.then_some(weights.as_path()), "", seed)?;
-            (Family::Words(Words::load(&mut loader, &head, keep_head)?), loader.weights)
-        }
-        other => return Err(Error::Family { path: folder.to_owned(), family: other.to_owned() }),
+    let wrong = |reason: String| Error::Config { path: folder.join(CONFIG), reason };
+    let blocks = setup.trainable != Trainable::Head;
+    let learns = Learns { embeddings: setup.trainable == Trainable::All, blocks };
+    let source = || Source::of_folder(base_folder);
+    let (decoder, encoder) = (decoder::traits(name), encoder::traits(name));
+    // The bag of words is all head: every weight of it learns, in 32 bits.
+    let plain = Setup { dtype: Dtype::F32, trainable: Trainable::All, ..setup.clone() };
+    let (family, about, loader, setup) = if let Some(traits) = &decoder {
+        let mut loader = Loader::new(Some(source()?), adapter, decoder::PREFIX, setup, keep_head);
+        let built = decoder::load(&mut loader, traits, &config, &head, learns)?.map_err(wrong)?;
+        let (architecture, head_modules) = (Some(traits.architecture), decoder::HEAD_MODULES);
+        let about = About { architecture, head_modules, is_decoder: true };
+        (Family::Transformer(Box::new(built)), about, loader, setup)
+    } else if let Some(traits) = &encoder {
+        let mut loader = Loader::new(Some(source()?), adapter, traits.prefix, setup, keep_head);
+        let built = encoder::load(&mut loader, traits, &config, &head, learns)?.map_err(wrong)?;
+        let (architecture, head_modules) = (Some(traits.architecture), traits.head_modules);
+        let about = About { architecture, head_modules, is_decoder: false };
+        (Family::Transformer(Box::new(built)), about, loader, setup)
+    } else if name == "words" {
+        let source = keep_head.then(source).transpose()?;
+        let mut loader = Loader::new(source, None, "", &plain, keep_head);
+        let words = Words::load(&mut loader, &head)?;
+        let about = About { architecture: None, head_modules: &[], is_decoder: false };
+        (Family::Words(words), about, loader, &plain)
+    } else {
+        return Err(Error::Family { path: folder.to_owned(), family: name.to_owned() });
     };
-    Ok(Network { head, weights, config, folder: folder.to_owned(), family })
+    let (trainable, dtype, lora) = (setup.trainable, setup.dtype, setup.lora.clone());
+    let (weights, report) = loader.finish()?;
+    let (folder, base_folder) = (folder.to_owned(), base_folder.to_owned());
+    Ok(Network { head, weights, report, config, folder, base_folder, trainable, dtype, lora, about, family })
 }
 
 impl Network {
-    /// Logits `[texts, outputs]` of a packed batch.
+    /// Logits `[texts, outputs]` of a packed batch, in `f32`.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         match &self.family {
-            Family::Bert(bert) => bert.forward(batch, mode),
+            Family::Transformer(transformer) => transformer.forward(batch, mode),
             Family::Words(words) => words.forward(batch, mode),
+        }
+    }
+
+    /// Forward and backward over one batch: the loss, a scalar, with the gradients given to
+    /// `take`, once or in pieces that together have every parameter once.
+    ///
+    /// `loss` makes a scalar of the logits `[texts, outputs]`. The seed decides dropout. With
+    /// `checkpointing` the activations of one layer exist at a time and the others are computed
+    /// again; the result is the same to the last bit.
+    pub fn learn(
+        &self,
+        batch: &Batch,
+        seed: u64,
+        checkpointing: bool,
+        loss: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
+        take: &mut dyn FnMut(GradStore) -> candle_core::Result<()>,
+    ) -> Result<Tensor> {
+        if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
+            return transformer.learn_in_pieces(batch, seed, loss, take);
+        }
+        let found = loss(&self.forward(batch, Mode::Train { seed })?)?;
+        take(found.backward()?)?;
+        Ok(found.detach())
+    }
+
+    /// What the base model gives for every token of a packed batch, `[total, hidden]`; none for
+    /// `words`, which has no such thing.
+    pub fn hidden_states(&self, batch: &Batch) -> Result<Option<Tensor>> {
+        match &self.family {
+            Family::Transformer(transformer) => transformer.hidden_states(batch).map(Some),
+            Family::Words(_) => Ok(None),
         }
     }
 
@@ -107,29 +198,35 @@ impl Network {
     /// or fewer where the network has positions for fewer.
     pub fn tokenizer(&self, wanted: usize) -> std::result::Result<(Tokenizer, usize), data::Error> {
         match &self.family {
-            Family::Bert(bert) => {
-                let max_length = wanted.min(bert.config.max_position_embeddings);
+            Family::Transformer(transformer) => {
+                let max_length = wanted.min(transformer.max_tokens);
                 Ok((Tokenizer::from_file(&self.folder.join(TOKENIZER), max_length)?, max_length))
             }
             Family::Words(_) => Ok((Tokenizer::Ngrams, wanted)),
         }
     }
 
-    /// A learning rate to begin with: the tutorial's order of magnitude where pretrained weights
-    /// are refined, far more where a linear layer begins at zero.
+    /// A learning rate to begin with: the tutorial's for a decoder's pretrained weights, a little
+    /// more for the smaller encoders, ten times that for LoRA's matrices, which begin at nothing,
+    /// and far more where a linear layer alone learns.
     pub fn default_learning_rate(&self) -> f64 {
-        match &self.family {
-            Family::Bert(_) => 5e-5,
-            Family::Words(_) => 1e-2,
+        match (&self.family, self.trainable) {
+            (Family::Words(_), _) => 1e-2,
+            (_, Trainable::Head) => 1e-3,
+            (_, Trainable::Lora) => 2e-4,
+            (_, Trainable::All) if self.about.is_decoder => 2e-5,
+            (_, Trainable::All) => 5e-5,
         }
     }
 
-    /// The class in Transformers that reads what [`crate::save`] writes, where there is one.
-    pub(crate) fn architecture(&self) -> Option<&'static str> {
-        match &self.family {
-            Family::Bert(_) => Some(Bert::ARCHITECTURE),
-            Family::Words(_) => None,
-        }
+    /// Whether it is a decoder, whose classifier in Transformers needs a padding token.
+    pub(crate) fn is_decoder(&self) -> bool {
+        self.about.is_decoder
+    }
+
+    /// All notes of this program in the config.json.
+    pub fn notes(&self) -> Map<String, Value> {
+        self.config.get(crate::save::NOTES).and_then(Value::as_object).cloned().unwrap_or_default()
     }
 
     /// A note of this program in the config.json, such as the longest text that was trained on.

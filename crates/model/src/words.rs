@@ -4,8 +4,9 @@ use data::{Batch, NGRAM_BUCKETS};
 use crate::{
     Head, Mode,
     error::Result,
+    loader::{Loader, New},
     ops::bag,
-    weights::{Loader, Weight},
+    weights::Weight,
 };
 
 /// The built-in bag of words: a linear head on hashed word and character n-grams. It starts
@@ -16,14 +17,12 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    pub(crate) fn load(loader: &mut Loader, head: &Head, keep_head: bool) -> Result<Words> {
-        let (name, shape) = ("words.weight", [NGRAM_BUCKETS as usize, head.outputs()]);
-        if keep_head {
-            let weight = loader.load(name, &shape)?;
-            return Ok(Words { weight, bias: loader.load("words.bias", &[head.outputs()])? });
-        }
-        let weight = loader.new_zeros(name, &shape)?;
-        Ok(Words { weight, bias: loader.new_zeros("words.bias", &[head.outputs()])? })
+    pub(crate) fn load(loader: &mut Loader, head: &Head) -> Result<Words> {
+        let keep = loader.keep_head;
+        let shape = [NGRAM_BUCKETS as usize, head.outputs()];
+        let weight = loader.head_weight("words.weight", &shape, keep, New::Zeros)?;
+        let bias = loader.head_weight("words.bias", &[head.outputs()], keep, New::Zeros)?;
+        Ok(Words { weight, bias })
     }
 
     /// Logits `[texts, outputs]`.

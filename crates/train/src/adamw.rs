@@ -1,7 +1,13 @@
 use std::sync::Mutex;
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Storage, Tensor, bail};
-use model::Weights;
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Storage, Tensor, bail};
+use half::bf16;
+use model::{
+    Weights,
+    halves::{join, split},
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::Gradients;
@@ -28,19 +34,42 @@ impl Default for Hyperparameters {
 
 /// AdamW (Loshchilov and Hutter, arXiv 1711.05101), as PyTorch's: the decay is taken off the
 /// weight itself and spares biases and norms. Its state is open, so that it can be saved.
+///
+/// A weight that is held in bf16 has the lower 16 bits of its 32 here, so that an update smaller
+/// than a step of bf16 is not lost but adds up: together they are what an `f32` weight would be.
 pub struct AdamW {
     pub hyperparameters: Hyperparameters,
     /// Optimizer steps done.
     pub step: u32,
-    /// First and second moment of each parameter, in the order of the parameters.
-    pub moments: Vec<[Vec<f32>; 2]>,
+    /// In the order of the parameters.
+    pub states: Vec<State>,
+}
+
+/// What AdamW keeps of one parameter, for each of its elements.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// First moment: the running mean of the gradient.
+    pub first: Vec<f32>,
+    /// Second moment: that of its square.
+    pub second: Vec<f32>,
+    /// What a weight in bf16 lacks of its value in 32 bits; empty for one in `f32`.
+    pub remainder: Vec<i16>,
 }
 
 impl AdamW {
-    pub fn new(weights: &Weights, hyperparameters: Hyperparameters) -> AdamW {
-        let zeros = |count| [vec![0f32; count], vec![0f32; count]];
-        let moments = weights.parameters.iter().map(|parameter| zeros(parameter.var.elem_count())).collect();
-        AdamW { hyperparameters, step: 0, moments }
+    /// Takes the remainders out of the weights that have them. A weight that was stored in bf16
+    /// has none, and is given one by chance, the same on every machine: were they all zero, all
+    /// weights of a size would pass to the next bf16 at once, after the same number of steps.
+    pub fn new(weights: &mut Weights, hyperparameters: Hyperparameters) -> AdamW {
+        let states = weights.parameters.iter_mut().enumerate().map(|(place, parameter)| {
+            let count = parameter.var.elem_count();
+            let remainder = match parameter.var.dtype() {
+                DType::BF16 => parameter.remainder.take().unwrap_or_else(|| by_chance(place as u64, count)),
+                _ => Vec::new(),
+            };
+            State { first: vec![0.0; count], second: vec![0.0; count], remainder }
+        });
+        AdamW { hyperparameters, step: 0, states: states.collect() }
     }
 
     /// Moves every parameter that has a gradient, in one pass over its memory, and gives the
@@ -52,7 +81,7 @@ impl AdamW {
         let exponent = self.step as i32;
         // As PyTorch's clip_grad_norm_, which adds 1e-6 to the norm.
         let clip = (h.max_grad_norm / (norm + 1e-6)).min(1.0) as f32;
-        for (place, (parameter, moments)) in weights.parameters.iter().zip(&mut self.moments).enumerate() {
+        for (place, (parameter, state)) in weights.parameters.iter().zip(&mut self.states).enumerate() {
             let Some(gradient) = gradients.get(place) else { continue };
             let update = Update {
                 clip,
@@ -62,13 +91,24 @@ impl AdamW {
                 root_correction: (1.0 / (1.0 - h.beta2.powi(exponent)).sqrt()) as f32,
                 epsilon: h.epsilon as f32,
                 keep: (1.0 - learning_rate * if parameter.decays { h.weight_decay } else { 0.0 }) as f32,
-                moments: Mutex::new(std::mem::take(moments)),
+                state: Mutex::new(std::mem::take(state)),
             };
             parameter.var.as_tensor().inplace_op2(gradient, &update)?;
-            *moments = update.moments.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *state = update.state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         Ok(norm)
     }
+}
+
+fn by_chance(seed: u64, count: usize) -> Vec<i16> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut remainder = Vec::with_capacity(count + 1);
+    while remainder.len() < count {
+        let bits = random.next_u32();
+        remainder.extend([bits as i16, (bits >> 16) as i16]);
+    }
+    remainder.truncate(count);
+    remainder
 }
 
 /// One step of one parameter.
@@ -83,7 +123,7 @@ struct Update {
     keep: f32,
     /// Taken out of the optimizer for the length of the call, since candle hands an operation
     /// out as a shared reference.
-    moments: Mutex<[Vec<f32>; 2]>,
+    state: Mutex<State>,
 }
 
 impl InplaceOp2 for Update {
@@ -98,53 +138,89 @@ impl InplaceOp2 for Update {
         g: &CpuStorage,
         g_layout: &Layout,
     ) -> Result<()> {
-        let (CpuStorage::F32(w), CpuStorage::F32(g)) = (w, g) else { bail!("AdamW updates f32 weights") };
         let (Some((w_from, w_to)), Some((g_from, g_to))) =
             (w_layout.contiguous_offsets(), g_layout.contiguous_offsets())
         else {
             bail!("AdamW updates contiguous weights")
         };
-        let mut moments = self.moments.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let [m, v] = &mut *moments;
-        if m.len() != w_to - w_from || g_to - g_from != m.len() {
-            bail!("AdamW has moments for {} elements and a gradient for {}", m.len(), g_to - g_from);
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let count = state.first.len();
+        if count != w_to - w_from || g_to - g_from != count {
+            bail!("AdamW has moments for {count} elements and a gradient for {}", g_to - g_from);
         }
-        let pieces = (
-            w[w_from..w_to].par_chunks_mut(PIECE),
-            g[g_from..g_to].par_chunks(PIECE),
-            m.par_chunks_mut(PIECE),
-            v.par_chunks_mut(PIECE),
-        );
-        pieces.into_par_iter().for_each(|(w, g, m, v)| {
-            for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-                let g = g * self.clip;
-                *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-                *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
-                let root = v.sqrt() * self.root_correction + self.epsilon;
-                *w = *w * self.keep - self.step_size * *m / root;
+        match (w, g) {
+            (CpuStorage::F32(w), CpuStorage::F32(g)) => {
+                self.whole(&mut w[w_from..w_to], &g[g_from..g_to], &mut state);
+            }
+            (CpuStorage::BF16(w), CpuStorage::F32(g)) => {
+                self.halves(&mut w[w_from..w_to], &g[g_from..g_to], &mut state);
+            }
+            (CpuStorage::BF16(w), CpuStorage::BF16(g)) => {
+                self.halves(&mut w[w_from..w_to], &g[g_from..g_to], &mut state);
+            }
+            _ => bail!("AdamW updates weights in f32 or bf16"),
+        }
+        Ok(())
+    }
+}
+
+impl Update {
+    /// One element: the weight after the step, with its moments updated.
+    #[inline(always)]
+    fn moved(&self, w: f32, g: f32, first: &mut f32, second: &mut f32) -> f32 {
+        let g = g * self.clip;
+        *first = self.beta1 * *first + (1.0 - self.beta1) * g;
+        *second = self.beta2 * *second + (1.0 - self.beta2) * g * g;
+        let root = second.sqrt() * self.root_correction + self.epsilon;
+        w * self.keep - self.step_size * *first / root
+    }
+
+    /// Weights held in `f32`.
+    fn whole(&self, w: &mut [f32], g: &[f32], state: &mut State) {
+        let moments = (state.first.par_chunks_mut(PIECE), state.second.par_chunks_mut(PIECE));
+        let pieces = (w.par_chunks_mut(PIECE), g.par_chunks(PIECE), moments.0, moments.1);
+        pieces.into_par_iter().for_each(|(w, g, first, second)| {
+            for (((w, g), first), second) in w.iter_mut().zip(g).zip(first).zip(second) {
+                *w = self.moved(*w, *g, first, second);
             }
         });
-        Ok(())
+    }
+
+    /// Weights held in bf16 here and by their remainder in the state.
+    fn halves<G: Into<f32> + Copy + Sync>(&self, w: &mut [bf16], g: &[G], state: &mut State) {
+        let moments = (state.first.par_chunks_mut(PIECE), state.second.par_chunks_mut(PIECE));
+        let weights = (w.par_chunks_mut(PIECE), state.remainder.par_chunks_mut(PIECE));
+        let pieces = (weights.0, weights.1, g.par_chunks(PIECE), moments.0, moments.1);
+        pieces.into_par_iter().for_each(|(w, remainder, g, first, second)| {
+            let weights = w.iter_mut().zip(remainder);
+            for (((w, g), first), second) in weights.zip(g).zip(first).zip(second) {
+                let moved = self.moved(join(*w.0, *w.1), (*g).into(), first, second);
+                (*w.0, *w.1) = split(moved);
+            }
+        });
     }
 }
 
 /// Σ x², in double precision and in an order that does not depend on the number of threads.
 pub(crate) fn sum_of_squares(x: &Tensor) -> Result<f64> {
+    fn of<T: Into<f32> + Copy + Sync>(values: &[T]) -> f64 {
+        let piece = |piece: &[T]| {
+            let mut lanes = [0f64; 8];
+            for (index, &x) in piece.iter().enumerate() {
+                lanes[index % 8] += f64::from(x.into()).powi(2);
+            }
+            lanes.iter().sum::<f64>()
+        };
+        values.par_chunks(PIECE).map(piece).collect::<Vec<f64>>().iter().sum()
+    }
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
-    let Storage::Cpu(CpuStorage::F32(values)) = &*storage else { bail!("gradients are f32 on the CPU") };
     let Some((from, to)) = layout.contiguous_offsets() else { bail!("a gradient is not contiguous") };
-    let partial: Vec<f64> = values[from..to]
-        .par_chunks(PIECE)
-        .map(|piece| {
-            let mut lanes = [0f64; 8];
-            for (index, x) in piece.iter().enumerate() {
-                lanes[index % 8] += f64::from(*x) * f64::from(*x);
-            }
-            lanes.iter().sum()
-        })
-        .collect();
-    Ok(partial.iter().sum())
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(values)) => Ok(of(&values[from..to])),
+        Storage::Cpu(CpuStorage::BF16(values)) => Ok(of(&values[from..to])),
+        _ => bail!("gradients are f32 or bf16 on the CPU"),
+    }
 }
 
 #[cfg(test)]
@@ -160,10 +236,9 @@ mod tests {
             name: name.into(),
             var: Var::new(values, &Device::Cpu).unwrap(),
             decays,
+            remainder: None,
         };
-        Weights {
-            parameters: vec![parameter("matrix", &[1.0, -2.0, 3.0], true), parameter("bias", &[0.5], false)],
-        }
+        vec![parameter("matrix", &[1.0, -2.0, 3.0], true), parameter("bias", &[0.5], false)].into()
     }
 
     fn gradients(weights: &Weights) -> Gradients {
@@ -178,9 +253,9 @@ mod tests {
 
     #[test]
     fn ten_steps_are_those_of_the_formula_in_double_precision() {
-        let weights = weights();
+        let mut weights = weights();
         let h = Hyperparameters { weight_decay: 0.1, ..Default::default() };
-        let mut optimizer = AdamW::new(&weights, h);
+        let mut optimizer = AdamW::new(&mut weights, h);
         let mut expected = [1.0f64, -2.0, 3.0, 0.5];
         let (mut m, mut v) = ([0f64; 4], [0f64; 4]);
         for step in 1..=10 {
@@ -214,5 +289,35 @@ mod tests {
         sum.add(&weights, loss.backward().unwrap()).unwrap();
         assert_eq!(sum.get(0).unwrap().to_vec1::<f32>().unwrap(), [2.0, -1.0, 4.0]);
         assert_eq!(sum.get(1).unwrap().to_vec1::<f32>().unwrap(), [0.5]);
+    }
+
+    #[test]
+    fn updates_smaller_than_a_step_of_bf16_add_up_to_what_they_are_in_32_bits() {
+        let parameter = |tensor: Tensor| {
+            let var = Var::from_tensor(&tensor).unwrap();
+            Weights::from(vec![Parameter { name: "w".into(), var, decays: true, remainder: None }])
+        };
+        let start = Tensor::new(&[1.0f32, -2.0, 0.25], &Device::Cpu).unwrap();
+        let (mut whole, mut halves) =
+            (parameter(start.clone()), parameter(start.to_dtype(DType::BF16).unwrap()));
+        let gradient = Tensor::new(&[0.3f32, -0.1, 0.2], &Device::Cpu).unwrap();
+        for weights in [&mut whole, &mut halves] {
+            let mut optimizer = AdamW::new(weights, Hyperparameters::default());
+            for _ in 0..200 {
+                let w = weights.parameters[0].var.as_tensor();
+                let loss = (w.to_dtype(DType::F32).unwrap() * &gradient).unwrap().sum_all().unwrap();
+                let mut gradients = Gradients::default();
+                gradients.add(weights, loss.backward().unwrap()).unwrap();
+                // A two-hundredth of the smallest step of bf16 at 1.
+                optimizer.step(weights, &gradients, 2e-5).unwrap();
+            }
+        }
+        let values = |weights: &Weights| {
+            weights.parameters[0].var.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap()
+        };
+        for (found, exact) in values(&halves).into_iter().zip(values(&whole)) {
+            assert!((found - exact).abs() <= exact.abs() / 256.0, "{found} {exact}");
+        }
+        assert!(values(&whole)[0] < 0.9965 && values(&halves)[0] < 1.0);
     }
 }

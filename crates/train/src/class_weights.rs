@@ -1,9 +1,22 @@
 use mbti::{Axis, Type};
 
+use record::ClassWeighting;
+
 use crate::{Error, error::Result};
 
 /// For each axis the weights of class 0 and class 1.
 pub type ClassWeights = Vec<[f32; 2]>;
+
+/// The class weights that the settings ask for. An axis with only one letter cannot be learned,
+/// whatever the weights.
+pub fn class_weights(weighting: ClassWeighting, types: &[Type], axes: &[Axis]) -> Result<ClassWeights> {
+    let balanced = balanced(types, axes)?;
+    Ok(match weighting {
+        ClassWeighting::Balanced => balanced,
+        ClassWeighting::None => vec![[1.0; 2]; axes.len()],
+        ClassWeighting::Given(pair) => vec![pair.map(|weight| weight as f32); axes.len()],
+    })
+}
 
 /// Weights n / (2 nₖ), with which both letters of an axis count the same in all, as
 /// scikit-learn's `class_weight="balanced"`. An axis with only one letter cannot be learned.
@@ -31,6 +44,17 @@ mod tests {
         let types: Vec<Type> = ["INFP", "INFJ", "INFP", "INTP"].map(|name| name.parse().unwrap()).into();
         let weights = balanced(&types, &[Axis::JudgingPerceiving]).unwrap();
         assert_eq!(weights, [[2.0, 4.0 / 6.0]]);
+    }
+
+    #[test]
+    fn given_weights_are_taken_as_they_are_and_none_are_all_one() {
+        let types: Vec<Type> = ["INFP", "INFJ"].map(|name| name.parse().unwrap()).into();
+        let axes = [Axis::JudgingPerceiving];
+        let found = |weighting| class_weights(weighting, &types, &axes).unwrap();
+        assert_eq!(found(ClassWeighting::Given([0.6, 0.4])), [[0.6, 0.4]]);
+        assert_eq!(found(ClassWeighting::None), [[1.0, 1.0]]);
+        assert_eq!(found(ClassWeighting::Balanced), [[1.0, 1.0]]);
+        assert!(class_weights(ClassWeighting::None, &types[..1], &axes).is_err());
     }
 
     #[test]

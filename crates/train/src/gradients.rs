@@ -1,4 +1,4 @@
-use candle_core::{Result, Tensor, backprop::GradStore};
+use candle_core::{DType, Result, Tensor, backprop::GradStore};
 use model::Weights;
 
 /// The gradients of all parameters, summed over the micro-batches of one optimizer step.
@@ -9,14 +9,15 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Adds what one backward pass gave.
+    /// Adds what one backward pass gave. A single gradient is kept in the precision that it came
+    /// in; sums are in `f32`.
     pub fn add(&mut self, weights: &Weights, mut grads: GradStore) -> Result<()> {
         self.sums.resize(weights.parameters.len(), None);
         for (sum, parameter) in self.sums.iter_mut().zip(&weights.parameters) {
             let Some(grad) = grads.remove(parameter.var.as_tensor()) else { continue };
             *sum = Some(match sum.take() {
                 None => grad.contiguous()?,
-                Some(sum) => (sum + grad)?,
+                Some(sum) => (sum.to_dtype(DType::F32)? + grad.to_dtype(DType::F32)?)?,
             });
         }
         Ok(())

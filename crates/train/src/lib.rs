@@ -12,8 +12,8 @@ mod peak_memory;
 mod run;
 mod schedule;
 
-pub use adamw::{AdamW, Hyperparameters};
-pub use class_weights::{ClassWeights, balanced};
+pub use adamw::{AdamW, Hyperparameters, State};
+pub use class_weights::{ClassWeights, balanced, class_weights};
 pub use error::Error;
 pub use evaluate::evaluate;
 pub use gradients::Gradients;

@@ -6,12 +6,12 @@ use std::{
 
 use data::{Encoded, Example, Tokenizer, encode, epoch_order, pack};
 use mbti::Type;
-use model::{Mode, Network};
+use model::{LoadReport, Network, Setup};
 use record::{Device, Evaluation, Event, Finished, Problem, Step, TrainConfig};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    AdamW, ClassWeights, Error, Gradients, Hyperparameters, balanced, checkpoint,
+    AdamW, ClassWeights, Error, Gradients, Hyperparameters, checkpoint, class_weights,
     error::Result,
     evaluate::evaluate,
     linear_schedule,
@@ -36,6 +36,11 @@ pub struct Inputs<'a> {
 
 /// What a run tells the one function that it is given.
 pub enum Progress<'a> {
+    /// The model is in memory: what became of its weights, and how many single ones learn.
+    Loaded {
+        report: &'a LoadReport,
+        trainable: usize,
+    },
     /// Texts are made into tokens: so many of so many.
     Tokenizing {
         done: usize,
@@ -83,9 +88,10 @@ pub fn run(
     }
     let types: Vec<Type> = inputs.train.iter().map(|example| example.mbti).collect();
     let valid_types: Vec<Type> = inputs.valid.iter().map(|example| example.mbti).collect();
-    let weights = balanced(&types, &config.axes)?;
+    let weights = class_weights(config.class_weights, &types, &config.axes)?;
 
-    let network = model::start(inputs.model_folder, &config.axes, config.seed)?;
+    let network = model::start(inputs.model_folder, &Setup::of(config))?;
+    tell(Progress::Loaded { report: &network.report, trainable: network.weights.trainable_count() })?;
     let (tokenizer, max_length) = network.tokenizer(config.max_length as usize)?;
     let both = [&inputs.train, &inputs.valid];
     let total = both.iter().map(|texts| texts.len()).sum();
@@ -181,7 +187,7 @@ enum End {
 impl<'a> Loop<'a> {
     fn new(
         inputs: &'a Inputs<'a>,
-        network: Network,
+        mut network: Network,
         set: TrainingSet,
         valid: ValidationSet,
         max_length: usize,
@@ -194,7 +200,7 @@ impl<'a> Loop<'a> {
         let hyperparameters = Hyperparameters { weight_decay: config.weight_decay, ..Default::default() };
         Loop {
             inputs,
-            optimizer: AdamW::new(&network.weights, hyperparameters),
+            optimizer: AdamW::new(&mut network.weights, hyperparameters),
             learning_rate: config.learning_rate.unwrap_or_else(|| network.default_learning_rate()),
             network,
             set,
@@ -288,13 +294,18 @@ impl<'a> Loop<'a> {
         for (micro, rows) in rows.chunks(config.batch_size as usize).enumerate() {
             let batch = pack(&self.set.encoded, rows);
             let seed = u64::from(config.seed) << 32 ^ u64::from(step) << 8 ^ micro as u64;
-            let logits = self.network.forward(&batch, Mode::Train { seed })?;
-            let loss = loss(&logits, &types_of(rows), &self.network.head, &self.set.weights, &group_weight)?;
+            let (network, types) = (&self.network, types_of(rows));
+            let loss = network.learn(
+                &batch,
+                seed,
+                config.gradient_checkpointing,
+                &|logits| loss(logits, &types, &network.head, &self.set.weights, &group_weight),
+                &mut |grads| gradients.add(&network.weights, grads),
+            )?;
             sum += f64::from(loss.to_scalar::<f32>()?);
             if !sum.is_finite() {
                 return Err(Error::LossNotFinite { step });
             }
-            gradients.add(&self.network.weights, loss.backward()?)?;
             self.samples += batch.len() as u64;
             self.tokens += batch.tokens;
         }

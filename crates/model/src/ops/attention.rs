@@ -1,18 +1,52 @@
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
+};
 use rayon::prelude::*;
 
 use super::{
     Mode,
-    math::{dot, dropout_factor, exp},
+    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
+    math::{dot, dropout_factor, exp, mix, sum},
 };
+
+/// How the features of a token are parted among heads. With fewer heads for keys and values than
+/// for queries, consecutive query heads share one of them (Ainslie et al., arXiv 2305.13245).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    pub query: usize,
+    pub key_value: usize,
+    /// Features of a head.
+    pub d: usize,
+}
+
+/// Which keys a token sees: those of its own text from so many before it to so many after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub before: usize,
+    pub after: usize,
+}
+
+impl Span {
+    /// All tokens of the text.
+    pub const ALL: Span = Span { before: usize::MAX, after: usize::MAX };
+    /// The token itself and all before it.
+    pub const CAUSAL: Span = Span { before: usize::MAX, after: 0 };
+
+    /// The keys that token `i` of a text of `len` tokens sees. It always sees itself, so that no
+    /// row of a softmax is empty.
+    fn of(self, i: usize, len: usize) -> std::ops::Range<usize> {
+        i.saturating_sub(self.before)..i.saturating_add(self.after).saturating_add(1).min(len)
+    }
+}
 
 /// Softmax attention within each text of a packed batch (Vaswani et al., arXiv 1706.03762).
 ///
-/// Shapes: q, k, v and the result `[total, heads · d]`; offsets `[texts + 1]`. For each text and
-/// head P = softmax(q kᵀ / √d), and the result is dropout(P) v. No text sees another one, so
-/// that nothing needs a mask.
+/// Shapes: q and the result `[total, query · d]`; k, v `[total, key_value · d]`; offsets
+/// `[texts + 1]`. For each text and head P = softmax(q kᵀ / √d) over the keys in the span, and
+/// the result is dropout(P) v. No text sees another one, and keys outside the span are left out
+/// rather than masked by a large negative number, so that there is no mask to be wrong.
 ///
 /// Backward, with the gradient g of the result and the dropout mask m: ∂v = (m P)ᵀ g,
 /// ∂P = m (g vᵀ), ∂S = P (∂P − Σ ∂P P) over a row, ∂q = ∂S k / √d, ∂k = ∂Sᵀ q / √d. P is
@@ -20,28 +54,69 @@ use super::{
 pub fn attention(
     [q, k, v]: [&Tensor; 3],
     offsets: Arc<[u32]>,
-    heads: usize,
+    heads: Heads,
+    span: Span,
     dropout: f32,
     mode: Mode,
 ) -> Result<Tensor> {
-    let (total, hidden) = q.dims2()?;
-    if heads == 0 || hidden % heads != 0 || offsets.last().is_some_and(|&last| last as usize != total) {
-        bail!("{total} tokens of width {hidden} cannot be read with {heads} heads");
+    let op = Attention::new(offsets, heads, span, dropout, mode);
+    let (queries, keys) = (q.dims2()?, k.dims2()?);
+    if keys != v.dims2()? || queries.1 != heads.query * heads.d || keys.1 != heads.key_value * heads.d {
+        bail!("queries {queries:?} and keys {keys:?} do not fit {heads:?}");
     }
-    let dropout = match mode {
-        Mode::Train { seed } if dropout > 0.0 => Some((dropout, seed)),
-        _ => None,
-    };
-    let op = Attention { offsets, heads, d: hidden / heads, dropout };
+    op.check(queries.0)?;
+    op.check(keys.0)?;
     q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
 }
 
+/// The same with q, k and v side by side in the rows of one tensor
+/// `[total, (query + 2 key_value) · d]`, as Phi-3 and ModernBERT have them.
+pub fn attention_fused(
+    qkv: &Tensor,
+    offsets: Arc<[u32]>,
+    heads: Heads,
+    span: Span,
+    dropout: f32,
+    mode: Mode,
+) -> Result<Tensor> {
+    let op = Attention::new(offsets, heads, span, dropout, mode);
+    let (total, width) = qkv.dims2()?;
+    if width != (heads.query + 2 * heads.key_value) * heads.d {
+        bail!("rows of {width} features do not fit {heads:?}");
+    }
+    op.check(total)?;
+    qkv.contiguous()?.apply_op1(op)
+}
+
+/// Rows of queries that are worked on at a time, which bounds the memory for their scores.
+const BLOCK: usize = 256;
+
 struct Attention {
     offsets: Arc<[u32]>,
-    heads: usize,
-    d: usize,
+    heads: Heads,
+    span: Span,
     /// Probability and seed.
     dropout: Option<(f32, u64)>,
+}
+
+/// Packed rows of features of which some columns are wanted.
+#[derive(Clone, Copy)]
+struct Columns<'a, T> {
+    rows: &'a [T],
+    stride: usize,
+    from: usize,
+}
+
+impl<T: Element> Columns<'_, T> {
+    /// One head of one text as `[len, d]`, times `factor`.
+    fn head(&self, text: Text, head: usize, d: usize, factor: f32) -> CpuStorage {
+        let mut values = Vec::with_capacity(text.len * d);
+        for row in text.start..text.start + text.len {
+            let from = row * self.stride + self.from + head * d;
+            values.extend(self.rows[from..from + d].iter().map(|x| x.widen() * factor));
+        }
+        CpuStorage::F32(values)
+    }
 }
 
 /// One text's rows of a packed tensor: where they begin and how many they are.
@@ -51,118 +126,224 @@ struct Text {
     len: usize,
 }
 
-impl Attention {
-    fn texts(&self) -> impl Iterator<Item = Text> {
-        self.offsets
-            .windows(2)
-            .map(|range| Text { start: range[0] as usize, len: (range[1] - range[0]) as usize })
-    }
-
-    fn hidden(&self) -> usize {
-        self.heads * self.d
-    }
-
-    /// The rows of one text as `[heads, len, d]`, without moving anything.
-    fn by_head(&self, text: Text, layout: &Layout) -> Layout {
-        let stride = vec![self.d, self.hidden(), 1];
-        let start = layout.start_offset() + text.start * self.hidden();
-        Layout::new((self.heads, text.len, self.d).into(), stride, start)
-    }
-
-    /// `[heads, len, len]`: softmax(q kᵀ / √d), before dropout.
-    fn probabilities(
-        &self,
-        text: Text,
-        (q, q_layout): (&CpuStorage, &Layout),
-        (k, k_layout): (&CpuStorage, &Layout),
-    ) -> Result<Vec<f32>> {
-        let shape = (self.heads, text.len, text.len, self.d);
-        let k_layout = self.by_head(text, k_layout).transpose(1, 2)?;
-        let scores = q.matmul(k, shape, &self.by_head(text, q_layout), &k_layout)?;
-        let mut scores = into_f32(scores)?;
-        let scale = 1.0 / (self.d as f32).sqrt();
-        scores.chunks_exact_mut(text.len).for_each(|row| softmax(row, scale));
-        Ok(scores)
-    }
-
-    /// Multiplies a `[heads, len, len]` by the mask of dropout, the same in either direction.
-    fn drop(&self, text: Text, values: &mut [f32]) {
-        let Some((p, seed)) = self.dropout else { return };
-        let seed = super::math::mix(seed ^ text.start as u64);
-        for (index, value) in values.iter_mut().enumerate() {
-            *value *= dropout_factor(seed, index as u64, p);
-        }
-    }
-
-    /// Cuts packed elements into one piece a text, so that texts can be worked on in parallel.
-    fn pieces<'a>(&self, mut rest: &'a mut [f32]) -> Vec<(Text, &'a mut [f32])> {
-        let mut pieces = Vec::new();
-        for text in self.texts() {
-            let (piece, after) = rest.split_at_mut(text.len * self.hidden());
-            pieces.push((text, piece));
-            rest = after;
-        }
-        pieces
-    }
-
-    /// Writes `[heads, len, d]` into packed rows `[len, heads · d]`.
-    fn pack_heads(&self, by_head: &[f32], packed: &mut [f32], factor: f32) {
-        let len = packed.len() / self.hidden();
-        for (head, rows) in by_head.chunks_exact(len * self.d).enumerate() {
-            for (row, values) in rows.chunks_exact(self.d).enumerate() {
-                let at = row * self.hidden() + head * self.d;
-                packed[at..at + self.d].iter_mut().zip(values).for_each(|(to, from)| *to = from * factor);
-            }
-        }
-    }
-
-    fn text_backward(
-        &self,
-        text: Text,
-        [q, k, v, g]: [(&CpuStorage, &Layout); 4],
-        [dq, dk, dv]: [&mut [f32]; 3],
-    ) -> Result<()> {
-        let (heads, len, d) = (self.heads, text.len, self.d);
-        let square = Layout::contiguous((heads, len, len));
-        let turned = square.transpose(1, 2)?;
-        let p = self.probabilities(text, q, k)?;
-
-        let mut dropped = p.clone();
-        self.drop(text, &mut dropped);
-        let g_by_head = self.by_head(text, g.1);
-        let dropped = CpuStorage::F32(dropped);
-        self.pack_heads(&into_f32(dropped.matmul(g.0, (heads, len, d, len), &turned, &g_by_head)?)?, dv, 1.0);
-
-        let v_turned = self.by_head(text, v.1).transpose(1, 2)?;
-        let mut ds = into_f32(g.0.matmul(v.0, (heads, len, len, d), &g_by_head, &v_turned)?)?;
-        self.drop(text, &mut ds);
-        for (ds, p) in ds.chunks_exact_mut(len).zip(p.chunks_exact(len)) {
-            let mean = dot(ds, p);
-            ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
-        }
-        let ds = CpuStorage::F32(ds);
-        let scale = 1.0 / (d as f32).sqrt();
-        let shape = (heads, len, d, len);
-        self.pack_heads(&into_f32(ds.matmul(k.0, shape, &square, &self.by_head(text, k.1))?)?, dq, scale);
-        self.pack_heads(&into_f32(ds.matmul(q.0, shape, &turned, &self.by_head(text, q.1))?)?, dk, scale);
-        Ok(())
-    }
+/// What one text and one head of keys and values come to: their piece of a result, by head.
+struct Gradients {
+    /// `[group, len, d]`
+    q: Vec<f32>,
+    /// `[len, d]`
+    k: Vec<f32>,
+    v: Vec<f32>,
 }
 
-fn into_f32(storage: CpuStorage) -> Result<Vec<f32>> {
-    match storage {
+/// A product `[m, n]` of `a` `[m, k]` and `b` `[k, n]`, given by their layouts.
+fn product((a, a_layout): (&CpuStorage, &Layout), (b, b_layout): (&CpuStorage, &Layout)) -> Result<Vec<f32>> {
+    let ((m, k), (_, n)) = (a_layout.shape().dims2()?, b_layout.shape().dims2()?);
+    match a.matmul(b, (1, m, n, k), a_layout, b_layout)? {
         CpuStorage::F32(values) => Ok(values),
         _ => bail!("attention computes in f32"),
     }
 }
 
-/// softmax(scale · row) in place, with the largest element taken off first so that nothing overflows.
-fn softmax(row: &mut [f32], scale: f32) {
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for x in row.iter_mut() {
-        *x = exp((*x - largest) * scale);
+/// Rows `from..to` of a contiguous `[_, d]`.
+fn rows(from: usize, to: usize, d: usize) -> Layout {
+    Layout::contiguous_with_offset((to - from, d), from * d)
+}
+
+impl Attention {
+    fn new(offsets: Arc<[u32]>, heads: Heads, span: Span, dropout: f32, mode: Mode) -> Attention {
+        let dropout = mode.dropout_seed().filter(|_| dropout > 0.0).map(|seed| (dropout, seed));
+        Attention { offsets, heads, span, dropout }
     }
-    let factor = 1.0 / super::math::sum(row);
+
+    fn check(&self, total: usize) -> Result<()> {
+        let Heads { query, key_value, d } = self.heads;
+        if key_value == 0 || d == 0 || !query.is_multiple_of(key_value) {
+            bail!("{query} heads of queries cannot share {key_value} of keys");
+        }
+        if !self.offsets.is_sorted() || self.offsets.last().map_or(0, |&last| last as usize) != total {
+            bail!("{total} tokens cannot be parted into texts that end at {:?}", self.offsets.last());
+        }
+        Ok(())
+    }
+
+    fn texts(&self) -> Vec<Text> {
+        let text = |range: &[u32]| Text { start: range[0] as usize, len: (range[1] - range[0]) as usize };
+        self.offsets.windows(2).map(text).collect()
+    }
+
+    /// Query heads that share one head of keys.
+    fn group(&self) -> usize {
+        self.heads.query / self.heads.key_value
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.heads.d as f32).sqrt()
+    }
+
+    /// Runs `f` for every text and every head of keys, in parallel, and gives the results in
+    /// order: those of the first text, then those of the second.
+    fn for_each_part<R: Send>(&self, f: impl Fn(Text, usize) -> Result<R> + Sync) -> Result<Vec<R>> {
+        let texts = self.texts();
+        let parts = texts.len() * self.heads.key_value;
+        let part = |index| f(texts[index / self.heads.key_value], index % self.heads.key_value);
+        (0..parts).into_par_iter().map(part).collect()
+    }
+
+    /// The softmax of the scores of query rows `from..to`, before dropout, as `[to − from, keys]`,
+    /// and the range of keys.
+    fn probabilities(
+        &self,
+        (from, to): (usize, usize),
+        len: usize,
+        q: &CpuStorage,
+        k: &CpuStorage,
+    ) -> Result<(Vec<f32>, std::ops::Range<usize>)> {
+        let d = self.heads.d;
+        let keys = self.span.of(from, len).start..self.span.of(to - 1, len).end;
+        let k_layout = rows(keys.start, keys.end, d).transpose(0, 1)?;
+        let mut scores = product((q, &rows(from, to, d)), (k, &k_layout))?;
+        for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
+            let seen = self.span.of(from + row, len);
+            let seen = seen.start - keys.start..seen.end - keys.start;
+            softmax(&mut scores[seen.clone()]);
+            scores[..seen.start].fill(0.0);
+            scores[seen.end..].fill(0.0);
+        }
+        Ok((scores, keys))
+    }
+
+    /// Multiplies probabilities by the mask of dropout, the same in either direction.
+    fn drop(&self, text: Text, head: usize, first: usize, keys: &std::ops::Range<usize>, values: &mut [f32]) {
+        let Some((p, seed)) = self.dropout else { return };
+        let seed = mix(seed ^ mix((text.start as u64) << 16 ^ head as u64));
+        for (row, values) in values.chunks_exact_mut(keys.len()).enumerate() {
+            let place = (first + row) * text.len + keys.start;
+            for (index, value) in values.iter_mut().enumerate() {
+                *value *= dropout_factor(seed, (place + index) as u64, p);
+            }
+        }
+    }
+
+    /// `[group, len, d]` for one text and one head of keys.
+    fn forward_part<T: Element>(
+        &self,
+        text: Text,
+        kv_head: usize,
+        [q, k, v]: [Columns<'_, T>; 3],
+    ) -> Result<Vec<f32>> {
+        let (d, len) = (self.heads.d, text.len);
+        let (k, v) = (k.head(text, kv_head, d, 1.0), v.head(text, kv_head, d, 1.0));
+        let mut result = Vec::with_capacity(self.group() * len * d);
+        for head in kv_head * self.group()..(kv_head + 1) * self.group() {
+            let q = q.head(text, head, d, self.scale());
+            for from in (0..len).step_by(BLOCK) {
+                let to = (from + BLOCK).min(len);
+                let (mut p, keys) = self.probabilities((from, to), len, &q, &k)?;
+                self.drop(text, head, from, &keys, &mut p);
+                let p_layout = Layout::contiguous((to - from, keys.len()));
+                let p = CpuStorage::F32(p);
+                result.extend(product((&p, &p_layout), (&v, &rows(keys.start, keys.end, d)))?);
+            }
+        }
+        Ok(result)
+    }
+
+    /// The gradients of one text and one head of keys.
+    fn backward_part<T: Element>(
+        &self,
+        text: Text,
+        kv_head: usize,
+        [q, k, v, g]: [Columns<'_, T>; 4],
+    ) -> Result<Gradients> {
+        let (d, len) = (self.heads.d, text.len);
+        let (k, v) = (k.head(text, kv_head, d, 1.0), v.head(text, kv_head, d, 1.0));
+        let (mut dk, mut dv) = (vec![0f32; len * d], vec![0f32; len * d]);
+        let mut dq = Vec::with_capacity(self.group() * len * d);
+        for head in kv_head * self.group()..(kv_head + 1) * self.group() {
+            let (q, g) = (q.head(text, head, d, self.scale()), g.head(text, head, d, 1.0));
+            for from in (0..len).step_by(BLOCK) {
+                let to = (from + BLOCK).min(len);
+                let block = rows(from, to, d);
+                let (p, keys) = self.probabilities((from, to), len, &q, &k)?;
+                let of_keys = rows(keys.start, keys.end, d);
+                let square = Layout::contiguous((to - from, keys.len()));
+                let turned = square.transpose(0, 1)?;
+
+                let mut ds = product((&g, &block), (&v, &of_keys.transpose(0, 1)?))?;
+                self.drop(text, head, from, &keys, &mut ds);
+                for (ds, p) in ds.chunks_exact_mut(keys.len()).zip(p.chunks_exact(keys.len())) {
+                    let mean = dot(ds, p);
+                    ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
+                }
+                let ds = CpuStorage::F32(ds);
+                dq.extend(product((&ds, &square), (&k, &of_keys))?.iter().map(|x| x * self.scale()));
+                // q has the scale in it already.
+                let to_dk = product((&ds, &turned), (&q, &block))?;
+
+                let mut dropped = p;
+                self.drop(text, head, from, &keys, &mut dropped);
+                let to_dv = product((&CpuStorage::F32(dropped), &turned), (&g, &block))?;
+                for (sum, part) in [(&mut dk, to_dk), (&mut dv, to_dv)] {
+                    let sum = &mut sum[keys.start * d..keys.end * d];
+                    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                }
+            }
+        }
+        Ok(Gradients { q: dq, k: dk, v: dv })
+    }
+
+    /// Writes what the parts of all texts came to, each `[heads, len, d]`, into packed rows of
+    /// `stride` features, from column `column` on.
+    fn place<'a, T: Element>(
+        &self,
+        parts: impl Fn(usize) -> &'a [f32] + Sync,
+        heads_in_part: usize,
+        packed: &mut [T],
+        stride: usize,
+        column: usize,
+    ) {
+        let (d, kv_heads) = (self.heads.d, self.heads.key_value);
+        let mut pieces = Vec::new();
+        let mut rest = packed;
+        for text in self.texts() {
+            let (piece, after) = rest.split_at_mut(text.len * stride);
+            pieces.push((text, piece));
+            rest = after;
+        }
+        pieces.into_par_iter().enumerate().for_each(|(index, (text, piece))| {
+            for kv_head in 0..kv_heads {
+                let part = parts(index * kv_heads + kv_head);
+                for head in 0..heads_in_part {
+                    let values = &part[head * text.len * d..(head + 1) * text.len * d];
+                    let from = column + (kv_head * heads_in_part + head) * d;
+                    for (row, values) in piece.chunks_exact_mut(stride).zip(values.chunks_exact(d)) {
+                        row[from..from + d]
+                            .iter_mut()
+                            .zip(values)
+                            .for_each(|(x, &value)| *x = T::narrow(value));
+                    }
+                }
+            }
+        });
+    }
+
+    fn forward<T: Element>(&self, columns: [Columns<'_, T>; 3]) -> Result<(CpuStorage, Shape)> {
+        let parts = self.for_each_part(|text, head| self.forward_part(text, head, columns))?;
+        let total = self.offsets.last().map_or(0, |&last| last as usize);
+        let width = self.heads.query * self.heads.d;
+        let mut result = vec![T::narrow(0.0); total * width];
+        self.place(|part| &parts[part], self.group(), &mut result, width, 0);
+        Ok((<T as WithDType>::to_cpu_storage_owned(result), (total, width).into()))
+    }
+}
+
+/// The softmax of a row in place, with the largest element taken off first so that nothing overflows.
+fn softmax(row: &mut [f32]) {
+    let largest = row.iter().copied().fold(f32::MIN, f32::max);
+    for x in row.iter_mut() {
+        *x = exp(*x - largest);
+    }
+    let factor = 1.0 / sum(row);
     row.iter_mut().for_each(|x| *x *= factor);
 }
 
@@ -180,17 +361,15 @@ impl CustomOp3 for Attention {
         v: &CpuStorage,
         v_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let mut result = vec![0f32; q_layout.shape().elem_count()];
-        self.pieces(&mut result).into_par_iter().try_for_each(|(text, piece)| {
-            let mut p = self.probabilities(text, (q, q_layout), (k, k_layout))?;
-            self.drop(text, &mut p);
-            let shape = (self.heads, text.len, self.d, text.len);
-            let square = Layout::contiguous((self.heads, text.len, text.len));
-            let by_head = CpuStorage::F32(p).matmul(v, shape, &square, &self.by_head(text, v_layout))?;
-            self.pack_heads(&into_f32(by_head)?, piece, 1.0);
-            Ok::<_, candle_core::Error>(())
-        })?;
-        Ok((CpuStorage::F32(result), q_layout.shape().clone()))
+        let Heads { query, key_value, d } = self.heads;
+        by_dtype!(storage_dtype(q), T => {
+            let columns = |rows, heads| Columns::<T> { rows, stride: heads * d, from: 0 };
+            self.forward([
+                columns(slice(q, q_layout)?, query),
+                columns(slice(k, k_layout)?, key_value),
+                columns(slice(v, v_layout)?, key_value),
+            ])
+        })
     }
 
     fn bwd(
@@ -201,27 +380,64 @@ impl CustomOp3 for Attention {
         _result: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let operands = [q.clone(), k.clone(), v.clone(), grad.contiguous()?];
-        let mut guards = Vec::with_capacity(4);
-        for operand in &operands {
-            guards.push(operand.storage_and_layout());
-        }
-        let mut parts = Vec::with_capacity(4);
-        for (storage, layout) in &guards {
-            match &**storage {
-                candle_core::Storage::Cpu(storage) => parts.push((storage, *layout)),
-                _ => bail!("only the CPU is supported"),
-            }
-        }
-        let parts = [parts[0], parts[1], parts[2], parts[3]];
-        let mut gradients = [(); 3].map(|()| vec![0f32; q.elem_count()]);
-        let [dq, dk, dv] = &mut gradients;
-        let pieces = (self.pieces(dq), self.pieces(dk), self.pieces(dv));
-        pieces
-            .into_par_iter()
-            .try_for_each(|((text, dq), (_, dk), (_, dv))| self.text_backward(text, parts, [dq, dk, dv]))?;
-        let [dq, dk, dv] = gradients.map(|values| Tensor::from_vec(values, q.shape(), q.device()));
-        Ok((Some(dq?), Some(dk?), Some(dv?)))
+        let Heads { query, key_value, d } = self.heads;
+        by_dtype!(q.dtype(), T => {
+            let parts = with_slices::<T, T, _>(q, k, |q, k| with_slices::<T, T, _>(v, grad, |v, g| {
+                let columns = |rows, heads| Columns::<T> { rows, stride: heads * d, from: 0 };
+                let operands = [columns(q, query), columns(k, key_value), columns(v, key_value), columns(g, query)];
+                self.for_each_part(|text, head| self.backward_part(text, head, operands))
+            }))?;
+            let gather = |of: fn(&Gradients) -> &[f32], heads_in_part: usize, like: &Tensor| {
+                let mut packed = vec![T::narrow(0.0); like.elem_count()];
+                let stride = heads_in_part * key_value * d;
+                self.place(|part| of(&parts[part]), heads_in_part, &mut packed, stride, 0);
+                tensor(packed, like.shape())
+            };
+            Ok((
+                Some(gather(|part| &part.q, self.group(), q)?),
+                Some(gather(|part| &part.k, 1, k)?),
+                Some(gather(|part| &part.v, 1, v)?),
+            ))
+        })
+    }
+}
+
+impl CustomOp1 for Attention {
+    fn name(&self) -> &'static str {
+        "attention-fused"
+    }
+
+    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(storage_dtype(qkv), T => self.forward(self.side_by_side(slice::<T>(qkv, layout)?)))
+    }
+
+    fn bwd(&self, qkv: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        by_dtype!(qkv.dtype(), T => {
+            let parts = with_slices::<T, T, _>(qkv, grad, |qkv, g| {
+                let g = Columns { rows: g, stride: self.heads.query * self.heads.d, from: 0 };
+                let [q, k, v] = self.side_by_side(qkv);
+                self.for_each_part(|text, head| self.backward_part(text, head, [q, k, v, g]))
+            })?;
+            let mut packed = vec![T::narrow(0.0); qkv.elem_count()];
+            let (stride, [_, k, v]) = self.columns();
+            self.place(|part| &parts[part].q, self.group(), &mut packed, stride, 0);
+            self.place(|part| &parts[part].k, 1, &mut packed, stride, k);
+            self.place(|part| &parts[part].v, 1, &mut packed, stride, v);
+            Ok(Some(tensor(packed, qkv.shape())?))
+        })
+    }
+}
+
+impl Attention {
+    /// Features of a row that has q, k and v side by side, and where each of them begins.
+    fn columns(&self) -> (usize, [usize; 3]) {
+        let Heads { query, key_value, d } = self.heads;
+        ((query + 2 * key_value) * d, [0, query * d, (query + key_value) * d])
+    }
+
+    fn side_by_side<'a, T>(&self, rows: &'a [T]) -> [Columns<'a, T>; 3] {
+        let (stride, starts) = self.columns();
+        starts.map(|from| Columns { rows, stride, from })
     }
 }
 
@@ -229,23 +445,33 @@ impl CustomOp3 for Attention {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::ops::gradient_check::{check, random};
-    use candle_core::D;
+    use crate::ops::gradient_check::{check, check_bf16, random};
+    use candle_core::{D, Device};
+
+    const HEADS: Heads = Heads { query: 4, key_value: 2, d: 3 };
+    const LOCAL: Span = Span { before: 1, after: 1 };
+    const SLIDING: Span = Span { before: 2, after: 0 };
+    const SPANS: [Span; 4] = [Span::ALL, Span::CAUSAL, LOCAL, SLIDING];
 
     /// The textbook formula with candle's plain operations, one text and head after another.
-    fn plain(q: &Tensor, k: &Tensor, v: &Tensor, offsets: &[u32], heads: usize) -> Tensor {
-        let d = q.dim(1).unwrap() / heads;
+    fn plain(q: &Tensor, k: &Tensor, v: &Tensor, offsets: &[u32], heads: Heads, span: Span) -> Tensor {
+        let d = heads.d;
         let texts = offsets.windows(2).map(|range| {
             let (start, len) = (range[0] as usize, (range[1] - range[0]) as usize);
-            let by_head: Vec<Tensor> = (0..heads)
+            let seen = |i: usize, j: usize| j + span.before.min(len) >= i && j <= i + span.after.min(len);
+            let mask: Vec<f32> =
+                (0..len * len).map(|at| if seen(at / len, at % len) { 1.0 } else { 0.0 }).collect();
+            let mask = Tensor::from_vec(mask, (len, len), &Device::Cpu).unwrap();
+            let by_head: Vec<Tensor> = (0..heads.query)
                 .map(|head| {
-                    let cut = |t: &Tensor| {
+                    let cut = |t: &Tensor, head: usize| {
                         t.narrow(0, start, len).unwrap().narrow(1, head * d, d).unwrap().contiguous().unwrap()
                     };
-                    let scores = (cut(q).matmul(&cut(k).t().unwrap()).unwrap() / (d as f64).sqrt()).unwrap();
-                    let weights = scores.exp().unwrap();
+                    let kv = head / (heads.query / heads.key_value);
+                    let scores = cut(q, head).matmul(&cut(k, kv).t().unwrap()).unwrap();
+                    let weights = ((scores / (d as f64).sqrt()).unwrap().exp().unwrap() * &mask).unwrap();
                     let weights = weights.broadcast_div(&weights.sum_keepdim(D::Minus1).unwrap()).unwrap();
-                    weights.matmul(&cut(v)).unwrap()
+                    weights.matmul(&cut(v, kv)).unwrap()
                 })
                 .collect();
             Tensor::cat(&by_head, 1).unwrap()
@@ -253,35 +479,89 @@ mod tests {
         Tensor::cat(&texts.collect::<Vec<_>>(), 0).unwrap()
     }
 
+    fn operands(total: usize) -> [Tensor; 3] {
+        [random(&[total, 12], 1), random(&[total, 6], 2), random(&[total, 6], 3)]
+    }
+
+    fn difference(a: &Tensor, b: &Tensor) -> f32 {
+        (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+    }
+
     #[test]
     fn the_result_is_that_of_the_textbook_formula_for_every_text_alone() {
-        let offsets = [0, 3, 4, 9];
-        let (q, k, v) = (random(&[9, 6], 1), random(&[9, 6], 2), random(&[9, 6], 3));
-        let found = attention([&q, &k, &v], offsets.into(), 2, 0.1, Mode::Evaluate).unwrap();
-        let difference = (found - plain(&q, &k, &v, &offsets, 2)).unwrap().abs().unwrap();
-        assert!(difference.max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-6);
+        let offsets = [0, 3, 4, 9, 9];
+        let [q, k, v] = operands(9);
+        let fused = Tensor::cat(&[&q, &k, &v], 1).unwrap();
+        for span in SPANS {
+            let expected = plain(&q, &k, &v, &offsets[..4], HEADS, span);
+            let found = attention([&q, &k, &v], offsets.into(), HEADS, span, 0.1, Mode::Evaluate).unwrap();
+            assert!(difference(&found, &expected) < 1e-6, "{span:?}");
+            let found = attention_fused(&fused, offsets.into(), HEADS, span, 0.1, Mode::Evaluate).unwrap();
+            assert!(difference(&found, &expected) < 1e-6, "{span:?}");
+        }
+    }
+
+    #[test]
+    fn texts_longer_than_a_block_of_queries_are_whole() {
+        let total = BLOCK + 45;
+        let [q, k, v] = operands(total);
+        for span in [Span::ALL, Span::CAUSAL, Span { before: 60, after: 0 }] {
+            let offsets = [0, total as u32];
+            let found = attention([&q, &k, &v], offsets.into(), HEADS, span, 0.0, Mode::Evaluate).unwrap();
+            assert!(difference(&found, &plain(&q, &k, &v, &offsets, HEADS, span)) < 1e-5, "{span:?}");
+        }
+        // The gradients of both blocks against those that candle itself finds for the formula.
+        let vars = operands(total).map(|t| candle_core::Var::from_tensor(&t).unwrap());
+        let [q, k, v] = &vars;
+        let offsets = [0, total as u32];
+        let weights = random(&[total, 12], 9);
+        let gradients = |result: Tensor| (result * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let ours = attention([q, k, v], offsets.into(), HEADS, Span::CAUSAL, 0.0, Mode::Evaluate).unwrap();
+        let (ours, theirs) = (gradients(ours), gradients(plain(q, k, v, &offsets, HEADS, Span::CAUSAL)));
+        for var in &vars {
+            assert!(difference(ours.get(var).unwrap(), theirs.get(var).unwrap()) < 1e-4);
+        }
     }
 
     #[test]
     fn the_gradient_is_that_of_finite_differences_with_and_without_dropout() {
-        for mode in [Mode::Evaluate, Mode::Train { seed: 3 }] {
-            check(&[random(&[6, 4], 1), random(&[6, 4], 2), random(&[6, 4], 3)], |v| {
-                attention([&v[0], &v[1], &v[2]], [0, 4, 6].into(), 2, 0.3, mode)
-            });
+        let inputs = operands(6);
+        let fused = [Tensor::cat(&inputs, 1).unwrap()];
+        for (mode, span) in [
+            (Mode::Evaluate, SLIDING),
+            (Mode::Train { seed: 3 }, Span::ALL),
+            (Mode::Train { seed: 3 }, LOCAL),
+        ] {
+            let offsets: Arc<[u32]> = [0, 4, 6].into();
+            let apart =
+                |v: &[Tensor]| attention([&v[0], &v[1], &v[2]], offsets.clone(), HEADS, span, 0.3, mode);
+            let side_by_side = |v: &[Tensor]| attention_fused(&v[0], offsets.clone(), HEADS, span, 0.3, mode);
+            check(&inputs, apart);
+            check(&fused, side_by_side);
+            check_bf16(&inputs, &[true; 3], apart);
+            check_bf16(&fused, &[true], side_by_side);
         }
     }
 
     #[test]
     fn large_scores_do_not_overflow() {
         let q = (random(&[4, 2], 1) * 1e4).unwrap();
-        let found = attention([&q, &q, &q], [0, 4].into(), 1, 0.0, Mode::Evaluate).unwrap();
+        let heads = Heads { query: 1, key_value: 1, d: 2 };
+        let found = attention([&q, &q, &q], [0, 4].into(), heads, Span::CAUSAL, 0.0, Mode::Evaluate).unwrap();
         assert!(found.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|x| x.is_finite()));
     }
 
     #[test]
     fn a_packing_that_does_not_fit_is_an_error_and_no_panic() {
         let q = random(&[4, 6], 1);
-        assert!(attention([&q, &q, &q], [0, 5].into(), 2, 0.0, Mode::Evaluate).is_err());
-        assert!(attention([&q, &q, &q], [0, 4].into(), 4, 0.0, Mode::Evaluate).is_err());
+        let attend = |offsets: &[u32], query, d| {
+            let heads = Heads { query, key_value: query, d };
+            attention([&q, &q, &q], offsets.into(), heads, Span::ALL, 0.0, Mode::Evaluate)
+        };
+        assert!(attend(&[0, 4], 2, 3).is_ok());
+        assert!(attend(&[0, 5], 2, 3).is_err());
+        assert!(attend(&[0, 3, 2, 4], 2, 3).is_err());
+        assert!(attend(&[0, 4], 4, 2).is_err());
+        assert!(attend(&[0, 4], 0, 3).is_err());
     }
 }

@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
+use super::element::{slice, tensor, with_slice};
+
 /// A bag of features by a linear layer: for each text the sum of the rows of its distinct
 /// features, divided by √(number of features), which gives every text a vector of length 1.
 ///
@@ -33,7 +35,7 @@ impl CustomOp1 for Bag {
 
     fn cpu_fwd(&self, w: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (buckets, outputs) = layout.shape().dims2()?;
-        let w = super::slice(w, layout)?;
+        let w = slice::<f32>(w, layout)?;
         let texts = self.offsets.len().saturating_sub(1);
         let mut result = vec![0f32; texts * outputs];
         for ((ids, value), y) in self.texts().zip(result.chunks_exact_mut(outputs)) {
@@ -51,7 +53,7 @@ impl CustomOp1 for Bag {
     fn bwd(&self, w: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let (buckets, outputs) = w.dims2()?;
         let mut sum = vec![0f32; buckets * outputs];
-        super::with_slice(grad, |g| {
+        with_slice::<f32, _>(grad, |g| {
             for ((ids, value), g) in self.texts().zip(g.chunks_exact(outputs)) {
                 for &id in ids {
                     let row = &mut sum[id as usize * outputs..(id as usize + 1) * outputs];
@@ -60,7 +62,7 @@ impl CustomOp1 for Bag {
             }
             Ok(())
         })?;
-        Ok(Some(Tensor::from_vec(sum, (buckets, outputs), w.device())?))
+        Ok(Some(tensor(sum, (buckets, outputs))?))
     }
 }
 

@@ -1,7 +1,11 @@
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
 use rayon::prelude::*;
 
-use super::{Mode, math::dropout_factor};
+use super::{
+    Mode,
+    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice},
+    math::dropout_factor,
+};
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
@@ -9,8 +13,8 @@ const PIECE: usize = 16 * 1024;
 /// Inverted dropout (Srivastava et al., JMLR 15, 2014): in training each element is 0 with
 /// probability `p` and multiplied by 1 / (1 − p) otherwise; in evaluation nothing happens.
 pub fn dropout(x: &Tensor, p: f32, mode: Mode) -> Result<Tensor> {
-    match mode {
-        Mode::Train { seed } if p > 0.0 => x.contiguous()?.apply_op1(Dropout { p, seed }),
+    match mode.dropout_seed() {
+        Some(seed) if p > 0.0 => x.contiguous()?.apply_op1(Dropout { p, seed }),
         _ => Ok(x.clone()),
     }
 }
@@ -21,11 +25,12 @@ struct Dropout {
 }
 
 impl Dropout {
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let mut y = vec![0f32; x.len()];
+    fn apply<T: Element>(&self, x: &[T]) -> Vec<T> {
+        let mut y = vec![T::narrow(0.0); x.len()];
         y.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).enumerate().for_each(|(piece, (y, x))| {
             for (index, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                *y = x * dropout_factor(self.seed, (piece * PIECE + index) as u64, self.p);
+                let factor = dropout_factor(self.seed, (piece * PIECE + index) as u64, self.p);
+                *y = T::narrow(x.widen() * factor);
             }
         });
         y
@@ -38,12 +43,17 @@ impl CustomOp1 for Dropout {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(self.apply(super::slice(x, layout)?)), layout.shape().clone()))
+        by_dtype!(storage_dtype(x), T => {
+            let y = self.apply::<T>(slice(x, layout)?);
+            Ok((<T as WithDType>::to_cpu_storage_owned(y), layout.shape().clone()))
+        })
     }
 
     fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let dx = super::with_slice(grad, |g| Ok(self.apply(g)))?;
-        Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
+        by_dtype!(x.dtype(), T => {
+            let dx = with_slice::<T, _>(grad, |g| Ok(self.apply(g)))?;
+            Ok(Some(tensor(dx, x.shape())?))
+        })
     }
 }
 
@@ -51,7 +61,7 @@ impl CustomOp1 for Dropout {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::ops::gradient_check::{check, random};
+    use crate::ops::gradient_check::{check, check_bf16, random};
 
     #[test]
     fn evaluation_drops_nothing_and_training_drops_by_the_seed() {
@@ -60,6 +70,7 @@ mod tests {
         assert_eq!(values(Mode::Evaluate), x.flatten_all().unwrap().to_vec1::<f32>().unwrap());
         let train = values(Mode::Train { seed: 1 });
         assert_eq!(train, values(Mode::Train { seed: 1 }));
+        assert_eq!(train, values(Mode::Rehearse { seed: 1 }));
         assert_ne!(train, values(Mode::Train { seed: 2 }));
         let dropped = train.iter().filter(|&&y| y == 0.0).count();
         assert!((800..1200).contains(&dropped), "{dropped}");
@@ -68,5 +79,6 @@ mod tests {
     #[test]
     fn the_gradient_passes_where_the_value_passed() {
         check(&[random(&[6, 5], 1)], |v| dropout(&v[0], 0.3, Mode::Train { seed: 9 }));
+        check_bf16(&[random(&[6, 5], 1)], &[true], |v| dropout(&v[0], 0.3, Mode::Train { seed: 9 }));
     }
 }

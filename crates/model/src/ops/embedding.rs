@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
+
+use super::element::{Element, by_dtype, narrowed, slice, storage_dtype, tensor, with_slice};
 
 /// The rows of a table by their ids: table `[rows, d]`, ids `[n]`, result `[n, d]`.
 ///
@@ -20,16 +22,18 @@ impl CustomOp1 for Embedding {
 
     fn cpu_fwd(&self, table: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, d) = layout.shape().dims2()?;
-        let table = super::slice(table, layout)?;
-        let mut result = Vec::with_capacity(self.ids.len() * d);
-        for &id in self.ids.iter() {
-            let id = id as usize;
-            if id >= rows {
-                bail!("id {id} is not in a table of {rows} rows");
+        by_dtype!(storage_dtype(table), T => {
+            let table = slice::<T>(table, layout)?;
+            let mut result = Vec::with_capacity(self.ids.len() * d);
+            for &id in self.ids.iter() {
+                let id = id as usize;
+                if id >= rows {
+                    bail!("id {id} is not in a table of {rows} rows");
+                }
+                result.extend_from_slice(&table[id * d..(id + 1) * d]);
             }
-            result.extend_from_slice(&table[id * d..(id + 1) * d]);
-        }
-        Ok((CpuStorage::F32(result), (self.ids.len(), d).into()))
+            Ok((<T as WithDType>::to_cpu_storage_owned(result), (self.ids.len(), d).into()))
+        })
     }
 
     fn bwd(&self, table: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -38,14 +42,16 @@ impl CustomOp1 for Embedding {
         }
         let (rows, d) = table.dims2()?;
         let mut sum = vec![0f32; rows * d];
-        super::with_slice(grad, |g| {
-            for (&id, g) in self.ids.iter().zip(g.chunks_exact(d)) {
-                let row = &mut sum[id as usize * d..(id as usize + 1) * d];
-                row.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
-            }
-            Ok(())
-        })?;
-        Ok(Some(Tensor::from_vec(sum, (rows, d), table.device())?))
+        by_dtype!(table.dtype(), T => {
+            with_slice::<T, _>(grad, |g| {
+                for (&id, g) in self.ids.iter().zip(g.chunks_exact(d)) {
+                    let row = &mut sum[id as usize * d..(id as usize + 1) * d];
+                    row.iter_mut().zip(g).for_each(|(sum, g)| *sum += g.widen());
+                }
+                Ok(())
+            })?;
+            Ok(Some(tensor(narrowed::<T>(&sum), (rows, d))?))
+        })
     }
 }
 
@@ -53,11 +59,12 @@ impl CustomOp1 for Embedding {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::ops::gradient_check::{check, random};
+    use crate::ops::gradient_check::{check, check_bf16, random};
 
     #[test]
     fn the_gradient_of_an_id_that_stands_twice_is_summed() {
         check(&[random(&[5, 3], 1)], |v| embedding(&v[0], [4, 0, 4, 2].into()));
+        check_bf16(&[random(&[5, 3], 1)], &[true], |v| embedding(&v[0], [4, 0, 4, 2].into()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Analytic gradients against central differences, for the tests of the operations.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,12 +17,8 @@ pub(crate) fn random(shape: &[usize], seed: u64) -> Tensor {
 /// ones against central differences with a step of 1/128, whose own error is far below the
 /// tolerance for functions as smooth as these.
 pub(crate) fn check(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
-    let vars: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input).unwrap()).collect();
-    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
-    let result = f(&tracked).unwrap();
-    let weights = random(result.dims(), 99);
-    let loss = |result: Tensor| (result * &weights).unwrap().sum_all().unwrap();
-    let grads = loss(result).backward().unwrap();
+    let weights = random(f(inputs).unwrap().dims(), 99);
+    let all = gradients(inputs, &f);
     let value = |inputs: &[Tensor]| -> f64 {
         let result = f(inputs).unwrap();
         let terms = (result * &weights).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -30,8 +26,7 @@ pub(crate) fn check(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) 
     };
     const STEP: f32 = 1.0 / 128.0;
     for (place, input) in inputs.iter().enumerate() {
-        let analytic = grads.get(vars[place].as_tensor()).expect("a gradient").flatten_all().unwrap();
-        let analytic = analytic.to_vec1::<f32>().unwrap();
+        let analytic = &all[place];
         let flat = input.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let largest = analytic.iter().fold(0f32, |largest, g| largest.max(g.abs()));
         assert!(largest > 0.0, "input {place} gets no gradient at all");
@@ -51,5 +46,42 @@ pub(crate) fn check(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) 
                 analytic[element]
             );
         }
+    }
+}
+
+/// Σ r f(inputs) with fixed random r: its gradients for every input, as `f32`.
+fn gradients(inputs: &[Tensor], f: &impl Fn(&[Tensor]) -> Result<Tensor>) -> Vec<Vec<f32>> {
+    let vars: Vec<Var> = inputs.iter().map(|input| Var::from_tensor(input).unwrap()).collect();
+    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+    let result = f(&tracked).unwrap();
+    let weights = random(result.dims(), 99);
+    let loss = (result.to_dtype(DType::F32).unwrap() * weights).unwrap().sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    let flat = |var: &Var| grads.get(var).expect("a gradient").to_dtype(DType::F32).unwrap().flatten_all();
+    vars.iter().map(|var| flat(var).unwrap().to_vec1().unwrap()).collect()
+}
+
+/// Checks value and gradients of `f` in bf16, for the inputs that `halves` says, against those in
+/// f32 for the same inputs rounded to bf16: they differ by no more than a few roundings.
+pub(crate) fn check_bf16(inputs: &[Tensor], halves: &[bool], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let round = |(input, &half): (&Tensor, &bool)| {
+        if half { input.to_dtype(DType::BF16).unwrap() } else { input.clone() }
+    };
+    let rounded: Vec<Tensor> = inputs.iter().zip(halves).map(round).collect();
+    let widened: Vec<Tensor> = rounded.iter().map(|input| input.to_dtype(DType::F32).unwrap()).collect();
+    let value = |inputs: &[Tensor]| {
+        f(inputs).unwrap().to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert_eq!(f(&rounded).unwrap().dtype(), DType::BF16, "what is computed in bf16 stays in it");
+    let close = |found: &[f32], exact: &[f32], what: &str| {
+        let largest = exact.iter().fold(0f32, |largest, x| largest.max(x.abs())).max(0.1);
+        for (found, exact) in found.iter().zip(exact) {
+            assert!((found - exact).abs() <= largest / 64.0, "{what}: {found} against {exact}");
+        }
+    };
+    close(&value(&rounded), &value(&widened), "value");
+    for (place, (found, exact)) in gradients(&rounded, &f).iter().zip(gradients(&widened, &f)).enumerate() {
+        assert!(found.iter().any(|&g| g != 0.0), "input {place} gets no gradient at all");
+        close(found, &exact, &format!("gradient of input {place}"));
     }
 }

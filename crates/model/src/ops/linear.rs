@@ -1,15 +1,139 @@
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage};
+use candle_core::{
+    CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, backend::BackendStorage, bail,
+};
 use rayon::prelude::*;
+
+use super::element::{Element, narrowed, slice, tensor, widened, with_slice};
 
 /// `x wᵀ + b`, as PyTorch's `nn.Linear`.
 ///
-/// Shapes: x `[n, in]`, w `[out, in]`, b `[out]`, result `[n, out]`. With the gradient g of the
-/// result: ∂x = g w, ∂w = gᵀ x, ∂b = 1ᵀ g. A frozen weight or bias gets no gradient computed.
-pub fn linear(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op3(w, b, Linear)
+/// Shapes: x `[n, in]`, w `[out, in]`, b `[out]` in `f32`, result `[n, out]`; x, w and the result
+/// are of one precision, and sums are in `f32`. With the gradient g of the result: ∂x = g w,
+/// ∂w = gᵀ x, ∂b = 1ᵀ g. What leads to no weight that learns gets no gradient computed.
+pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    match b {
+        Some(b) => x.apply_op3(w, b, Linear),
+        None => x.apply_op2(w, Linear),
+    }
 }
 
+/// Elements of a weight held in bf16 that are widened at a time, which bounds the memory for it.
+const STRIP: usize = 1 << 22;
+
 struct Linear;
+
+/// `x wᵀ` in the precision of x.
+fn product(
+    x: &CpuStorage,
+    x_layout: &Layout,
+    w: &CpuStorage,
+    w_layout: &Layout,
+) -> Result<(CpuStorage, Shape)> {
+    let (n, k) = x_layout.shape().dims2()?;
+    let (out, w_in) = w_layout.shape().dims2()?;
+    if w_in != k {
+        bail!("a linear layer reads {w_in} features and is given {k}");
+    }
+    if x.dtype() != w.dtype() {
+        bail!("a linear layer of {:?} is given {:?}", w.dtype(), x.dtype());
+    }
+    if x.dtype() == DType::F32 {
+        let y = x.matmul(w, (1, n, out, k), x_layout, &w_layout.transpose(0, 1)?)?;
+        return Ok((y, (n, out).into()));
+    }
+    let (Some((x_from, x_to)), Some((w_from, _))) =
+        (x_layout.contiguous_offsets(), w_layout.contiguous_offsets())
+    else {
+        bail!("an operand is not contiguous")
+    };
+    let x = CpuStorage::F32(widened(x, x_from, x_to)?);
+    let x_layout = Layout::contiguous((n, k));
+    let rows = (STRIP / k.max(1)).clamp(1, out.max(1));
+    let mut y = vec![half::bf16::ZERO; n * out];
+    for first in (0..out).step_by(rows) {
+        let width = rows.min(out - first);
+        let strip = CpuStorage::F32(widened(w, w_from + first * k, w_from + (first + width) * k)?);
+        let strip_layout = Layout::contiguous((width, k)).transpose(0, 1)?;
+        let part = x.matmul(&strip, (1, n, width, k), &x_layout, &strip_layout)?;
+        let part = part.as_slice::<f32>()?;
+        for (y, part) in y.chunks_exact_mut(out).zip(part.chunks_exact(width)) {
+            y[first..first + width].iter_mut().zip(part).for_each(|(y, &part)| *y = Element::narrow(part));
+        }
+    }
+    Ok((CpuStorage::BF16(y), (n, out).into()))
+}
+
+/// `g w`, the gradient of x.
+fn gradient_of_x(grad: &Tensor, w: &Tensor) -> Result<Tensor> {
+    if w.dtype() == DType::F32 {
+        return grad.matmul(&w.detach());
+    }
+    let (n, out) = grad.dims2()?;
+    let k = w.dim(1)?;
+    let rows = (STRIP / k.max(1)).clamp(1, out.max(1));
+    let grad = grad.to_dtype(DType::F32)?;
+    let mut sum = Tensor::zeros((n, k), DType::F32, grad.device())?;
+    for first in (0..out).step_by(rows) {
+        let width = rows.min(out - first);
+        let strip = w.detach().narrow(0, first, width)?.to_dtype(DType::F32)?;
+        sum = (sum + grad.narrow(1, first, width)?.matmul(&strip)?)?;
+    }
+    sum.to_dtype(DType::BF16)
+}
+
+/// `gᵀ x`, the gradient of w.
+fn gradient_of_w(x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    if x.dtype() == DType::F32 {
+        return grad.t()?.matmul(&x.detach());
+    }
+    let (x, grad) = (x.detach().to_dtype(DType::F32)?, grad.to_dtype(DType::F32)?);
+    let (out, k) = (grad.dim(1)?, x.dim(1)?);
+    let rows = (STRIP / k.max(1)).clamp(1, out.max(1));
+    let mut result = vec![half::bf16::ZERO; out * k];
+    for first in (0..out).step_by(rows) {
+        let width = rows.min(out - first);
+        let strip = grad.narrow(1, first, width)?.t()?.matmul(&x)?;
+        with_slice::<f32, _>(&strip, |strip| {
+            result[first * k..(first + width) * k].copy_from_slice(&narrowed::<half::bf16>(strip));
+            Ok(())
+        })?;
+    }
+    tensor(result, (out, k))
+}
+
+/// The gradients of x and w, each where it is wanted.
+fn backward(x: &Tensor, w: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let dx = x.track_op().then(|| gradient_of_x(grad, w)).transpose()?;
+    let dw = w.track_op().then(|| gradient_of_w(x, grad)).transpose()?;
+    Ok((dx, dw))
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        product(x, x_layout, w, w_layout)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _result: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        backward(x, w, &grad.contiguous()?)
+    }
+}
 
 impl CustomOp3 for Linear {
     fn name(&self) -> &'static str {
@@ -25,16 +149,14 @@ impl CustomOp3 for Linear {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (n, k) = x_layout.shape().dims2()?;
-        let out = w_layout.shape().dims2()?.0;
-        let mut y = x.matmul(w, (1, n, out, k), x_layout, &w_layout.transpose(0, 1)?)?;
-        let b = super::slice(b, b_layout)?;
-        if let CpuStorage::F32(y) = &mut y {
-            y.par_chunks_mut(out).with_min_len(64).for_each(|row| {
-                row.iter_mut().zip(b).for_each(|(y, b)| *y += b);
-            });
+        let (mut y, shape) = product(x, x_layout, w, w_layout)?;
+        let b = slice::<f32>(b, b_layout)?;
+        match &mut y {
+            CpuStorage::F32(y) => add_to_rows(y, b),
+            CpuStorage::BF16(y) => add_to_rows(y, b),
+            _ => bail!("a linear layer computes f32 or bf16"),
         }
-        Ok((y, (n, out).into()))
+        Ok((y, shape))
     }
 
     fn bwd(
@@ -46,35 +168,67 @@ impl CustomOp3 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let dx = x.track_op().then(|| grad.matmul(&w.detach())).transpose()?;
-        let dw = w.track_op().then(|| grad.t()?.matmul(&x.detach())).transpose()?;
+        let (dx, dw) = backward(x, w, &grad)?;
+        // A product with ones is many times faster than candle's sum over the rows.
         let db = b
             .track_op()
             .then(|| {
-                let ones = Tensor::ones((1, grad.dim(0)?), grad.dtype(), grad.device())?;
-                ones.matmul(&grad)?.squeeze(0)
+                let grad = grad.to_dtype(DType::F32)?;
+                Tensor::ones((1, grad.dim(0)?), DType::F32, grad.device())?.matmul(&grad)?.squeeze(0)
             })
             .transpose()?;
         Ok((dx, dw, db))
     }
 }
 
+fn add_to_rows<T: Element>(y: &mut [T], b: &[f32]) {
+    y.par_chunks_mut(b.len().max(1)).with_min_len(64).for_each(|row| {
+        row.iter_mut().zip(b).for_each(|(y, b)| *y = T::narrow(y.widen() + b));
+    });
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::ops::gradient_check::{check, random};
+    use crate::ops::gradient_check::{check, check_bf16, random};
 
     #[test]
     fn the_result_is_that_of_a_matmul_and_an_addition() {
         let (x, w, b) = (random(&[5, 7], 1), random(&[3, 7], 2), random(&[3], 3));
-        let plain = x.matmul(&w.t().unwrap()).unwrap().broadcast_add(&b).unwrap();
-        let difference = (linear(&x, &w, &b).unwrap() - plain).unwrap().abs().unwrap();
-        assert!(difference.max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-6);
+        let plain = x.matmul(&w.t().unwrap()).unwrap();
+        let difference = |a: Tensor, b: Tensor| {
+            (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert!(difference(linear(&x, &w, None).unwrap(), plain.clone()) < 1e-6);
+        let plain = plain.broadcast_add(&b).unwrap();
+        assert!(difference(linear(&x, &w, Some(&b)).unwrap(), plain) < 1e-6);
     }
 
     #[test]
     fn the_gradient_is_that_of_finite_differences() {
-        check(&[random(&[5, 7], 1), random(&[3, 7], 2), random(&[3], 3)], |v| linear(&v[0], &v[1], &v[2]));
+        let inputs = [random(&[5, 7], 1), random(&[3, 7], 2), random(&[3], 3)];
+        check(&inputs, |v| linear(&v[0], &v[1], Some(&v[2])));
+        check(&inputs[..2], |v| linear(&v[0], &v[1], None));
+        check_bf16(&inputs, &[true, true, false], |v| linear(&v[0], &v[1], Some(&v[2])));
+    }
+
+    #[test]
+    fn a_frozen_weight_gets_no_gradient_and_passes_that_of_its_input_on() {
+        let x = candle_core::Var::from_tensor(&random(&[5, 7], 1)).unwrap();
+        let (w, b) = (random(&[3, 7], 2), random(&[3], 3));
+        let grads = linear(&x, &w, Some(&b)).unwrap().sum_all().unwrap().backward().unwrap();
+        assert!(grads.get(&w).is_none() && grads.get(&b).is_none());
+        let expected =
+            Tensor::ones((5, 3), DType::F32, &candle_core::Device::Cpu).unwrap().matmul(&w).unwrap();
+        let found = grads.get(&x).unwrap();
+        assert_eq!(found.to_vec2::<f32>().unwrap(), expected.to_vec2::<f32>().unwrap());
+    }
+
+    #[test]
+    fn operands_that_do_not_fit_are_an_error_and_no_panic() {
+        let w = random(&[3, 7], 2);
+        assert!(linear(&random(&[5, 6], 1), &w, None).is_err());
+        assert!(linear(&random(&[5, 7], 1).to_dtype(DType::BF16).unwrap(), &w, None).is_err());
     }
 }

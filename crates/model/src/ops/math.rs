@@ -2,6 +2,8 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
 
+use super::element::Element;
+
 /// e to the power of `x`, within 2 units in the last place for results that are normal numbers.
 ///
 /// x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7 and 2^n by its
@@ -55,6 +57,18 @@ pub(super) fn normal_cdf(x: f32) -> f32 {
     0.5 + 0.5 * erf(x * FRAC_1_SQRT_2)
 }
 
+/// 1 / (1 + e^−x).
+#[inline]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// The hyperbolic tangent, 1 − 2 / (e^2x + 1), within 2e-7.
+#[inline]
+pub(super) fn tanh(x: f32) -> f32 {
+    1.0 - 2.0 / (exp(2.0 * x) + 1.0)
+}
+
 /// Σ a b in eight lanes, which the compiler may keep in one register.
 #[inline]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -71,16 +85,44 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Σ a in eight lanes.
 #[inline]
-pub(super) fn sum(a: &[f32]) -> f32 {
+pub(super) fn sum<T: Element>(a: &[T]) -> f32 {
     let mut lanes = [0f32; 8];
     let chunks = a.chunks_exact(8);
-    let tail: f32 = chunks.remainder().iter().sum();
+    let tail: f32 = chunks.remainder().iter().map(|a| a.widen()).sum();
     for a in chunks {
         for lane in 0..8 {
-            lanes[lane] += a[lane];
+            lanes[lane] += a[lane].widen();
         }
     }
     lanes.iter().sum::<f32>() + tail
+}
+
+/// Σ a² in eight lanes.
+#[inline]
+pub(super) fn sum_of_squares<T: Element>(a: &[T]) -> f32 {
+    let mut lanes = [0f32; 8];
+    let chunks = a.chunks_exact(8);
+    let tail: f32 = chunks.remainder().iter().map(|a| a.widen().powi(2)).sum();
+    for a in chunks {
+        for lane in 0..8 {
+            lanes[lane] += a[lane].widen() * a[lane].widen();
+        }
+    }
+    lanes.iter().sum::<f32>() + tail
+}
+
+/// Sums vectors of N·d elements that were made piece by piece, in their order, and cuts the sum
+/// into N of d.
+pub(super) fn sum_of_parts<const N: usize>(parts: &[Vec<f32>], d: usize) -> [Vec<f32>; N] {
+    let mut place = 0..N;
+    [(); N].map(|()| {
+        let from = place.next().unwrap_or_default() * d;
+        let mut sum = vec![0f32; d];
+        for part in parts {
+            sum.iter_mut().zip(&part[from..from + d]).for_each(|(sum, part)| *sum += part);
+        }
+        sum
+    })
 }
 
 /// The finalizer of SplitMix64: every bit of the result depends on every bit of `z`.

@@ -1,0 +1,484 @@
+//! The families that read in both directions: bert, roberta, xlm-roberta, distilbert and
+//! modernbert. In what they differ stands in [`Traits`] and in the names of their weights.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    Head,
+    block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
+    classifier::{Classifier, Dense, Pool},
+    layers::Norm,
+    loader::{Loader, New, NormStyle},
+    ops::{Activation, Heads, Span},
+    rope_config::{Frequencies, frequencies},
+    transformer::{Embeddings, Learns, Positions, Transformer},
+};
+
+/// In what a family differs from the others.
+pub(crate) struct Traits {
+    /// The class in Transformers that reads what is saved.
+    pub(crate) architecture: &'static str,
+    /// What stands before the names of the base model.
+    pub(crate) prefix: &'static str,
+    /// The modules of the head, which PEFT saves whole.
+    pub(crate) head_modules: &'static [&'static str],
+    names: Names,
+    style: Style,
+    head: HeadStyle,
+}
+
+/// The names of a layer's parts, after the name of the layer.
+struct Names {
+    /// Of the layers, with `{}` for the number.
+    layer: &'static str,
+    words: &'static str,
+    embedding_norm: &'static str,
+    /// One for a fused layer, or three.
+    attention_inputs: &'static [&'static str],
+    attention_output: &'static str,
+    attention_norm: &'static str,
+    mlp_input: &'static str,
+    mlp_output: &'static str,
+    mlp_norm: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// Norms last, learned positions (Devlin et al., arXiv 1810.04805).
+    Bert { token_types: bool, offset_positions: bool },
+    /// Norms first, rotary positions, gated feed-forward, local and global attention in turn
+    /// (Warner et al., arXiv 2412.13663).
+    Modern,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeadStyle {
+    /// A pooler of the base model, tanh, and the classifier.
+    Pooler,
+    /// Dropout, dense, tanh, dropout, projection.
+    Roberta,
+    /// Dense, relu, dropout, classifier.
+    Distil,
+    /// Dense, activation, norm, dropout, classifier, on the first token or on the mean.
+    Modern,
+}
+
+const BERT: Names = Names {
+    layer: "encoder.layer.{}.",
+    words: "embeddings.word_embeddings.weight",
+    embedding_norm: "embeddings.LayerNorm",
+    attention_inputs: &["attention.self.query", "attention.self.key", "attention.self.value"],
+    attention_output: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    mlp_input: "intermediate.dense",
+    mlp_output: "output.dense",
+    mlp_norm: "output.LayerNorm",
+};
+
+/// The traits of a family by its `model_type`.
+pub(crate) fn traits(family: &str) -> Option<Traits> {
+    let roberta = |architecture| Traits {
+        architecture,
+        prefix: "roberta.",
+        head_modules: &["classifier"],
+        names: BERT,
+        style: Style::Bert { token_types: true, offset_positions: true },
+        head: HeadStyle::Roberta,
+    };
+    Some(match family {
+        "bert" => Traits {
+            architecture: "BertForSequenceClassification",
+            prefix: "bert.",
+            head_modules: &["pooler", "classifier"],
+            names: BERT,
+            style: Style::Bert { token_types: true, offset_positions: false },
+            head: HeadStyle::Pooler,
+        },
+        "roberta" => roberta("RobertaForSequenceClassification"),
+        "xlm-roberta" => roberta("XLMRobertaForSequenceClassification"),
+        "distilbert" => Traits {
+            architecture: "DistilBertForSequenceClassification",
+            prefix: "distilbert.",
+            head_modules: &["pre_classifier", "classifier"],
+            names: Names {
+                layer: "transformer.layer.{}.",
+                attention_inputs: &["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+                attention_output: "attention.out_lin",
+                attention_norm: "sa_layer_norm",
+                mlp_input: "ffn.lin1",
+                mlp_output: "ffn.lin2",
+                mlp_norm: "output_layer_norm",
+                ..BERT
+            },
+            style: Style::Bert { token_types: false, offset_positions: false },
+            head: HeadStyle::Distil,
+        },
+        "modernbert" => Traits {
+            architecture: "ModernBertForSequenceClassification",
+            prefix: "model.",
+            head_modules: &["head", "classifier"],
+            names: Names {
+                layer: "layers.{}.",
+                words: "embeddings.tok_embeddings.weight",
+                embedding_norm: "embeddings.norm",
+                attention_inputs: &["attn.Wqkv"],
+                attention_output: "attn.Wo",
+                attention_norm: "attn_norm",
+                mlp_input: "mlp.Wi",
+                mlp_output: "mlp.Wo",
+                mlp_norm: "mlp_norm",
+            },
+            style: Style::Modern,
+            head: HeadStyle::Modern,
+        },
+        _ => return None,
+    })
+}
+
+/// An encoder's config.json under names of its own, since DistilBERT's and ModernBERT's differ.
+struct Config {
+    vocab: usize,
+    hidden: usize,
+    intermediate: usize,
+    layers: usize,
+    heads: usize,
+    activation: Activation,
+    positions: usize,
+    position_offset: usize,
+    token_types: usize,
+    eps: f64,
+    deviation: f64,
+    norm_bias: bool,
+    attention_bias: bool,
+    mlp_bias: bool,
+    embedding_dropout: f32,
+    /// On the attention's probabilities.
+    probability_dropout: f32,
+    attention_dropout: f32,
+    inner_dropout: f32,
+    mlp_dropout: f32,
+    classifier_dropout: f32,
+    classifier_bias: bool,
+    classifier_activation: Activation,
+    pool: Pool,
+    /// For each layer how many tokens to either side it sees, where it does not see all.
+    windows: Vec<Option<usize>>,
+    frequencies: Vec<Frequencies>,
+}
+
+/// Reads typed values out of a config.json.
+struct Reader<'a>(&'a Map<String, Value>);
+
+impl Reader<'_> {
+    fn get<T>(&self, name: &str, as_type: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, String> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => as_type(value).map(Some).ok_or_else(|| format!("{name} is {value}")),
+        }
+    }
+
+    fn size(&self, name: &str) -> Result<usize, String> {
+        let size = self.get(name, Value::as_u64)?.filter(|&size| size > 0 && size < 1 << 32);
+        size.map(|size| size as usize).ok_or_else(|| format!("{name} is missing or no size"))
+    }
+
+    fn number(&self, name: &str, default: f64) -> Result<f64, String> {
+        Ok(self.get(name, Value::as_f64)?.unwrap_or(default))
+    }
+
+    fn dropout(&self, name: &str, default: f64) -> Result<f32, String> {
+        let p = self.number(name, default)? as f32;
+        check_dropouts(&[p])?;
+        Ok(p)
+    }
+
+    fn flag(&self, name: &str, default: bool) -> Result<bool, String> {
+        Ok(self.get(name, Value::as_bool)?.unwrap_or(default))
+    }
+
+    fn activation(&self, name: &str) -> Result<Activation, String> {
+        let found = self.get(name, |value| value.as_str().map(str::to_owned))?.unwrap_or("gelu".to_owned());
+        Activation::by_name(&found).ok_or_else(|| format!("{name} is \"{found}\", which is not known here"))
+    }
+}
+
+/// Whether these can be probabilities of dropout.
+pub(crate) fn check_dropouts(all: &[f32]) -> Result<(), String> {
+    match all.iter().find(|p| !(0.0..1.0).contains(*p)) {
+        Some(p) => Err(format!("a dropout probability is {p}, but must be from 0 to below 1")),
+        None => Ok(()),
+    }
+}
+
+impl Config {
+    fn read(traits: &Traits, json: &Map<String, Value>) -> Result<Config, String> {
+        let config = match (traits.style, traits.head) {
+            (Style::Modern, _) => Config::modern(json),
+            (_, HeadStyle::Distil) => Config::distil(json),
+            (Style::Bert { offset_positions, .. }, _) => Config::bert(json, offset_positions),
+        }?;
+        if !config.hidden.is_multiple_of(config.heads) {
+            let (heads, hidden) = (config.heads, config.hidden);
+            return Err(format!("hidden_size {hidden} cannot be parted among {heads} attention heads"));
+        }
+        if config.position_offset >= config.positions {
+            return Err("there are no positions after the offset".to_owned());
+        }
+        Ok(config)
+    }
+
+    fn bert(json: &Map<String, Value>, offset_positions: bool) -> Result<Config, String> {
+        let reader = Reader(json);
+        let kind = reader.get("position_embedding_type", |value| value.as_str().map(str::to_owned))?;
+        if kind.as_deref().is_some_and(|kind| kind != "absolute") {
+            return Err(format!("position_embedding_type is {kind:?}; only \"absolute\" is known"));
+        }
+        let hidden_dropout = reader.dropout("hidden_dropout_prob", 0.1)?;
+        let classifier_dropout = reader.dropout("classifier_dropout", f64::from(hidden_dropout))?;
+        // RoBERTa counts positions from the one after that of padding.
+        let padding = reader.get("pad_token_id", Value::as_u64)?.unwrap_or(1) as usize;
+        Ok(Config {
+            vocab: reader.size("vocab_size")?,
+            hidden: reader.size("hidden_size")?,
+            intermediate: reader.size("intermediate_size")?,
+            layers: reader.size("num_hidden_layers")?,
+            heads: reader.size("num_attention_heads")?,
+            activation: reader.activation("hidden_act")?,
+            positions: reader.size("max_position_embeddings")?,
+            position_offset: if offset_positions { padding + 1 } else { 0 },
+            token_types: reader.size("type_vocab_size")?,
+            eps: reader.number("layer_norm_eps", 1e-12)?,
+            deviation: reader.number("initializer_range", 0.02)?,
+            norm_bias: true,
+            attention_bias: true,
+            mlp_bias: true,
+            embedding_dropout: hidden_dropout,
+            probability_dropout: reader.dropout("attention_probs_dropout_prob", 0.1)?,
+            attention_dropout: hidden_dropout,
+            inner_dropout: 0.0,
+            mlp_dropout: hidden_dropout,
+            classifier_dropout,
+            classifier_bias: true,
+            classifier_activation: Activation::Tanh,
+            pool: Pool::First,
+            windows: Vec::new(),
+            frequencies: Vec::new(),
+        })
+    }
+
+    fn distil(json: &Map<String, Value>) -> Result<Config, String> {
+        let reader = Reader(json);
+        let dropout = reader.dropout("dropout", 0.1)?;
+        Ok(Config {
+            vocab: reader.size("vocab_size")?,
+            hidden: reader.size("dim")?,
+            intermediate: reader.size("hidden_dim")?,
+            layers: reader.size("n_layers")?,
+            heads: reader.size("n_heads")?,
+            activation: reader.activation("activation")?,
+            positions: reader.size("max_position_embeddings")?,
+            position_offset: 0,
+            token_types: 0,
+            eps: 1e-12,
+            deviation: reader.number("initializer_range", 0.02)?,
+            norm_bias: true,
+            attention_bias: true,
+            mlp_bias: true,
+            embedding_dropout: dropout,
+            probability_dropout: reader.dropout("attention_dropout", 0.1)?,
+            attention_dropout: 0.0,
+            inner_dropout: 0.0,
+            mlp_dropout: dropout,
+            classifier_dropout: reader.dropout("seq_classif_dropout", 0.2)?,
+            classifier_bias: true,
+            classifier_activation: Activation::Relu,
+            pool: Pool::First,
+            windows: Vec::new(),
+            frequencies: Vec::new(),
+        })
+    }
+
+    fn modern(json: &Map<String, Value>) -> Result<Config, String> {
+        let reader = Reader(json);
+        let (hidden, heads) = (reader.size("hidden_size")?, reader.size("num_attention_heads")?);
+        let layers = reader.size("num_hidden_layers")?;
+        let half = reader.number("local_attention", 128.0)? as usize / 2;
+        let every = reader.number("global_attn_every_n_layers", 3.0)?.max(1.0) as usize;
+        let types = json.get("layer_types").and_then(Value::as_array);
+        let is_local = |layer: usize| match types {
+            Some(types) => types.get(layer).and_then(Value::as_str) == Some("sliding_attention"),
+            None => !layer.is_multiple_of(every),
+        };
+        let pooling = json.get("classifier_pooling").and_then(Value::as_str).unwrap_or("cls");
+        let pool = match pooling {
+            "cls" => Pool::First,
+            "mean" => Pool::Mean,
+            other => return Err(format!("classifier_pooling is \"{other}\", which is neither cls nor mean")),
+        };
+        let theta = |name, default| reader.number(name, default);
+        let d = hidden / heads;
+        let attention_dropout = reader.dropout("attention_dropout", 0.0)?;
+        Ok(Config {
+            vocab: reader.size("vocab_size")?,
+            hidden,
+            intermediate: reader.size("intermediate_size")?,
+            layers,
+            heads,
+            activation: reader.activation("hidden_activation")?,
+            positions: reader.size("max_position_embeddings")?,
+            position_offset: 0,
+            token_types: 0,
+            eps: reader.number("norm_eps", 1e-5)?,
+            deviation: reader.number("initializer_range", 0.02)?,
+            norm_bias: reader.flag("norm_bias", false)?,
+            attention_bias: reader.flag("attention_bias", false)?,
+            mlp_bias: reader.flag("mlp_bias", false)?,
+            embedding_dropout: reader.dropout("embedding_dropout", 0.0)?,
+            probability_dropout: attention_dropout,
+            attention_dropout,
+            inner_dropout: reader.dropout("mlp_dropout", 0.0)?,
+            mlp_dropout: 0.0,
+            classifier_dropout: reader.dropout("classifier_dropout", 0.0)?,
+            classifier_bias: reader.flag("classifier_bias", false)?,
+            classifier_activation: reader.activation("classifier_activation")?,
+            pool,
+            windows: (0..layers).map(|layer| is_local(layer).then_some(half)).collect(),
+            frequencies: vec![
+                frequencies(json, "full_attention", d, theta("global_rope_theta", 160_000.0)?)?,
+                frequencies(json, "sliding_attention", d, theta("local_rope_theta", 10_000.0)?)?,
+            ],
+        })
+    }
+}
+
+/// Builds the transformer; `Err` of a `String` tells what is wrong with the config.
+pub(crate) fn load(
+    loader: &mut Loader,
+    traits: &Traits,
+    json: &Map<String, Value>,
+    head: &Head,
+    learns: Learns,
+) -> Result<std::result::Result<Transformer, String>, crate::Error> {
+    let config = match Config::read(traits, json) {
+        Ok(config) => config,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let (hidden, prefix) = (config.hidden, traits.prefix);
+    let style = NormStyle::Layer { bias: config.norm_bias };
+    let words = loader.matrix(&format!("{prefix}{}", traits.names.words), [config.vocab, hidden])?;
+    let (positions, token_types) = match traits.style {
+        Style::Modern => (None, None),
+        Style::Bert { token_types, .. } => {
+            let name = format!("{prefix}embeddings.position_embeddings.weight");
+            let table = loader.matrix(&name, [config.positions, hidden])?;
+            let name = format!("{prefix}embeddings.token_type_embeddings.weight");
+            let types =
+                token_types.then(|| loader.matrix(&name, [config.token_types, hidden])).transpose()?;
+            (Some(Positions { table, offset: config.position_offset as u32 }), types)
+        }
+    };
+    let norm = loader.norm(&format!("{prefix}{}", traits.names.embedding_norm), hidden, config.eps, style)?;
+    let dropout = config.embedding_dropout;
+    let embeddings = Embeddings { words, positions, token_types, norm: Some(norm), dropout };
+    let blocks =
+        (0..config.layers).map(|layer| block(loader, traits, &config, layer)).collect::<Result<_, _>>()?;
+    let final_norm = match traits.style {
+        Style::Bert { .. } => None,
+        Style::Modern => Some(loader.norm(&format!("{prefix}final_norm"), hidden, config.eps, style)?),
+    };
+    Ok(Ok(Transformer {
+        embeddings,
+        blocks,
+        final_norm,
+        classifier: classifier(loader, traits, &config, head)?,
+        max_tokens: config.positions - config.position_offset,
+        frequencies: config.frequencies,
+        learns,
+    }))
+}
+
+fn block(loader: &mut Loader, traits: &Traits, config: &Config, layer: usize) -> Result<Block, crate::Error> {
+    let (hidden, inner, names) = (config.hidden, config.intermediate, &traits.names);
+    let name = format!("{}{}", traits.prefix, names.layer.replace("{}", &layer.to_string()));
+    let modern = traits.style == Style::Modern;
+    let style = NormStyle::Layer { bias: config.norm_bias };
+    let norm = |loader: &mut Loader, part: &str| -> Result<Norm, crate::Error> {
+        loader.norm(&format!("{name}{part}"), hidden, config.eps, style)
+    };
+    let attention_norm = match modern && layer == 0 {
+        // The embeddings were normed already.
+        true => None,
+        false => Some(norm(loader, names.attention_norm)?),
+    };
+    let mut linear = |module: &str, width, bias| loader.linear(&name, module, width, bias);
+    let bias = config.attention_bias;
+    let inputs = match names.attention_inputs {
+        [q, k, v] => Projections::Apart([
+            linear(q, [hidden, hidden], bias)?,
+            linear(k, [hidden, hidden], bias)?,
+            linear(v, [hidden, hidden], bias)?,
+        ]),
+        names => Projections::Fused(linear(names.first().unwrap_or(&""), [hidden, 3 * hidden], bias)?),
+    };
+    let output = linear(names.attention_output, [hidden, hidden], bias)?;
+    let window = config.windows.get(layer).copied().flatten();
+    let attention = Attention {
+        inputs,
+        output,
+        heads: Heads { query: config.heads, key_value: config.heads, d: hidden / config.heads },
+        span: window.map_or(Span::ALL, |half| Span { before: half, after: half }),
+        rotation: modern.then_some(usize::from(window.is_some())),
+        head_norms: None,
+        dropout: config.probability_dropout,
+    };
+    let inputs = if modern {
+        MlpInputs::GatedFused(linear(names.mlp_input, [hidden, 2 * inner], config.mlp_bias)?)
+    } else {
+        MlpInputs::Plain(linear(names.mlp_input, [hidden, inner], config.mlp_bias)?)
+    };
+    let output = linear(names.mlp_output, [inner, hidden], config.mlp_bias)?;
+    Ok(Block {
+        order: if modern { Order::NormFirst } else { Order::NormLast },
+        attention_norm,
+        attention,
+        attention_dropout: config.attention_dropout,
+        mlp_norm: norm(loader, names.mlp_norm)?,
+        mlp: Mlp { inputs, activation: config.activation, dropout: config.inner_dropout, output },
+        mlp_dropout: config.mlp_dropout,
+    })
+}
+
+fn classifier(
+    loader: &mut Loader,
+    traits: &Traits,
+    config: &Config,
+    head: &Head,
+) -> Result<Classifier, crate::Error> {
+    let (hidden, deviation, keep) = (config.hidden, config.deviation, loader.keep_head);
+    // A dense layer that the folder has is kept whatever its labels were.
+    let mut dense_layer =
+        |name: &str, bias| loader.head_linear(name, [hidden, hidden], bias, true, deviation);
+    let (linear, output) = match traits.head {
+        HeadStyle::Pooler => (dense_layer("bert.pooler.dense", true)?, "classifier"),
+        HeadStyle::Roberta => (dense_layer("classifier.dense", true)?, "classifier.out_proj"),
+        HeadStyle::Distil => (dense_layer("pre_classifier", true)?, "classifier"),
+        HeadStyle::Modern => (dense_layer("head.dense", config.classifier_bias)?, "classifier"),
+    };
+    let norm = match traits.head {
+        HeadStyle::Modern => Some(head_norm(loader, config)?),
+        _ => None,
+    };
+    let output = loader.head_linear(output, [hidden, head.outputs()], true, keep, deviation)?;
+    let pooled_dropout = if traits.head == HeadStyle::Roberta { config.classifier_dropout } else { 0.0 };
+    let dense = Some(Dense { linear, activation: config.classifier_activation, norm });
+    Ok(Classifier { pool: config.pool, pooled_dropout, dense, dropout: config.classifier_dropout, output })
+}
+
+fn head_norm(loader: &mut Loader, config: &Config) -> Result<Norm, crate::Error> {
+    let weight = loader.head_weight("head.norm.weight", &[config.hidden], true, New::Ones)?;
+    let bias = config
+        .norm_bias
+        .then(|| loader.head_weight("head.norm.bias", &[config.hidden], true, New::Zeros))
+        .transpose()?;
+    Ok(Norm { weight, eps: config.eps, kind: crate::layers::NormKind::Layer { bias } })
+}

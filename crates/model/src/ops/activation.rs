@@ -1,0 +1,199 @@
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::{
+    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
+    math::{exp, normal_cdf, sigmoid, tanh},
+};
+
+/// Elements that one task works on.
+const PIECE: usize = 16 * 1024;
+
+/// The function between the two linear layers of a feed-forward block, or after a dense layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// x Φ(x) by the error function (Hendrycks and Gimpel, arXiv 1606.08415): PyTorch's `gelu`.
+    Gelu,
+    /// Its approximation x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2: PyTorch's
+    /// `gelu(approximate="tanh")`, Transformers' `gelu_new` and `gelu_pytorch_tanh`.
+    GeluTanh,
+    /// x σ(x) (Elfwing et al., arXiv 1702.03118): `silu`, also called swish.
+    Silu,
+    /// max(x, 0).
+    Relu,
+    Tanh,
+}
+
+/// 1 / √(2π)
+const DENSITY: f32 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+/// √(2/π)
+const TANH_SCALE: f32 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+const TANH_CUBIC: f32 = 0.044_715;
+
+impl Activation {
+    /// The activation by the name that a config.json gives it.
+    pub fn by_name(name: &str) -> Option<Activation> {
+        Some(match name {
+            "gelu" => Activation::Gelu,
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Activation::GeluTanh,
+            "silu" | "swish" => Activation::Silu,
+            "relu" => Activation::Relu,
+            "tanh" => Activation::Tanh,
+            _ => return None,
+        })
+    }
+
+    /// Calls `f` with the function of this activation: its value and its derivative at x. The
+    /// choice is made once and not for every element, so that the loop can be vectorised.
+    #[inline(always)]
+    pub(super) fn with<R>(self, f: impl WithFunction<R>) -> R {
+        match self {
+            Activation::Gelu => {
+                f.call(|x| x * normal_cdf(x), |x| normal_cdf(x) + x * DENSITY * exp(-0.5 * x * x))
+            }
+            Activation::GeluTanh => f.call(
+                |x| 0.5 * x * (1.0 + tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x))),
+                |x| {
+                    let t = tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x));
+                    let inner = TANH_SCALE * (1.0 + 3.0 * TANH_CUBIC * x * x);
+                    0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner
+                },
+            ),
+            Activation::Silu => f.call(
+                |x| x * sigmoid(x),
+                |x| {
+                    let s = sigmoid(x);
+                    s * (1.0 + x * (1.0 - s))
+                },
+            ),
+            Activation::Relu => f.call(|x| x.max(0.0), |x| if x > 0.0 { 1.0 } else { 0.0 }),
+            Activation::Tanh => f.call(tanh, |x| {
+                let t = tanh(x);
+                1.0 - t * t
+            }),
+        }
+    }
+}
+
+/// Code that is compiled once for every activation.
+pub(super) trait WithFunction<R> {
+    fn call(self, value: impl Fn(f32) -> f32 + Sync, derivative: impl Fn(f32) -> f32 + Sync) -> R;
+}
+
+/// The activation of every element. Any shape; with the gradient g, ∂x = g f′(x).
+pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Activate(activation))
+}
+
+struct Activate(Activation);
+
+struct Forward<'a, T> {
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Element> WithFunction<()> for Forward<'_, T> {
+    fn call(self, value: impl Fn(f32) -> f32 + Sync, _: impl Fn(f32) -> f32 + Sync) {
+        self.y.par_chunks_mut(PIECE).zip(self.x.par_chunks(PIECE)).for_each(|(y, x)| {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = T::narrow(value(x.widen())));
+        });
+    }
+}
+
+struct Backward<'a, T> {
+    x: &'a [T],
+    g: &'a [T],
+    dx: &'a mut [T],
+}
+
+impl<T: Element> WithFunction<()> for Backward<'_, T> {
+    fn call(self, _: impl Fn(f32) -> f32 + Sync, derivative: impl Fn(f32) -> f32 + Sync) {
+        let pieces = (self.dx.par_chunks_mut(PIECE), self.x.par_chunks(PIECE), self.g.par_chunks(PIECE));
+        pieces.into_par_iter().for_each(|(dx, x, g)| {
+            for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
+                *dx = T::narrow(g.widen() * derivative(x.widen()));
+            }
+        });
+    }
+}
+
+impl CustomOp1 for Activate {
+    fn name(&self) -> &'static str {
+        "activation"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        by_dtype!(storage_dtype(x), T => {
+            let x = slice::<T>(x, layout)?;
+            let mut y = vec![T::narrow(0.0); x.len()];
+            self.0.with(Forward { x, y: &mut y });
+            Ok((<T as candle_core::WithDType>::to_cpu_storage_owned(y), layout.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        by_dtype!(x.dtype(), T => {
+            let dx = with_slices::<T, T, _>(x, grad, |x, g| {
+                let mut dx = vec![T::narrow(0.0); x.len()];
+                self.0.with(Backward { x, g, dx: &mut dx });
+                Ok(dx)
+            })?;
+            Ok(Some(tensor(dx, x.shape())?))
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) const ALL: [Activation; 5] =
+    [Activation::Gelu, Activation::GeluTanh, Activation::Silu, Activation::Relu, Activation::Tanh];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::ops::gradient_check::{check, check_bf16, random};
+
+    #[test]
+    fn values_are_those_of_the_formulas_in_double_precision() {
+        let x = (random(&[400], 4) * 6.0).unwrap();
+        for activation in ALL {
+            let found = activate(&x, activation).unwrap().to_vec1::<f32>().unwrap();
+            for (x, found) in x.to_vec1::<f32>().unwrap().into_iter().zip(found) {
+                let x = f64::from(x);
+                let exact = match activation {
+                    Activation::Gelu => x * 0.5 * (1.0 + libm::erf(x / 2f64.sqrt())),
+                    Activation::GeluTanh => {
+                        let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
+                        0.5 * x * (1.0 + inner.tanh())
+                    }
+                    Activation::Silu => x / (1.0 + (-x).exp()),
+                    Activation::Relu => x.max(0.0),
+                    Activation::Tanh => x.tanh(),
+                };
+                assert!((f64::from(found) - exact).abs() < 2e-6, "{activation:?}({x}): {found} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_finite_differences() {
+        // Away from 0, where relu has no derivative.
+        let x = (random(&[6, 5], 1) * 3.0).unwrap();
+        let x = (&x + (x.sign().unwrap() * 0.05).unwrap()).unwrap();
+        for activation in ALL {
+            check(std::slice::from_ref(&x), |v| activate(&v[0], activation));
+            check_bf16(std::slice::from_ref(&x), &[true], |v| activate(&v[0], activation));
+        }
+    }
+
+    #[test]
+    fn far_from_zero_nothing_overflows() {
+        let x = Tensor::new(&[-1e30f32, -200.0, 200.0, 1e30], &candle_core::Device::Cpu).unwrap();
+        for activation in [Activation::Gelu, Activation::Silu, Activation::Relu, Activation::Tanh] {
+            let values = activate(&x, activation).unwrap().to_vec1::<f32>().unwrap();
+            assert!(values.iter().all(|y| y.is_finite()), "{activation:?}: {values:?}");
+        }
+    }
+}

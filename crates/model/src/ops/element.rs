@@ -1,0 +1,119 @@
+//! The two precisions in which tensors are held. Whatever is computed is computed in `f32`.
+
+use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, Tensor, WithDType, bail};
+use half::bf16;
+
+/// An element of a tensor: `f32` or `bf16`.
+pub(super) trait Element: WithDType {
+    fn widen(self) -> f32;
+    /// The nearest value, ties to even.
+    fn narrow(x: f32) -> Self;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn narrow(x: f32) -> f32 {
+        x
+    }
+}
+
+impl Element for bf16 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+
+    #[inline(always)]
+    fn narrow(x: f32) -> bf16 {
+        let bits = x.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+        // A NaN must stay one: rounding could carry it over into an infinity.
+        bf16::from_bits(if x.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded as u16 })
+    }
+}
+
+/// Runs a piece of code with `$T` standing for the element type of a dtype.
+macro_rules! by_dtype {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            candle_core::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            candle_core::DType::BF16 => {
+                type $T = half::bf16;
+                $body
+            }
+            other => candle_core::bail!("tensors are f32 or bf16 here, not {other:?}"),
+        }
+    };
+}
+pub(super) use by_dtype;
+
+/// The elements of a contiguous tensor.
+pub(super) fn slice<'a, T: Element>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    let Some((from, to)) = layout.contiguous_offsets() else { bail!("an operand is not contiguous") };
+    Ok(&T::cpu_storage_as_slice(storage)?[from..to])
+}
+
+/// Runs `f` on the elements of a tensor on the CPU, without a copy where it is contiguous.
+pub(super) fn with_slice<T: Element, R>(tensor: &Tensor, f: impl FnOnce(&[T]) -> Result<R>) -> Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => f(slice(storage, layout)?),
+        _ => bail!("only the CPU is supported"),
+    }
+}
+
+/// Two slices at once.
+pub(super) fn with_slices<T: Element, U: Element, R>(
+    a: &Tensor,
+    b: &Tensor,
+    f: impl FnOnce(&[T], &[U]) -> Result<R>,
+) -> Result<R> {
+    with_slice(a, |a| with_slice(b, |b| f(a, b)))
+}
+
+/// A tensor on the CPU that owns these elements.
+pub(super) fn tensor<T: Element>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Tensor::from_vec(values, shape.into(), &candle_core::Device::Cpu)
+}
+
+/// Elements in `f32`, whatever they are held in.
+pub(super) fn widened(storage: &CpuStorage, from: usize, to: usize) -> Result<Vec<f32>> {
+    by_dtype!(storage_dtype(storage), T => {
+        Ok(T::cpu_storage_as_slice(storage)?[from..to].iter().map(|x| x.widen()).collect())
+    })
+}
+
+pub(super) fn narrowed<T: Element>(values: &[f32]) -> Vec<T> {
+    values.iter().map(|&x| T::narrow(x)).collect()
+}
+
+pub(super) fn storage_dtype(storage: &CpuStorage) -> DType {
+    use candle_core::backend::BackendStorage;
+    storage.dtype()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_to_bf16_is_to_the_nearest_with_ties_to_even_and_keeps_infinity_and_nan() {
+        for step in 0..2_000_000u32 {
+            let x = f32::from_bits(step.wrapping_mul(2_147_483_629));
+            let (ours, theirs) = (<bf16 as Element>::narrow(x), bf16::from_f32(x));
+            assert!(ours == theirs || (x.is_nan() && ours.is_nan()), "{x}");
+            assert!(Element::widen(ours) == theirs.to_f32() || x.is_nan());
+        }
+        assert_eq!(<bf16 as Element>::narrow(f32::INFINITY), bf16::INFINITY);
+        assert!(<bf16 as Element>::narrow(f32::from_bits(0x7fff_ffff)).is_nan());
+    }
+}

@@ -1,0 +1,69 @@
+use mbti::Axis;
+use record::{Dtype, TrainConfig, Trainable};
+
+/// How a network is built to train.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setup {
+    /// The axes that the head is for.
+    pub axes: Vec<Axis>,
+    /// Decides new weights.
+    pub seed: u32,
+    pub dtype: Dtype,
+    pub trainable: Trainable,
+    /// Read only where `trainable` says LoRA.
+    pub lora: LoraSetup,
+    /// Whether the folder's weights are looked at by their shapes and stand for zeros.
+    pub shapes_only: bool,
+}
+
+/// What LoRA is set to, under PEFT's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraSetup {
+    pub rank: u32,
+    pub alpha: f64,
+    pub dropout: f64,
+    /// Ends of names of the layers that it stands beside; empty for all linear layers.
+    pub target_modules: Vec<String>,
+    /// Whether what it adds is divided by √rank rather than by the rank.
+    pub use_rslora: bool,
+}
+
+impl LoraSetup {
+    /// What the product of its matrices is multiplied by.
+    pub(crate) fn scale(&self) -> f64 {
+        let rank = f64::from(self.rank.max(1));
+        self.alpha / if self.use_rslora { rank.sqrt() } else { rank }
+    }
+}
+
+impl Default for LoraSetup {
+    fn default() -> Self {
+        LoraSetup { rank: 8, alpha: 16.0, dropout: 0.0, target_modules: Vec::new(), use_rslora: false }
+    }
+}
+
+impl Setup {
+    /// Every weight learns, in 32 bits.
+    pub fn plain(axes: &[Axis], seed: u32) -> Setup {
+        let (axes, lora) = (axes.to_vec(), LoraSetup::default());
+        Setup { axes, seed, dtype: Dtype::F32, trainable: Trainable::All, lora, shapes_only: false }
+    }
+
+    /// What a run's settings ask for.
+    pub fn of(config: &TrainConfig) -> Setup {
+        Setup {
+            axes: config.axes.clone(),
+            seed: config.seed,
+            dtype: config.dtype,
+            trainable: config.trainable,
+            shapes_only: false,
+            lora: LoraSetup {
+                rank: config.lora_rank,
+                alpha: config.lora_alpha,
+                dropout: config.lora_dropout,
+                target_modules: config.lora_target_modules.clone(),
+                use_rslora: config.use_rslora,
+            },
+        }
+    }
+}

@@ -1,0 +1,154 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Component, Path, PathBuf},
+};
+
+use candle_core::{DType, Device, Tensor, safetensors::MmapedSafetensors};
+use serde::Deserialize;
+
+use crate::{Error, error::Result};
+
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
+/// The weights of a model folder, mapped into memory: one safetensors file or several shards.
+pub(crate) struct Source {
+    /// The file, or the folder of the shards, for messages.
+    pub(crate) path: PathBuf,
+    files: MmapedSafetensors,
+    names: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// The weights of a folder as the Hub lays it out.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Source> {
+        let single = folder.join(WEIGHTS);
+        let index = folder.join(INDEX);
+        if single.exists() || !index.exists() {
+            return Source::of_files(single.clone(), &[single]);
+        }
+        let text = std::fs::read(&index).map_err(|error| Error::read(&index, error))?;
+        let wrong = |reason: String| Error::Config { path: index.clone(), reason };
+        let parsed: Index = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        let shards: BTreeSet<&String> = parsed.weight_map.values().collect();
+        let mut files = Vec::with_capacity(shards.len());
+        for shard in shards {
+            let mut parts = Path::new(shard).components();
+            // A shard lies in the folder itself; an index must not lead out of it.
+            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+                return Err(wrong(format!("it names the shard \"{shard}\", which is no plain file name")));
+            }
+            files.push(folder.join(shard));
+        }
+        Source::of_files(folder.to_owned(), &files)
+    }
+
+    /// The weights of these files.
+    pub(crate) fn of_files(path: PathBuf, files: &[PathBuf]) -> Result<Source> {
+        for file in files {
+            match std::fs::metadata(file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    let folder = file.parent().unwrap_or(file).to_owned();
+                    let missing = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    return Err(Error::Incomplete { path: folder, missing });
+                }
+                other => other.map_err(|error| Error::read(file, error))?,
+            };
+        }
+        let files =
+            map(files).map_err(|error| Error::Weights { path: path.clone(), reason: error.to_string() })?;
+        let names = files.tensors().into_iter().map(|(name, _)| name).collect();
+        Ok(Source { path, files, names })
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.names.iter()
+    }
+
+    pub(crate) fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        Ok(self.files.get(name).map_err(|error| self.wrong(&error))?.shape().to_vec())
+    }
+
+    /// The precision in which a weight is stored, where it is one that candle knows.
+    pub(crate) fn dtype(&self, name: &str) -> Option<DType> {
+        DType::try_from(self.files.get(name).ok()?.dtype()).ok()
+    }
+
+    /// The weight of this name in this precision, whatever it is stored in.
+    pub(crate) fn load(&self, name: &str, dtype: DType) -> Result<Tensor> {
+        let tensor = self.files.load(name, &Device::Cpu).map_err(|error| self.wrong(&error))?;
+        let stored = tensor.dtype();
+        if !matches!(stored, DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
+            let reason = format!("the weight {name} is of type {stored:?}; read are F32, F16 and BF16");
+            return Err(Error::Weights { path: self.path.clone(), reason });
+        }
+        Ok(tensor.to_dtype(dtype)?)
+    }
+
+    fn wrong(&self, error: &candle_core::Error) -> Error {
+        Error::Weights { path: self.path.clone(), reason: error.to_string() }
+    }
+}
+
+/// Maps safetensors files into memory.
+#[allow(unsafe_code)]
+fn map(files: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
+    // SAFETY: a map is sound as long as nobody changes the files underneath. These files lie in
+    // the program's own storage, are written under another name and renamed into place, and are
+    // never written again; the map lives only while the weights are copied out of it.
+    unsafe { MmapedSafetensors::multi(files) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::HashMap;
+
+    fn write(path: &Path, name: &str, value: f32) {
+        let tensor = Tensor::new(&[value], &Device::Cpu).unwrap();
+        candle_core::safetensors::save(&HashMap::from([(name, tensor)]), path).unwrap();
+    }
+
+    fn folder_with_index(index: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(INDEX), index).unwrap();
+        folder
+    }
+
+    #[test]
+    fn shards_are_read_as_one() {
+        let folder = folder_with_index(r#"{"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}"#);
+        write(&folder.path().join("1.safetensors"), "a", 1.0);
+        let error = Source::of_folder(folder.path()).err().unwrap();
+        assert!(matches!(&error, Error::Incomplete { missing, .. } if missing == "2.safetensors"), "{error}");
+        write(&folder.path().join("2.safetensors"), "b", 2.0);
+        let source = Source::of_folder(folder.path()).unwrap();
+        for (name, value) in [("a", 1.0), ("b", 2.0)] {
+            assert_eq!(source.load(name, DType::F32).unwrap().to_vec1::<f32>().unwrap(), [value]);
+        }
+    }
+
+    #[test]
+    fn an_index_that_leads_out_of_its_folder_or_is_none_is_refused() {
+        for index in [
+            r#"{"weight_map": {"a": "../1.safetensors"}}"#,
+            r#"{"weight_map": {"a": "/etc/passwd"}}"#,
+            r#"{"weight_map": {"a": ""}}"#,
+            r#"{"weight_map": []}"#,
+            "",
+        ] {
+            let folder = folder_with_index(index);
+            assert!(matches!(Source::of_folder(folder.path()), Err(Error::Config { .. })), "{index}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use std::sync::Arc;
+
+use candle_core::{Tensor, Var, backprop::GradStore};
+use data::Batch;
+
+use crate::{
+    Mode,
+    block::Block,
+    classifier::{Classifier, Pool},
+    error::Result,
+    layers::Norm,
+    ops::{Rotation, dropout, embedding, inject},
+    rope_config::Frequencies,
+    weights::Weight,
+};
+
+/// A batch as the layers read it.
+pub(crate) struct Packed {
+    ids: Arc<[u32]>,
+    /// Cumulative lengths, `[texts + 1]`.
+    pub(crate) offsets: Arc<[u32]>,
+    /// One for each kind of layers.
+    pub(crate) rotations: Vec<Rotation>,
+}
+
+/// A transformer with a head for classification; `decoder.rs` and `encoder.rs` build it for each
+/// family out of its config.json.
+pub(crate) struct Transformer {
+    pub(crate) embeddings: Embeddings,
+    pub(crate) blocks: Vec<Block>,
+    /// After the last block, in families that norm first.
+    pub(crate) final_norm: Option<Norm>,
+    pub(crate) classifier: Classifier,
+    /// The rotary embeddings that blocks refer to by their places here.
+    pub(crate) frequencies: Vec<Frequencies>,
+    /// The most tokens that a text may have.
+    pub(crate) max_tokens: usize,
+    /// Whether the embeddings learn, or anything in a block does.
+    pub(crate) learns: Learns,
+}
+
+/// Which pieces of a transformer have weights that learn; the head always does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Learns {
+    pub(crate) embeddings: bool,
+    pub(crate) blocks: bool,
+}
+
+pub(crate) struct Embeddings {
+    pub(crate) words: Weight,
+    pub(crate) positions: Option<Positions>,
+    /// One row of it is added to every token, since a single text has one segment.
+    pub(crate) token_types: Option<Weight>,
+    pub(crate) norm: Option<Norm>,
+    pub(crate) dropout: f32,
+}
+
+/// A learned vector for each position.
+pub(crate) struct Positions {
+    pub(crate) table: Weight,
+    /// The row of the first token.
+    pub(crate) offset: u32,
+}
+
+impl Embeddings {
+    /// `[total, hidden]`
+    fn forward(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        let mut x = embedding(self.words.get(mode), packed.ids.clone())?;
+        if let Some(Positions { table, offset }) = &self.positions {
+            let lengths = packed.offsets.windows(2).map(|range| range[1] - range[0]);
+            let positions: Arc<[u32]> = lengths.flat_map(|length| *offset..offset + length).collect();
+            x = (x + embedding(table.get(mode), positions)?)?;
+        }
+        if let Some(token_types) = &self.token_types {
+            x = x.broadcast_add(&embedding(token_types.get(mode), [0].into())?)?;
+        }
+        if let Some(norm) = &self.norm {
+            x = norm.forward(&x, mode)?;
+        }
+        Ok(dropout(&x, self.dropout, mode.at(1))?)
+    }
+}
+
+/// The place of the embeddings and of the head among the seeds of dropout; blocks count from 1.
+const EMBEDDINGS: u64 = 0;
+const CLASSIFIER: u64 = u64::MAX;
+
+impl Transformer {
+    fn pack(&self, batch: &Batch) -> Packed {
+        let offsets: Arc<[u32]> = batch.offsets.as_slice().into();
+        let rotation = |frequencies: &Frequencies| Rotation::new(&offsets, |tokens| frequencies.of(tokens));
+        let rotations = self.frequencies.iter().map(rotation).collect();
+        Packed { ids: batch.ids.as_slice().into(), offsets, rotations }
+    }
+
+    fn block(&self, place: usize, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        self.blocks[place].forward(x, packed, mode.at(1 + place as u64))
+    }
+
+    /// Logits `[texts, outputs]` out of what the last block gives.
+    fn head(&self, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        let pool = self.classifier.pool;
+        let normed = |x: Tensor| match &self.final_norm {
+            Some(norm) => norm.forward(&x, mode),
+            None => Ok(x),
+        };
+        // A norm works on each token alone, so that only the tokens that are read need one.
+        let pooled = match pool {
+            Pool::Mean => pool.of(&normed(x.clone())?, packed)?,
+            Pool::First | Pool::Last => normed(pool.of(x, packed)?)?,
+        };
+        self.classifier.forward(&pooled, mode.at(CLASSIFIER))
+    }
+
+    /// Logits `[texts, outputs]`.
+    pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
+        let packed = self.pack(batch);
+        let mut x = self.embeddings.forward(&packed, mode.at(EMBEDDINGS))?;
+        for place in 0..self.blocks.len() {
+            x = self.block(place, &x, &packed, mode)?;
+        }
+        self.head(&x, &packed, mode)
+    }
+
+    /// What the base model gives for every token, `[total, hidden]`, without a graph.
+    pub(crate) fn hidden_states(&self, batch: &Batch) -> Result<Tensor> {
+        let (packed, mode) = (self.pack(batch), Mode::Evaluate);
+        let mut x = self.embeddings.forward(&packed, mode)?;
+        for place in 0..self.blocks.len() {
+            x = self.block(place, &x, &packed, mode)?;
+        }
+        match &self.final_norm {
+            Some(norm) => norm.forward(&x, mode),
+            None => Ok(x),
+        }
+    }
+
+    /// Forward and backward with gradient checkpointing: the first pass keeps only what goes into
+    /// each block; then, from the head down, each piece is run again on its input with a graph,
+    /// is given the gradient of its result, and gives its weights' gradients to `take` and the
+    /// gradient of its input to the piece below. One block's activations exist at a time.
+    pub(crate) fn learn_in_pieces(
+        &self,
+        batch: &Batch,
+        seed: u64,
+        loss: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
+        take: &mut dyn FnMut(GradStore) -> candle_core::Result<()>,
+    ) -> Result<Tensor> {
+        let packed = self.pack(batch);
+        let (rehearse, train) = (Mode::Rehearse { seed }, Mode::Train { seed });
+        let mut inputs = vec![self.embeddings.forward(&packed, rehearse.at(EMBEDDINGS))?];
+        for place in 0..self.blocks.len() {
+            let x = self.block(place, &inputs[place], &packed, rehearse)?;
+            inputs.push(x);
+        }
+        let below = |place: usize| self.learns.embeddings || (self.learns.blocks && place > 0);
+
+        let Some(last) = inputs.pop() else { return Err(candle_core::Error::Msg("no input".into()).into()) };
+        let (x, var) = leaf(&last, below(self.blocks.len()))?;
+        drop(last);
+        let found = loss(&self.head(&x, &packed, train)?)?;
+        let mut grads = found.backward()?;
+        let mut grad = var.and_then(|var| grads.remove(&var));
+        take(grads)?;
+
+        for place in (0..self.blocks.len()).rev() {
+            let (Some(input), Some(above)) = (inputs.pop(), grad.take()) else { break };
+            let (x, var) = leaf(&input, below(place))?;
+            drop(input);
+            let y = self.block(place, &x, &packed, train)?;
+            let mut grads = inject(&y, above)?.backward()?;
+            grad = var.and_then(|var| grads.remove(&var));
+            take(grads)?;
+        }
+        if let Some(above) = grad
+            && self.learns.embeddings
+        {
+            let y = self.embeddings.forward(&packed, train.at(EMBEDDINGS))?;
+            take(inject(&y, above)?.backward()?)?;
+        }
+        Ok(found.detach())
+    }
+}
+
+/// The input of a piece: as a leaf of the graph where its gradient is wanted for what is below.
+fn leaf(x: &Tensor, wanted: bool) -> Result<(Tensor, Option<Var>)> {
+    if !wanted {
+        return Ok((x.clone(), None));
+    }
+    let var = Var::from_tensor(x)?;
+    Ok((var.as_tensor().clone(), Some(var)))
+}

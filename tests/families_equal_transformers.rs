@@ -1,0 +1,305 @@
+//! Every family against Transformers, PyTorch and PEFT, by what tests/reference/families.py has
+//! written: the small committed cases, or with MBTI_PARITY=DIR fresh ones (`make parity`), for
+//! which a table is printed and what is saved is left in `ours/` for tests/reference/check_saved.py.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+#[path = "parity/case.rs"]
+mod case;
+
+use std::{collections::HashMap, path::PathBuf};
+
+use candle_core::{DType, Tensor};
+use case::{Case, cases};
+use model::{Mode, Network};
+use record::{Dtype, Trainable};
+use train::Gradients;
+
+fn largest(tensor: &Tensor) -> f64 {
+    let tensor = tensor.to_dtype(DType::F32).unwrap().abs().unwrap().flatten_all().unwrap();
+    f64::from(tensor.max(0).unwrap().to_scalar::<f32>().unwrap())
+}
+
+fn difference(a: &Tensor, b: &Tensor) -> f64 {
+    largest(&(a.to_dtype(DType::F32).unwrap() - b.to_dtype(DType::F32).unwrap()).unwrap())
+}
+
+fn squares(tensor: &Tensor) -> f64 {
+    let tensor = tensor.to_dtype(DType::F32).unwrap();
+    f64::from(tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap())
+}
+
+fn worst(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
+    pairs.map(|(a, b)| if a.is_finite() { (a - b).abs() } else { f64::INFINITY }).fold(0.0, f64::max)
+}
+
+fn root_mean_square(a: &[f64], b: &[f64]) -> f64 {
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+    (squares / a.len() as f64).sqrt()
+}
+
+fn logits(network: &Network, case: &Case) -> Tensor {
+    network.forward(&case.batch, Mode::Evaluate).unwrap()
+}
+
+/// The name that the reference gives a parameter's gradient.
+type Naming = fn(&str) -> String;
+const PLAIN: Naming = |name| format!("gradient.{name}");
+const LORA: Naming = |name| format!("lora.gradient.base_model.model.{name}");
+
+/// The worst relative difference of a gradient and the parameter that has it. All of the
+/// reference's are compared, and each parameter of ours has one.
+fn compare_gradients(case: &Case, network: &Network, gradients: &Gradients, naming: Naming) -> (f64, String) {
+    let parameters = &network.weights.parameters;
+    let all = parameters.iter().map(|p| largest(&case.expected[&naming(&p.name)])).fold(0.0, f64::max);
+    let mut found = (0.0, String::new());
+    for (place, parameter) in parameters.iter().enumerate() {
+        let expected = &case.expected[&naming(&parameter.name)];
+        let gradient = gradients
+            .get(place)
+            .unwrap_or_else(|| panic!("{}: {} has no gradient", case.name, parameter.name));
+        assert_eq!(gradient.dims(), expected.dims(), "{}: {}", case.name, parameter.name);
+        // The biases of keys have no gradient but rounding, where nothing turns the keys, since a
+        // softmax does not see what is added to all its inputs: they are held to the largest of all.
+        let is_rounding = ["key.bias", "k_lin.bias"].iter().any(|end| parameter.name.ends_with(end));
+        let relative = difference(gradient, expected) / if is_rounding { all } else { largest(expected) };
+        if relative > found.0 || !relative.is_finite() {
+            found = (relative, parameter.name.clone());
+        }
+    }
+    let prefix = naming("");
+    let named = case.expected.keys().filter(|name| name.starts_with(&prefix)).count();
+    assert_eq!(parameters.len(), named, "{}: every parameter of the reference is one of ours", case.name);
+    found
+}
+
+/// What one case came to in one way of training.
+struct Row {
+    case: String,
+    way: &'static str,
+    logits: f64,
+    gradient: (f64, String),
+    losses: f64,
+}
+
+fn print(rows: &[Row]) {
+    println!("{:<24} {:<18} {:>9} {:>9}  {:<52} {:>9}", "case", "way", "logits", "gradient", "of", "losses");
+    for row in rows {
+        let (relative, name) = &row.gradient;
+        println!(
+            "{:<24} {:<18} {:>9.1e} {:>9.1e}  {:<52} {:>9.1e}",
+            row.case, row.way, row.logits, relative, name, row.losses
+        );
+    }
+}
+
+fn check(rows: &[Row]) {
+    print(rows);
+    for Row { case, way, logits, gradient, losses } in rows {
+        assert!(*logits < 1e-4, "{case}, {way}: logits differ by {logits}");
+        assert!(gradient.0 < 1e-3, "{case}, {way}: the gradient of {} differs by {}", gradient.1, gradient.0);
+        assert!(*losses < 1e-3, "{case}, {way}: losses of ten steps differ by {losses}");
+    }
+}
+
+#[test]
+fn logits_gradients_and_ten_steps_in_full_equal_those_of_transformers() {
+    let mut rows = Vec::new();
+    for case in cases() {
+        let mut network = case.start(Dtype::F32, Trainable::All);
+        let expected = &case.expected["logits"];
+        let train = network.forward(&case.batch, Mode::Train { seed: 1 }).unwrap();
+        assert_eq!(difference(&logits(&network, &case), &train), 0.0, "without dropout training is the same");
+        let (loss, gradients) = case.learn(&network, false);
+        assert!((loss - f64::from(case.expected["loss"].to_vec1::<f32>().unwrap()[0])).abs() < 1e-5);
+        let gradient = compare_gradients(&case, &network, &gradients, PLAIN);
+
+        let (loss_in_pieces, in_pieces) = case.learn(&network, true);
+        assert_eq!(loss, loss_in_pieces, "{}", case.name);
+        for (place, parameter) in network.weights.parameters.iter().enumerate() {
+            let (whole, piece) = (gradients.get(place).unwrap(), in_pieces.get(place).unwrap());
+            assert_eq!(difference(whole, piece), 0.0, "{}: {} by checkpointing", case.name, parameter.name);
+        }
+        let checkpointed = compare_gradients(&case, &network, &in_pieces, PLAIN);
+
+        let (first, steps) = (difference(&logits(&network, &case), expected), case.expected_losses("losses"));
+        let before: Vec<Tensor> =
+            network.weights.parameters.iter().map(|p| p.var.as_tensor().copy().unwrap()).collect();
+        let losses = worst(case.ten_losses(&mut network, false).into_iter().zip(steps.clone()));
+        for (parameter, before) in network.weights.parameters.iter().zip(before) {
+            let moved = difference(parameter.var.as_tensor(), &before);
+            assert!(moved > 1e-4, "{}: {} does not move", case.name, parameter.name);
+        }
+        let mut again = case.start(Dtype::F32, Trainable::All);
+        let losses_in_pieces = worst(case.ten_losses(&mut again, true).into_iter().zip(steps));
+        rows.push(Row { case: case.name.clone(), way: "full", logits: first, gradient, losses });
+        let (way, gradient) = ("full, checkpointed", checkpointed);
+        rows.push(Row { case: case.name.clone(), way, logits: first, gradient, losses: losses_in_pieces });
+    }
+    check(&rows);
+}
+
+#[test]
+fn logits_gradients_and_ten_steps_with_lora_equal_those_of_peft() {
+    let mut rows = Vec::new();
+    for case in cases() {
+        for (way, checkpointing) in [("lora", false), ("lora, checkpointed", true)] {
+            let mut network = case.open_adapter();
+            let frozen: Vec<Tensor> = network.weights.frozen.iter().map(|(_, t)| t.copy().unwrap()).collect();
+            let (_, gradients) = case.learn(&network, checkpointing);
+            let gradient = compare_gradients(&case, &network, &gradients, LORA);
+            let logits = difference(&logits(&network, &case), &case.expected["lora.logits"]);
+            let losses = case.ten_losses(&mut network, checkpointing);
+            let losses = worst(losses.into_iter().zip(case.expected_losses("lora.losses")));
+            for ((name, now), before) in network.weights.frozen.iter().zip(frozen) {
+                assert_eq!(difference(now, &before), 0.0, "{}: {name} is frozen and moves", case.name);
+            }
+            rows.push(Row { case: case.name.clone(), way, logits, gradient, losses });
+        }
+    }
+    check(&rows);
+}
+
+/// bf16 has 8 bits, so that the yardstick is how far PyTorch's own bf16 is from its f32: ours may
+/// be at most one and a half times as far, and a little, since with a few small numbers chance decides.
+#[test]
+fn in_bf16_logits_gradients_and_losses_are_as_close_to_f32_as_those_of_pytorch() {
+    println!("{:<24} {:>18} {:>18} {:>18}", "bf16: ours / PyTorch's", "logits", "gradient", "losses");
+    for case in cases() {
+        let mut network = case.start(Dtype::Bf16, Trainable::All);
+        let exact = &case.expected["logits"];
+        let ours = difference(&logits(&network, &case), exact);
+        let theirs = difference(&case.expected["bf16.logits"], exact);
+        let (_, gradients) = case.learn(&network, false);
+        let (mut apart, mut all) = (0.0, 0.0);
+        for (place, parameter) in network.weights.parameters.iter().enumerate() {
+            let exact = &case.expected[&PLAIN(&parameter.name)];
+            let ours = gradients.get(place).unwrap().to_dtype(DType::F32).unwrap();
+            apart += squares(&(ours - exact).unwrap());
+            all += squares(exact);
+        }
+        let our_gradient = (apart / all).sqrt();
+        let their_gradient = case.expected_losses("bf16.gradient_distance")[0];
+        let steps = case.expected_losses("losses");
+        let our_losses = root_mean_square(&case.ten_losses(&mut network, false), &steps);
+        let their_losses = root_mean_square(&case.expected_losses("bf16.losses"), &steps);
+        println!(
+            "{:<24} {:>8.1e} /{:>8.1e} {:>8.1e} /{:>8.1e} {:>8.1e} /{:>8.1e}",
+            case.name, ours, theirs, our_gradient, their_gradient, our_losses, their_losses
+        );
+        assert!(ours <= 1.5 * theirs + 0.01 * largest(exact), "{}: logits", case.name);
+        let allowed = 1.5 * their_gradient + 0.005;
+        assert!(our_gradient <= allowed, "{}: gradients differ by {our_gradient}", case.name);
+        assert!(our_losses <= 1.5 * their_losses + 0.005, "{}: losses differ by {our_losses}", case.name);
+    }
+}
+
+#[test]
+fn what_is_saved_opens_to_the_same_logits_in_full_as_an_adapter_and_merged() {
+    for case in cases() {
+        let place = tempfile::tempdir().unwrap();
+        let ours = match std::env::var_os("MBTI_PARITY") {
+            Some(_) => case.folder.join("ours"),
+            None => place.path().to_owned(),
+        };
+        std::fs::create_dir_all(&ours).unwrap();
+        let mut full = case.start(Dtype::F32, Trainable::All);
+        case.ten_losses(&mut full, false);
+        let mut lora = case.open_adapter();
+        case.ten_losses(&mut lora, false);
+        let folder = |name: &str| -> PathBuf { ours.join(name) };
+        // Twice, since the second time a whole folder has to be replaced.
+        for _ in 0..2 {
+            model::save(&full, &folder("full"), Default::default()).unwrap();
+        }
+        model::save(&lora, &folder("lora"), Default::default()).unwrap();
+        model::save_merged(&lora, &folder("merged"), Default::default()).unwrap();
+
+        let mut found = HashMap::new();
+        for (name, trained, tolerance) in
+            [("full", &full, 0.0), ("lora", &lora, 0.0), ("merged", &lora, 1e-5)]
+        {
+            let opened = model::open(&folder(name)).unwrap();
+            assert_eq!(opened.head, trained.head);
+            assert_eq!(opened.report, model::LoadReport::default(), "{}, {name}", case.name);
+            let again = logits(&opened, &case);
+            let off = difference(&again, &logits(trained, &case));
+            assert!(off <= tolerance, "{}: {name} differs by {off} after saving", case.name);
+            found.insert(name.to_owned(), again);
+        }
+        candle_core::safetensors::save(&found, folder("logits.safetensors")).unwrap();
+        let left = std::fs::read_dir(&ours).unwrap().count();
+        assert_eq!(left, 4, "nothing is left beside what was saved");
+    }
+}
+
+#[test]
+fn the_head_alone_learns_and_nothing_else_moves() {
+    for case in cases() {
+        let network = case.start(Dtype::F32, Trainable::Head);
+        let expected = case.start(Dtype::F32, Trainable::All);
+        let (_, all) = case.learn(&expected, false);
+        for checkpointing in [false, true] {
+            let (_, gradients) = case.learn(&network, checkpointing);
+            for (place, parameter) in network.weights.parameters.iter().enumerate() {
+                let same = expected.weights.parameters.iter().position(|p| p.name == parameter.name).unwrap();
+                let off = difference(gradients.get(place).unwrap(), all.get(same).unwrap());
+                assert_eq!(off, 0.0, "{}: {}", case.name, parameter.name);
+            }
+        }
+        assert_eq!(network.weights.count(), expected.weights.count());
+        assert!(network.weights.trainable_count() < network.weights.count());
+    }
+}
+
+#[test]
+fn two_hundred_steps_of_phi3_in_bf16_have_no_nan_and_learn() {
+    for case in cases().iter().filter(|case| case.name.starts_with("phi3")) {
+        let mut network = case.start(Dtype::Bf16, Trainable::All);
+        let losses: Vec<f64> = (0..20).flat_map(|_| case.ten_losses(&mut network, false)).collect();
+        assert_eq!(losses.len(), 200);
+        assert!(losses.iter().all(|loss| loss.is_finite()), "{}: {losses:?}", case.name);
+        assert!(losses[199] < 0.5 * losses[0], "{}: from {} to {}", case.name, losses[0], losses[199]);
+        assert!(network.weights.parameters.iter().all(|p| largest(p.var.as_tensor()).is_finite()));
+    }
+}
+
+#[test]
+fn dropout_works_in_training_and_only_there_and_is_the_same_by_checkpointing() {
+    for case in cases() {
+        let place = tempfile::tempdir().unwrap();
+        let path = case.folder.join("model/config.json");
+        let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let names = [
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "dropout",
+            "attention_dropout",
+            "seq_classif_dropout",
+            "embedding_dropout",
+            "mlp_dropout",
+            "classifier_dropout",
+            "resid_pdrop",
+        ];
+        for name in names {
+            if config.get(name).is_some() {
+                config[name] = 0.1.into();
+            }
+        }
+        std::fs::write(place.path().join("config.json"), config.to_string()).unwrap();
+        let weights = "model.safetensors";
+        std::fs::copy(case.folder.join("model").join(weights), place.path().join(weights)).unwrap();
+        let network = model::start(place.path(), &model::Setup::plain(&case.axes, 0)).unwrap();
+        let logits = |mode| network.forward(&case.batch, mode).unwrap();
+        assert!(difference(&logits(Mode::Evaluate), &case.expected["logits"]) < 1e-4, "{}", case.name);
+        let (first, second) = (logits(Mode::Train { seed: 1 }), logits(Mode::Train { seed: 2 }));
+        assert!(difference(&first, &second) > 1e-3, "{}: nothing is dropped", case.name);
+        assert_eq!(difference(&first, &logits(Mode::Train { seed: 1 })), 0.0);
+
+        let (loss, gradients) = case.learn(&network, false);
+        let (loss_in_pieces, in_pieces) = case.learn(&network, true);
+        assert_eq!(loss, loss_in_pieces, "{}: checkpointing drops what a whole pass drops", case.name);
+        for place in 0..network.weights.parameters.len() {
+            assert_eq!(difference(gradients.get(place).unwrap(), in_pieces.get(place).unwrap()), 0.0);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One case that tests/reference/families.py has written: a model folder, texts, and what
+//! Transformers, PyTorch and PEFT make of them.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use candle_core::{Device, Tensor};
+use data::Batch;
+use mbti::{Axis, Type};
+use model::{Network, Setup};
+use record::{Dtype, Trainable};
+use serde_json::Value;
+use train::{AdamW, ClassWeights, Gradients, Hyperparameters};
+
+pub struct Case {
+    pub name: String,
+    pub folder: PathBuf,
+    pub axes: Vec<Axis>,
+    pub batch: Batch,
+    types: Vec<Type>,
+    weights: ClassWeights,
+    learning_rate: f64,
+    pub expected: HashMap<String, Tensor>,
+}
+
+/// The committed cases, or those of the folder that MBTI_PARITY names.
+pub fn cases() -> Vec<Case> {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/fixtures/families");
+    let folder = std::env::var_os("MBTI_PARITY").map_or(committed, PathBuf::from);
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("case.json").exists());
+    folders.sort();
+    assert!(folders.len() >= 15, "there are only {} cases in {}", folders.len(), folder.display());
+    folders.iter().map(|folder| Case::read(folder)).collect()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+impl Case {
+    fn read(folder: &Path) -> Case {
+        let case: Value = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
+        let mut batch = Batch { ids: vec![], offsets: vec![0], rows: vec![], tokens: 0 };
+        for (row, text) in case["texts"].as_array().unwrap().iter().enumerate() {
+            batch.ids.extend(numbers(text).into_iter().map(|id| id as u32));
+            batch.offsets.push(batch.ids.len() as u32);
+            batch.rows.push(row as u32);
+        }
+        let class =
+            |text: &Value| Type::from_classes(<[f64; 4]>::try_from(numbers(text)).unwrap().map(|c| c == 1.0));
+        let pair = |pair: &Value| <[f64; 2]>::try_from(numbers(pair)).unwrap().map(|weight| weight as f32);
+        Case {
+            name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            folder: folder.to_owned(),
+            axes: if case["axes"] == "all" { Axis::ALL.to_vec() } else { vec![Axis::JudgingPerceiving] },
+            batch,
+            types: case["classes"].as_array().unwrap().iter().map(class).collect(),
+            weights: case["weights"].as_array().unwrap().iter().map(pair).collect(),
+            learning_rate: case["learning_rate"].as_f64().unwrap(),
+            expected: candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu)
+                .unwrap(),
+        }
+    }
+
+    pub fn start(&self, dtype: Dtype, trainable: Trainable) -> Network {
+        let setup = Setup { dtype, trainable, ..Setup::plain(&self.axes, 0) };
+        model::start(&self.folder.join("model"), &setup).unwrap()
+    }
+
+    /// The model with the adapter that PEFT has saved for this case, which is given the
+    /// config.json with the labels that our own adapters have.
+    pub fn open_adapter(&self) -> Network {
+        let place = tempfile::tempdir().unwrap();
+        let base = self.folder.join("model");
+        std::fs::copy(
+            self.folder.join("lora/adapter_model.safetensors"),
+            place.path().join("adapter_model.safetensors"),
+        )
+        .unwrap();
+        std::fs::copy(base.join("config.json"), place.path().join("config.json")).unwrap();
+        let text = std::fs::read(self.folder.join("lora/adapter_config.json")).unwrap();
+        let mut config: Value = serde_json::from_slice(&text).unwrap();
+        config["base_model_name_or_path"] = base.display().to_string().into();
+        std::fs::write(place.path().join("adapter_config.json"), config.to_string()).unwrap();
+        model::open(place.path()).unwrap()
+    }
+
+    fn group_weight(&self) -> Vec<f64> {
+        let weight = |(place, axis): (usize, &Axis)| {
+            self.types.iter().map(|mbti| f64::from(self.weights[place][usize::from(mbti.class(*axis))])).sum()
+        };
+        self.axes.iter().enumerate().map(weight).collect()
+    }
+
+    /// Loss and gradients of the case's texts as one batch; dropout is zero by the case's config.
+    pub fn learn(&self, network: &Network, checkpointing: bool) -> (f64, Gradients) {
+        let group = self.group_weight();
+        let mut gradients = Gradients::default();
+        let loss = network
+            .learn(
+                &self.batch,
+                1,
+                checkpointing,
+                &|logits| train::loss(logits, &self.types, &network.head, &self.weights, &group),
+                &mut |grads| gradients.add(&network.weights, grads),
+            )
+            .unwrap();
+        (f64::from(loss.to_scalar::<f32>().unwrap()), gradients)
+    }
+
+    /// The losses before each of ten AdamW steps.
+    pub fn ten_losses(&self, network: &mut Network, checkpointing: bool) -> Vec<f64> {
+        let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default());
+        let step = |_| {
+            let (loss, gradients) = self.learn(network, checkpointing);
+            optimizer.step(&network.weights, &gradients, self.learning_rate).unwrap();
+            loss
+        };
+        (0..10).map(step).collect()
+    }
+
+    pub fn expected_losses(&self, name: &str) -> Vec<f64> {
+        self.expected[name].to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
+    }
+}

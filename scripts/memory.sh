@@ -7,7 +7,7 @@ set -euo pipefail
 tokenizer="$(realpath "$1")"
 cd "$root"
 python="$(scripts/reference.sh)"
-cargo build --locked --release -p train --example memory >&2
+scripts/build-engine.sh
 work="$(mktemp -d "$cache/memory-XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 "$python" tests/reference/tutorial.py make-model --out "$work/phi3" --tokenizer "$tokenizer" >&2

@@ -8,8 +8,7 @@ set -euo pipefail
 train="$(realpath "$1")" valid="$(realpath "$2")" tokenizer="$(realpath "$3")"
 cd "$root"
 python="$(scripts/reference.sh)"
-cargo build --locked --release -p cli
-cargo build --locked --release -p data --example epoch_order -p model --example start_adapter
+scripts/build-engine.sh
 release="$CARGO_TARGET_DIR/release"
 work="$(mktemp -d "$cache/tutorial-XXXXXX")"
 trap 'rm -rf "$work"' EXIT

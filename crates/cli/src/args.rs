@@ -269,4 +269,18 @@ mod tests {
         );
         assert!(parse_axes("X-Y").is_err());
     }
+
+    #[test]
+    fn a_wrong_word_is_refused_with_those_that_are_allowed() {
+        for (name, value, allowed) in
+            [("--dtype", "f16", "bf16"), ("--trainable", "lore", "lora"), ("--class-weights", "1", "0.6,0.4")]
+        {
+            let arguments = ["mbti", "train", "--data", "d", "--model", "m", name, value];
+            let error = Cli::try_parse_from(arguments).unwrap_err().to_string();
+            assert!(error.contains(allowed), "{error}");
+        }
+        let arguments = ["mbti", "train", "--data", "d", "--model", "m", "--lora-target-modules", "a,b"];
+        let Command::Train(args) = Cli::try_parse_from(arguments).unwrap().command else { unreachable!() };
+        assert_eq!(args.config().lora_target_modules, ["a", "b"]);
+    }
 }

@@ -44,7 +44,8 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
     }
     let target = out.unwrap_or_else(|| folder.clone());
     let network = model::open(&folder)?;
-    model::save_merged(&network, &target, network.notes())?;
+    let notes = network.notes();
+    model::save_merged(network, &target, notes)?;
     drop(lock);
     print::note(&format!("Run {id} is a whole model in {}.", target.display()));
     Ok(())

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use rayon::prelude::*;
-use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
 
 use crate::{Error, error::Result, ngrams};
 
@@ -71,6 +71,12 @@ impl Tokenizer {
         let mut tokenizer =
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;
         tokenizer.with_padding(None);
+        let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        if max_length <= special {
+            return Err(wrong(format!(
+                "it adds {special} special tokens to each text, which leaves no room in {max_length} tokens"
+            )));
+        }
         tokenizer
             .with_truncation(Some(TruncationParams {
                 max_length,
@@ -154,6 +160,15 @@ mod tests {
         assert_eq!(short, One { ids: vec![2, 4, 5, 3], tokens: 4, truncated: false });
         let long = encode_one(&tokenizer(5), "a b c a b", 5).unwrap();
         assert_eq!(long, One { ids: vec![2, 4, 5, 6, 3], tokens: 5, truncated: true });
+    }
+
+    #[test]
+    fn a_length_that_the_special_tokens_fill_is_an_error_and_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, TOKENIZER).unwrap();
+        assert!(Tokenizer::from_file(&path, 2).err().unwrap().to_string().contains("2 special tokens"));
+        assert!(Tokenizer::from_file(&path, 3).is_ok());
     }
 
     #[test]

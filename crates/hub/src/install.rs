@@ -30,46 +30,37 @@ const FILES: [&str; 11] = [
 const NOTES: [&str; 5] = ["README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"];
 
 /// Takes a model folder into the program's own storage as `models/name`, so that the source may
-/// go. On the same disk the weights are linked rather than copied.
+/// go.
 pub fn install(source: &Path, models: &Path, name: &str) -> Result<ModelFolder> {
     let found = check(source)?;
     place(models, name, |new| {
         for file in &found.weights {
-            take(&found.folder.join(file), &new.join(file), link)?;
+            take(&found.folder.join(file), &new.join(file))?;
         }
         for file in FILES {
-            take(&found.folder.join(file), &new.join(file), copy)?;
+            take(&found.folder.join(file), &new.join(file))?;
         }
         for file in NOTES {
             // In a subfolder of the layout with modules, they mostly lie above the model.
             let inner = found.folder.join(file);
             let from = if inner.exists() { inner } else { source.join(file) };
-            take(&from, &new.join(file), copy)?;
+            take(&from, &new.join(file))?;
         }
         Ok(())
     })
 }
 
-/// Takes one file over, if it is there.
-fn take(from: &Path, to: &Path, over: fn(&Path, &Path) -> std::io::Result<()>) -> Result<()> {
+/// Takes one file over, if it is there. It is copied and not linked, so that nothing that is done
+/// to the source later, in place, can change the model or what was trained on it.
+fn take(from: &Path, to: &Path) -> Result<()> {
     // Links into a cache such as huggingface_hub's are followed to the file itself.
     match from.canonicalize() {
-        Ok(from) if from.is_file() => over(&from, to).map_err(|error| Error::write(to, error)),
+        // Two shards whose names differ only in case are one file where the disk makes no
+        // difference between them.
+        Ok(from) if from.is_file() && !to.exists() => {
+            std::fs::copy(from, to).map(|_| ()).map_err(|error| Error::write(to, error))
+        }
         _ => Ok(()),
-    }
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::copy(from, to).map(|_| ())
-}
-
-fn link(from: &Path, to: &Path) -> std::io::Result<()> {
-    match std::fs::hard_link(from, to) {
-        // Two shards whose names differ only in case, where the disk makes no difference between
-        // them: to copy the file onto itself would empty the user's own.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(_) => copy(from, to),
-        Ok(()) => Ok(()),
     }
 }
 
@@ -204,7 +195,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn weights_are_linked_and_links_into_a_cache_followed() {
+    fn files_are_copied_and_links_into_a_cache_followed() {
         use std::os::unix::fs::{MetadataExt, symlink};
         let cache = samples::folder(CONFIG, 3);
         let source = tempfile::tempdir().unwrap();
@@ -214,12 +205,12 @@ mod tests {
         let models = tempfile::tempdir().unwrap();
         let found = install(source.path(), models.path(), "mine").unwrap();
         let inode = |path: &Path| std::fs::symlink_metadata(path).unwrap().ino();
-        for (name, linked) in [(SINGLE, true), ("config.json", false)] {
+        for name in [SINGLE, "config.json"] {
             let (from, to) = (cache.path().join(name), found.folder.join(name));
             assert!(std::fs::symlink_metadata(&to).unwrap().is_file());
-            assert_eq!(inode(&from) == inode(&to), linked, "{name}");
+            assert_ne!(inode(&from), inode(&to), "{name}");
         }
-        let again = link(&cache.path().join(SINGLE), &found.folder.join(SINGLE));
-        assert!(again.is_ok() && check(cache.path()).is_ok(), "a file linked twice is not emptied");
+        let again = take(&cache.path().join(SINGLE), &found.folder.join(SINGLE));
+        assert!(again.is_ok() && check(cache.path()).is_ok(), "a file taken twice stays whole");
     }
 }

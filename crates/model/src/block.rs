@@ -108,7 +108,7 @@ impl Attention {
             Projections::Fused(qkv) => {
                 // Queries and keys stand before the values, which are not turned.
                 let qkv = turned(qkv.forward(x, mode.at(1))?, query + key_value)?;
-                attention_fused(&qkv, offsets, self.heads, self.span, self.dropout, mode)?
+                attention_fused(&qkv, offsets, self.heads, self.span, self.dropout, mode.at(5))?
             }
             Projections::Apart([q, k, v]) => {
                 let (mut q, mut k) = (q.forward(x, mode.at(1))?, k.forward(x, mode.at(2))?);
@@ -118,7 +118,7 @@ impl Attention {
                 }
                 let (q, k) = (turned(q, query)?, turned(k, key_value)?);
                 let v = v.forward(x, mode.at(3))?;
-                attention([&q, &k, &v], offsets, self.heads, self.span, self.dropout, mode)?
+                attention([&q, &k, &v], offsets, self.heads, self.span, self.dropout, mode.at(5))?
             }
         };
         self.output.forward(&attended, mode.at(4))

@@ -31,6 +31,8 @@ pub(crate) struct Traits {
     head_norms: bool,
     /// Which layers see a sliding window only.
     window: Window,
+    /// The window where the config does not speak of one; null in it means none.
+    default_window: Option<usize>,
     /// Features of a head where the config does not say; else hidden_size over heads.
     head_dim: Option<usize>,
     /// Heads of keys where the config does not say; else as many as of queries.
@@ -57,6 +59,7 @@ pub(crate) fn traits(family: &str) -> Option<Traits> {
         biases: None,
         head_norms: false,
         window: Window::None,
+        default_window: None,
         head_dim: None,
         key_value_heads: None,
         rms_norm_eps: 1e-6,
@@ -67,6 +70,7 @@ pub(crate) fn traits(family: &str) -> Option<Traits> {
             architecture: "MistralForSequenceClassification",
             biases: Some([false; 3]),
             window: Window::All,
+            default_window: Some(4096),
             key_value_heads: Some(8),
             ..llama
         },
@@ -95,6 +99,9 @@ pub(crate) fn traits(family: &str) -> Option<Traits> {
     })
 }
 
+/// No size of a model comes near it, and the product of two below it does not overflow.
+pub(crate) const LARGEST: usize = 1 << 24;
+
 /// What stands before the names of the base model.
 pub(crate) const PREFIX: &str = "model.";
 /// The modules of the head, which PEFT saves whole.
@@ -122,10 +129,8 @@ struct Config {
     attention_bias: bool,
     #[serde(default)]
     mlp_bias: bool,
-    #[serde(default)]
-    attention_dropout: f32,
-    #[serde(default)]
-    resid_pdrop: f32,
+    attention_dropout: Option<f32>,
+    resid_pdrop: Option<f32>,
 }
 
 /// Builds the transformer; `Err` of a `String` tells what is wrong with the config.
@@ -153,21 +158,28 @@ struct Shape {
 
 impl Shape {
     fn read(traits: &Traits, json: &Map<String, Value>) -> std::result::Result<Shape, String> {
-        let config: Config =
+        let mut config: Config =
             serde_json::from_value(Value::Object(json.clone())).map_err(|error| error.to_string())?;
+        if !json.contains_key("sliding_window") {
+            config.sliding_window = traits.default_window;
+        }
         let query = config.num_attention_heads;
         let key_value = config.num_key_value_heads.or(traits.key_value_heads).unwrap_or(query);
         if query == 0 || key_value == 0 || !query.is_multiple_of(key_value) {
             return Err(format!("{query} attention heads cannot share {key_value} heads of keys"));
         }
         let d = config.head_dim.or(traits.head_dim).unwrap_or(config.hidden_size / query);
-        if d == 0 || config.hidden_size == 0 || config.vocab_size == 0 {
-            return Err("a size is 0".to_owned());
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let sizes = [config.vocab_size, hidden, inner, config.max_position_embeddings, query, key_value, d];
+        if sizes.iter().any(|&size| size == 0 || size >= LARGEST) {
+            return Err(format!("its sizes {sizes:?} are not those of a model"));
         }
         let name = config.hidden_act.as_deref().unwrap_or("silu");
         let activation = Activation::by_name(name)
             .ok_or_else(|| format!("hidden_act is \"{name}\", which is not known here"))?;
-        crate::encoder::check_dropouts(&[config.attention_dropout, config.resid_pdrop])?;
+        crate::encoder::check_dropouts(
+            &[config.attention_dropout, config.resid_pdrop].map(Option::unwrap_or_default),
+        )?;
         if config.layer_types.as_ref().is_some_and(|types| types.len() < config.num_hidden_layers) {
             return Err("layer_types has fewer entries than there are layers".to_owned());
         }
@@ -252,7 +264,7 @@ impl Shape {
             span: self.span(traits, layer),
             rotation: Some(0),
             head_norms,
-            dropout: config.attention_dropout,
+            dropout: config.attention_dropout.unwrap_or_default(),
         };
         let mlp_norm = loader.norm(&format!("{name}post_attention_layernorm"), hidden, self.eps, style)?;
         let inputs = if traits.fused {
@@ -266,10 +278,10 @@ impl Shape {
             order: Order::NormFirst,
             attention_norm: Some(attention_norm),
             attention,
-            attention_dropout: config.resid_pdrop,
+            attention_dropout: config.resid_pdrop.unwrap_or_default(),
             mlp_norm,
             mlp: Mlp { inputs, activation: self.activation, dropout: 0.0, output },
-            mlp_dropout: config.resid_pdrop,
+            mlp_dropout: config.resid_pdrop.unwrap_or_default(),
         })
     }
 }

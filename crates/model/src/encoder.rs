@@ -178,8 +178,9 @@ impl Reader<'_> {
     }
 
     fn size(&self, name: &str) -> Result<usize, String> {
-        let size = self.get(name, Value::as_u64)?.filter(|&size| size > 0 && size < 1 << 32);
-        size.map(|size| size as usize).ok_or_else(|| format!("{name} is missing or no size"))
+        let size = self.get(name, Value::as_u64)?.map(|size| size as usize);
+        let size = size.filter(|&size| size > 0 && size < crate::decoder::LARGEST);
+        size.ok_or_else(|| format!("{name} is missing or no size"))
     }
 
     fn number(&self, name: &str, default: f64) -> Result<f64, String> {
@@ -237,6 +238,9 @@ impl Config {
         let classifier_dropout = reader.dropout("classifier_dropout", f64::from(hidden_dropout))?;
         // RoBERTa counts positions from the one after that of padding.
         let padding = reader.get("pad_token_id", Value::as_u64)?.unwrap_or(1) as usize;
+        if padding >= crate::decoder::LARGEST {
+            return Err(format!("pad_token_id is {padding}"));
+        }
         Ok(Config {
             vocab: reader.size("vocab_size")?,
             hidden: reader.size("hidden_size")?,
@@ -303,7 +307,7 @@ impl Config {
         let (hidden, heads) = (reader.size("hidden_size")?, reader.size("num_attention_heads")?);
         let layers = reader.size("num_hidden_layers")?;
         let half = reader.number("local_attention", 128.0)? as usize / 2;
-        let every = reader.number("global_attn_every_n_layers", 3.0)?.max(1.0) as usize;
+        let every = (reader.number("global_attn_every_n_layers", 3.0)? as usize).max(1);
         let types = json.get("layer_types").and_then(Value::as_array);
         let is_local = |layer: usize| match types {
             Some(types) => types.get(layer).and_then(Value::as_str) == Some("sliding_attention"),

@@ -12,7 +12,7 @@ pub enum Error {
     Write { path: PathBuf, source: std::io::Error },
     #[error("The model folder {} has no {missing}. Fetch the whole model and add it again.", .path.display())]
     Incomplete { path: PathBuf, missing: String },
-    #[error("{} cannot be understood: {reason}. Fetch the model again.", .path.display())]
+    #[error("{} cannot be used: {reason}. Fetch the model again, or choose another one.", .path.display())]
     Config { path: PathBuf, reason: String },
     #[error("{} is a model of the family \"{family}\"; families that can be trained are {families}.", .path.display(), families = crate::network::FAMILIES)]
     Family { path: PathBuf, family: String },
@@ -39,6 +39,8 @@ pub enum Error {
     NoBaseModel { path: PathBuf, base: PathBuf },
     #[error("{} was not trained by this program: it does not say which axes its outputs are.", .path.display())]
     NotAClassifier { path: PathBuf },
+    #[error("The model's tokenizer makes no token of a text. Leave out texts without words.")]
+    NoTokens,
     #[error("Arithmetic failed: {0}")]
     Candle(#[from] candle_core::Error),
 }
@@ -77,6 +79,7 @@ impl Error {
                 new(Code::IncompleteModel, path).with("missing", base.display())
             }
             Error::NotAClassifier { path } => new(Code::BadModelFile, path).with("reason", "id2label"),
+            Error::NoTokens => Problem::new(Code::EmptyText, self),
             Error::Candle(_) => Problem::new(Code::Internal, self),
         }
     }

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use half::bf16;
+use rayon::prelude::*;
 
 use crate::error::Result;
 
@@ -21,7 +22,7 @@ pub fn join(upper: bf16, remainder: i16) -> f32 {
 /// A tensor of `f32` as one of bf16 and what its elements lack.
 pub(crate) fn split_tensor(tensor: &Tensor) -> Result<(Tensor, Vec<i16>)> {
     let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-    let (upper, remainder): (Vec<bf16>, Vec<i16>) = values.into_iter().map(split).unzip();
+    let (upper, remainder): (Vec<bf16>, Vec<i16>) = values.into_par_iter().map(split).unzip();
     Ok((Tensor::from_vec(upper, tensor.shape(), &Device::Cpu)?, remainder))
 }
 

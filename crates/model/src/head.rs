@@ -88,8 +88,10 @@ impl Head {
             }
             _ => return None,
         };
+        let distinct: std::collections::BTreeSet<Axis> = axes.iter().copied().collect();
         let head = Head { axes };
-        (head.labels() == labels).then_some(head)
+        let is_ours = head.labels() == labels && !distinct.is_empty() && distinct.len() == head.axes.len();
+        is_ours.then_some(head)
     }
 }
 
@@ -117,6 +119,10 @@ mod tests {
         let config = json!({"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, "problem_type": "single_label_classification"});
         assert_eq!(Head::read(config.as_object().unwrap()), None);
         assert_eq!(Head::read(&Map::new()), None);
+        for labels in [json!({}), json!({"0": "P", "1": "P"})] {
+            let config = json!({"id2label": labels, "problem_type": "multi_label_classification"});
+            assert_eq!(Head::read(config.as_object().unwrap()), None);
+        }
     }
 
     #[test]

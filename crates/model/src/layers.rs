@@ -30,8 +30,9 @@ impl Linear {
         let y = linear(x, self.weight.get(mode), bias)?;
         let Some(lora) = &self.lora else { return Ok(y) };
         let low = dropout(&x.to_dtype(DType::F32)?, lora.dropout, mode)?;
-        let low = linear(&low, lora.a.get(mode), None)?;
-        let added = (linear(&low, lora.b.get(mode), None)? * lora.scale)?;
+        // Scaled here, where it is the least work.
+        let low = (linear(&low, lora.a.get(mode), None)? * lora.scale)?;
+        let added = linear(&low, lora.b.get(mode), None)?;
         Ok((&y + added.to_dtype(y.dtype())?)?)
     }
 }

@@ -42,8 +42,8 @@ pub(crate) enum NormStyle {
     RootMeanSquare,
 }
 
-/// The standard name of a buffer that old checkpoints carry and nobody needs.
-const BUFFERS: [&str; 3] = ["position_ids", "rotary_emb.inv_freq", "masked_bias"];
+/// The names of buffers that old checkpoints carry and nobody needs.
+const BUFFERS: [&str; 2] = ["position_ids", "rotary_emb.inv_freq"];
 
 impl<'a> Loader<'a> {
     pub(crate) fn new(
@@ -115,7 +115,7 @@ impl<'a> Loader<'a> {
     /// A weight of the base model.
     fn base(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<Weight> {
         let learns = self.setup.trainable == Trainable::All;
-        if learns && dtype == DType::BF16 && self.stored_dtype(name) == Some(DType::F32) {
+        if learns && dtype == DType::BF16 && self.stored_dtype(name) != Some(DType::BF16) {
             let tensor = self.stored(name, shape, DType::F32)?;
             return self.weights.learn_halved(name.to_owned(), &tensor);
         }

@@ -48,7 +48,8 @@ pub(crate) struct About {
     pub(crate) architecture: Option<&'static str>,
     /// The modules of the head, which PEFT saves whole.
     pub(crate) head_modules: &'static [&'static str],
-    is_decoder: bool,
+    /// Whether it reads from left to right; its classifier in Transformers needs a padding token.
+    pub(crate) is_decoder: bool,
 }
 
 pub(crate) const CONFIG: &str = "config.json";
@@ -77,18 +78,41 @@ pub fn open(folder: &Path) -> Result<Network> {
     };
     let mut setup = Setup { dtype, ..Setup::plain(&head.axes, 0) };
     if !Adapter::is_in(folder) {
-        return build(folder, folder, config, head, true, &setup, None);
+        // To predict with, no weight of the base has to be one that learns.
+        setup.trainable = Trainable::Head;
+        return build(folder, folder, config, head, true, &setup, None).and_then(whole);
     }
     let adapter = Adapter::open(folder)?;
     setup.trainable = Trainable::Lora;
     setup.lora = adapter.setup();
-    let base = adapter.config.base_model_name_or_path.clone().unwrap_or_default();
-    // A relative path is one from the adapter's own folder, which may move with its base.
-    let base = folder.join(base);
-    if !base.is_dir() {
-        return Err(Error::NoBaseModel { path: folder.to_owned(), base });
+    let base = find_base(folder, adapter.config.base_model_name_or_path.as_deref().unwrap_or_default())?;
+    build(folder, &base, config, head, true, &setup, Some(&adapter)).and_then(whole)
+}
+
+/// The folder of an adapter's base model: where its adapter_config.json says, or, when the home
+/// that holds both was moved, under `models/` of one of the folders that the adapter lies in.
+fn find_base(folder: &Path, said: &str) -> Result<PathBuf> {
+    let said = folder.join(said);
+    if said.is_dir() {
+        return Ok(said);
     }
-    build(folder, &base, config, head, true, &setup, Some(&adapter))
+    let name = said.file_name().unwrap_or_default();
+    let moved = folder.ancestors().map(|above| above.join("models").join(name));
+    let found = moved.into_iter().find(|base| !name.is_empty() && base.is_dir());
+    found.ok_or(Error::NoBaseModel { path: folder.to_owned(), base: said })
+}
+
+/// A network that was trained has every weight of its head; one drawn by chance would answer
+/// with noise.
+fn whole(network: Network) -> Result<Network> {
+    let path = &network.folder;
+    if let Some((name, found, expected)) = network.report.misshapen.first().cloned() {
+        return Err(Error::Shape { path: path.clone(), name, found, expected });
+    }
+    match network.report.new.first().cloned() {
+        Some(name) => Err(Error::MissingWeight { path: path.clone(), name }),
+        None => Ok(network),
+    }
 }
 
 /// Looks at every weight of a model folder as training would, by its shape and without reading
@@ -217,11 +241,6 @@ impl Network {
             (_, Trainable::All) if self.about.is_decoder => 2e-5,
             (_, Trainable::All) => 5e-5,
         }
-    }
-
-    /// Whether it is a decoder, whose classifier in Transformers needs a padding token.
-    pub(crate) fn is_decoder(&self) -> bool {
-        self.about.is_decoder
     }
 
     /// All notes of this program in the config.json.

@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use record::{Dtype, Trainable};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Network, adapter, error::Result, network::CONFIG, source};
+use crate::{Error, Network, Weights, adapter, error::Result, network::CONFIG, ops::add_into, source};
 
 /// Under this name config.json holds what only this program reads; Transformers passes over it.
 pub(crate) const NOTES: &str = "mbti_tuner";
@@ -18,8 +18,9 @@ pub(crate) const NOTES: &str = "mbti_tuner";
 /// larger than what most tools handle.
 const SHARD_BYTES: usize = 5_000_000_000;
 
-/// Files of the model folder that belong to the tokenizer and go along unchanged.
-const TOKENIZER_FILES: [&str; 10] = [
+/// Files of the model folder that go along unchanged: the tokenizer's, and what has to be passed
+/// on with a model.
+const COMPANIONS: [&str; 14] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -30,6 +31,10 @@ const TOKENIZER_FILES: [&str; 10] = [
     "sentencepiece.bpe.model",
     "spiece.model",
     "tokenizer.model",
+    "LICENSE",
+    "LICENSE.txt",
+    "LICENSE.md",
+    "NOTICE",
 ];
 
 /// Writes the network as a folder: where LoRA learns, its matrices and the head as PEFT lays them
@@ -45,19 +50,36 @@ pub fn save(network: &Network, folder: &Path, notes: Map<String, Value>) -> Resu
 }
 
 /// Writes the network as a whole model, with what LoRA adds merged into the weights that it
-/// stands beside: W + s B A.
-pub fn save_merged(network: &Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
-    place(folder, |new| write_model(network, new, notes, SHARD_BYTES))
+/// stands beside: W + s B A. That is done in place, so that no second copy of the model is held,
+/// and uses the network up.
+pub fn save_merged(network: Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
+    let tensors = whole_weights(&network.weights);
+    for adapted in &network.weights.adapted {
+        if let Some(weight) = tensors.get(&format!("{}.weight", adapted.layer)) {
+            add_into(weight, &(adapted.b.matmul(&adapted.a)? * adapted.scale)?)?;
+        }
+    }
+    place(folder, |new| write_model(&network, new, notes, SHARD_BYTES))
 }
 
-/// Fills a folder beside its place and renames it there.
+/// Fills a folder beside its place and renames it there. When it fails, what was in the place is
+/// put back; when the process dies between two renames, the next saving finds it beside.
 fn place(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = std::path::absolute(folder).map_err(|error| Error::write(folder, error))?;
+    let (Some(name), Some(parent)) = (folder.file_name(), folder.parent()) else {
+        let source = std::io::Error::from(std::io::ErrorKind::InvalidInput);
+        return Err(Error::Write { path: folder, source });
+    };
     let beside = |ending: &str| -> PathBuf {
-        let mut name = folder.file_name().unwrap_or_default().to_owned();
+        let mut name = name.to_owned();
         name.push(ending);
-        folder.with_file_name(name)
+        parent.join(name)
     };
     let (new, old) = (beside(".new"), beside(".old"));
+    let rename = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|error| Error::write(to, error));
+    if !folder.exists() && old.exists() {
+        rename(&old, &folder)?;
+    }
     for leftover in [&new, &old] {
         remove(leftover)?;
     }
@@ -65,12 +87,15 @@ fn place(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let written = fill(&new).and_then(|()| {
         sync(&new)?;
         if folder.exists() {
-            std::fs::rename(folder, &old).map_err(|error| Error::write(folder, error))?;
+            rename(&folder, &old)?;
         }
-        std::fs::rename(&new, folder).map_err(|error| Error::write(folder, error))?;
-        sync(folder.parent().unwrap_or(folder))
+        rename(&new, &folder)?;
+        sync(parent)
     });
     if written.is_err() {
+        if !folder.exists() && old.exists() {
+            rename(&old, &folder)?;
+        }
         // The half-written folder only takes the room that was lacking.
         remove(&new).ok();
     }
@@ -79,10 +104,10 @@ fn place(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
 }
 
 fn write_model(network: &Network, new: &Path, notes: Map<String, Value>, shard_bytes: usize) -> Result<()> {
-    let tensors = whole_weights(network)?;
+    let tensors = whole_weights(&network.weights);
     write_json(&new.join(CONFIG), &Value::Object(config(network, notes)))?;
     write_weights(&tensors, new, shard_bytes)?;
-    copy_tokenizer(network, new)
+    copy_companions(network, new)
 }
 
 fn write_adapter(network: &Network, new: &Path, notes: Map<String, Value>) -> Result<()> {
@@ -93,7 +118,7 @@ fn write_adapter(network: &Network, new: &Path, notes: Map<String, Value>) -> Re
     let parameters = network.weights.parameters.iter();
     let named = parameters.map(|p| (format!("{}{}", adapter::PREFIX, p.name), p.var.as_tensor().clone()));
     write_safetensors(&named.collect(), &new.join(adapter::WEIGHTS))?;
-    copy_tokenizer(network, new)
+    copy_companions(network, new)
 }
 
 /// The config.json of what is saved.
@@ -109,35 +134,51 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
         };
         config.insert("dtype".into(), json!(dtype));
     }
+    // It names Python files of the folder it came from, which are not needed and not taken along.
+    config.remove("auto_map");
     // Transformers refuses to classify several texts at once by a decoder without a padding token.
-    if network.is_decoder() && config.get("pad_token_id").is_none_or(Value::is_null) {
-        let end = match config.get("eos_token_id") {
-            Some(Value::Array(all)) => all.first().cloned(),
-            other => other.cloned(),
-        };
-        if let Some(end) = end.filter(Value::is_u64) {
-            config.insert("pad_token_id".into(), end);
-        }
+    if network.about.is_decoder
+        && config.get("pad_token_id").is_none_or(Value::is_null)
+        && let Some(id) = padding_id(&network.folder).or_else(|| end_id(&config))
+    {
+        config.insert("pad_token_id".into(), json!(id));
     }
     config.insert(NOTES.into(), Value::Object(notes));
     config
 }
 
-/// All weights by their names in Transformers, with LoRA merged.
-fn whole_weights(network: &Network) -> Result<BTreeMap<String, Tensor>> {
-    let weights = &network.weights;
-    let learned = weights.parameters.iter().map(|p| (p.name.clone(), p.var.as_detached_tensor()));
-    let mut tensors: BTreeMap<String, Tensor> = learned
-        .filter(|(name, _)| !name.ends_with(".lora_A.weight") && !name.ends_with(".lora_B.weight"))
-        .collect();
-    tensors.extend(weights.frozen.iter().cloned());
-    for adapted in &weights.adapted {
-        let name = format!("{}.weight", adapted.layer);
-        let Some(weight) = tensors.get_mut(&name) else { continue };
-        let added = (adapted.b.matmul(&adapted.a)? * adapted.scale)?;
-        *weight = (weight.to_dtype(DType::F32)? + added)?.to_dtype(weight.dtype())?;
+/// The id of the token that the folder's tokenizer pads with. Transformers looks for the last
+/// token that is not this one, so that another would make it read the padding.
+fn padding_id(folder: &Path) -> Option<u64> {
+    let read = |name: &str| -> Option<Value> {
+        serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
+    };
+    let config = read("tokenizer_config.json")?;
+    let token = config.get("pad_token")?;
+    let token = token.as_str().or_else(|| token.get("content")?.as_str())?;
+    let tokenizer = read("tokenizer.json")?;
+    let added = tokenizer.get("added_tokens").and_then(Value::as_array);
+    let added =
+        added.into_iter().flatten().find(|added| added.get("content").and_then(Value::as_str) == Some(token));
+    let id =
+        added.and_then(|added| added.get("id")).or_else(|| tokenizer.get("model")?.get("vocab")?.get(token));
+    id?.as_u64()
+}
+
+/// The id of the token that ends a text, the first where there are several.
+fn end_id(config: &Map<String, Value>) -> Option<u64> {
+    match config.get("eos_token_id")? {
+        Value::Array(all) => all.first()?.as_u64(),
+        one => one.as_u64(),
     }
-    Ok(tensors)
+}
+
+/// All weights by their names in Transformers, without LoRA's matrices.
+fn whole_weights(weights: &Weights) -> BTreeMap<String, Tensor> {
+    let is_lora = |name: &str| name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight");
+    let learned = weights.parameters.iter().filter(|parameter| !is_lora(&parameter.name));
+    let learned = learned.map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor()));
+    learned.chain(weights.frozen.iter().cloned()).collect()
 }
 
 /// Writes weights as one file, or as shards of at most so many bytes with an index.
@@ -187,8 +228,8 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
     file.write_all(&text).and_then(|()| file.sync_all()).map_err(|error| Error::write(path, error))
 }
 
-fn copy_tokenizer(network: &Network, new: &Path) -> Result<()> {
-    for name in TOKENIZER_FILES {
+fn copy_companions(network: &Network, new: &Path) -> Result<()> {
+    for name in COMPANIONS {
         let (from, to) = (network.folder.join(name), new.join(name));
         if from.exists() {
             std::fs::copy(&from, &to).map_err(|error| Error::write(&to, error))?;
@@ -226,7 +267,7 @@ mod tests {
         assert!(index.contains("model-00003-of-00003.safetensors") && index.contains("\"total_size\": 200"));
         let source = Source::of_folder(folder.path()).unwrap();
         for (name, expected) in tensors {
-            let found = source.load(&name, DType::F32).unwrap().to_vec1::<f32>().unwrap();
+            let found = source.load(&name, candle_core::DType::F32).unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(found, expected.to_vec1::<f32>().unwrap());
         }
     }
@@ -244,5 +285,39 @@ mod tests {
                 folder.path().join(source::WEIGHTS).exists() && !folder.path().join(source::INDEX).exists()
             );
         }
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_aside_when_the_process_died_is_put_back_and_not_lost() {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, old) = (home.path().join("model"), home.path().join("model.old"));
+        std::fs::create_dir(&old).unwrap();
+        std::fs::write(old.join("weights"), "precious").unwrap();
+        let failed = place(&folder, |new| Err(Error::write(new, std::io::ErrorKind::StorageFull.into())));
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read_to_string(folder.join("weights")).unwrap(), "precious");
+        place(&folder, |new| std::fs::write(new.join("weights"), "new").map_err(|e| Error::write(new, e)))
+            .unwrap();
+        assert_eq!(std::fs::read_to_string(folder.join("weights")).unwrap(), "new");
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_decoder_without_a_padding_token_gets_the_one_that_its_tokenizer_pads_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(padding_id(folder.path()), None);
+        write("tokenizer_config.json", r#"{"pad_token": "<|pad|>", "eos_token": "<|end|>"}"#);
+        write(
+            "tokenizer.json",
+            r#"{"added_tokens": [{"id": 7, "content": "<|end|>"}, {"id": 9, "content": "<|pad|>"}]}"#,
+        );
+        assert_eq!(padding_id(folder.path()), Some(9));
+        write("tokenizer_config.json", r#"{"pad_token": {"content": "x"}}"#);
+        write("tokenizer.json", r#"{"model": {"vocab": {"x": 3}}}"#);
+        assert_eq!(padding_id(folder.path()), Some(3));
+        let config = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        assert_eq!(end_id(&config(r#"{"eos_token_id": [5, 6]}"#)), Some(5));
+        assert_eq!(end_id(&config(r#"{"eos_token_id": 4}"#)), Some(4));
     }
 }

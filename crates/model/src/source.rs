@@ -104,7 +104,8 @@ impl Source {
 fn map(files: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
     // SAFETY: a map is sound as long as nobody changes the files underneath. These files lie in
     // the program's own storage, are written under another name and renamed into place, and are
-    // never written again; the map lives only while the weights are copied out of it.
+    // never written again; or, while a model is being added, in a folder that the user has just
+    // named, of which no more than the headers is read. The map lives only while a network is built.
     unsafe { MmapedSafetensors::multi(files) }
 }
 

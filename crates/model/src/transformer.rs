@@ -4,7 +4,7 @@ use candle_core::{Tensor, Var, backprop::GradStore};
 use data::Batch;
 
 use crate::{
-    Mode,
+    Error, Mode,
     block::Block,
     classifier::{Classifier, Pool},
     error::Result,
@@ -86,11 +86,14 @@ const EMBEDDINGS: u64 = 0;
 const CLASSIFIER: u64 = u64::MAX;
 
 impl Transformer {
-    fn pack(&self, batch: &Batch) -> Packed {
+    fn pack(&self, batch: &Batch) -> Result<Packed> {
         let offsets: Arc<[u32]> = batch.offsets.as_slice().into();
+        if offsets.windows(2).any(|range| range[0] >= range[1]) {
+            return Err(Error::NoTokens);
+        }
         let rotation = |frequencies: &Frequencies| Rotation::new(&offsets, |tokens| frequencies.of(tokens));
         let rotations = self.frequencies.iter().map(rotation).collect();
-        Packed { ids: batch.ids.as_slice().into(), offsets, rotations }
+        Ok(Packed { ids: batch.ids.as_slice().into(), offsets, rotations })
     }
 
     fn block(&self, place: usize, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
@@ -114,7 +117,7 @@ impl Transformer {
 
     /// Logits `[texts, outputs]`.
     pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        let packed = self.pack(batch);
+        let packed = self.pack(batch)?;
         let mut x = self.embeddings.forward(&packed, mode.at(EMBEDDINGS))?;
         for place in 0..self.blocks.len() {
             x = self.block(place, &x, &packed, mode)?;
@@ -124,7 +127,7 @@ impl Transformer {
 
     /// What the base model gives for every token, `[total, hidden]`, without a graph.
     pub(crate) fn hidden_states(&self, batch: &Batch) -> Result<Tensor> {
-        let (packed, mode) = (self.pack(batch), Mode::Evaluate);
+        let (packed, mode) = (self.pack(batch)?, Mode::Evaluate);
         let mut x = self.embeddings.forward(&packed, mode)?;
         for place in 0..self.blocks.len() {
             x = self.block(place, &x, &packed, mode)?;
@@ -146,7 +149,7 @@ impl Transformer {
         loss: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
         take: &mut dyn FnMut(GradStore) -> candle_core::Result<()>,
     ) -> Result<Tensor> {
-        let packed = self.pack(batch);
+        let packed = self.pack(batch)?;
         let (rehearse, train) = (Mode::Rehearse { seed }, Mode::Train { seed });
         let mut inputs = vec![self.embeddings.forward(&packed, rehearse.at(EMBEDDINGS))?];
         for place in 0..self.blocks.len() {

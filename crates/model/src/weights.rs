@@ -10,7 +10,7 @@ pub struct Parameter {
     pub var: Var,
     /// Whether weight decay applies: on matrices, not on biases and norms.
     pub decays: bool,
-    /// For a weight that is held in bf16 but was stored in 32 bits, what it lacks of these, for
+    /// For a weight that is held in bf16 but was stored with more bits, what it lacks of these, for
     /// the optimizer to take; see [`crate::halves`].
     pub remainder: Option<Vec<i16>>,
 }
@@ -65,7 +65,7 @@ impl Weights {
         Ok(Weight { tracked, detached })
     }
 
-    /// A weight that learns and is held in bf16, out of one in 32 bits.
+    /// A weight that learns and is held in bf16, out of one with more bits.
     pub(crate) fn learn_halved(&mut self, name: String, tensor: &Tensor) -> Result<Weight> {
         let (upper, remainder) = split_tensor(tensor)?;
         let weight = self.learn(name, &upper)?;

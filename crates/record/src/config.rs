@@ -122,7 +122,9 @@ impl TrainConfig {
             "a number above 0, below 1",
             fraction > 0.0 && fraction < 1.0,
         )?;
-        at_least_one("lora_rank", self.lora_rank)?;
+        if !(1..=MAX_LORA_RANK).contains(&self.lora_rank) {
+            return Err(bad_setting("lora_rank", self.lora_rank, "a whole number from 1 to 4096"));
+        }
         let alpha = self.lora_alpha;
         finite("lora_alpha", alpha, "a number above 0, at most 10000", alpha > 0.0 && alpha <= 10_000.0)?;
         let dropout = self.lora_dropout;
@@ -138,6 +140,9 @@ impl TrainConfig {
         Ok(())
     }
 }
+
+/// A rank past the width of any layer adds nothing but memory.
+const MAX_LORA_RANK: u32 = 4096;
 
 fn bad_setting(name: &str, value: impl fmt::Display, allowed: &str) -> Problem {
     Problem::new(
@@ -222,6 +227,7 @@ mod tests {
             ("max_length", TrainConfig { max_length: 2, ..Default::default() }),
             ("validation_fraction", TrainConfig { validation_fraction: 1.0, ..Default::default() }),
             ("lora_rank", TrainConfig { lora_rank: 0, ..Default::default() }),
+            ("lora_rank", TrainConfig { lora_rank: 4097, ..Default::default() }),
             ("lora_alpha", TrainConfig { lora_alpha: 0.0, ..Default::default() }),
             ("lora_dropout", TrainConfig { lora_dropout: 1.0, ..Default::default() }),
             ("axes", TrainConfig { axes: vec![], ..Default::default() }),

@@ -101,13 +101,11 @@ impl AdamW {
 }
 
 fn by_chance(seed: u64, count: usize) -> Vec<i16> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut remainder = Vec::with_capacity(count + 1);
-    while remainder.len() < count {
-        let bits = random.next_u32();
-        remainder.extend([bits as i16, (bits >> 16) as i16]);
-    }
-    remainder.truncate(count);
+    let mut remainder = vec![0i16; count];
+    remainder.par_chunks_mut(PIECE).enumerate().for_each(|(piece, values)| {
+        let mut random = ChaCha8Rng::seed_from_u64(seed << 32 | piece as u64);
+        values.iter_mut().for_each(|value| *value = random.next_u32() as i16);
+    });
     remainder
 }
 

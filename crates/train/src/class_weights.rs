@@ -20,7 +20,7 @@ pub fn class_weights(weighting: ClassWeighting, types: &[Type], axes: &[Axis]) -
 
 /// Weights n / (2 nₖ), with which both letters of an axis count the same in all, as
 /// scikit-learn's `class_weight="balanced"`. An axis with only one letter cannot be learned.
-pub fn balanced(types: &[Type], axes: &[Axis]) -> Result<ClassWeights> {
+fn balanced(types: &[Type], axes: &[Axis]) -> Result<ClassWeights> {
     axes.iter()
         .map(|&axis| {
             let ones = types.iter().filter(|mbti| mbti.class(axis)).count();

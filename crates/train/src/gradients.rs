@@ -36,8 +36,4 @@ impl Gradients {
         }
         Ok(squares.sqrt())
     }
-
-    pub fn clear(&mut self) {
-        self.sums.clear();
-    }
 }

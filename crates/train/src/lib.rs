@@ -13,7 +13,7 @@ mod run;
 mod schedule;
 
 pub use adamw::{AdamW, Hyperparameters, State};
-pub use class_weights::{ClassWeights, balanced, class_weights};
+pub use class_weights::{ClassWeights, class_weights};
 pub use error::Error;
 pub use evaluate::evaluate;
 pub use gradients::Gradients;

@@ -293,7 +293,7 @@ impl<'a> Loop<'a> {
         let mut sum = 0.0;
         for (micro, rows) in rows.chunks(config.batch_size as usize).enumerate() {
             let batch = pack(&self.set.encoded, rows);
-            let seed = u64::from(config.seed) << 32 ^ u64::from(step) << 8 ^ micro as u64;
+            let seed = u64::from(config.seed) << 32 ^ u64::from(step) << 16 ^ micro as u64;
             let (network, types) = (&self.network, types_of(rows));
             let loss = network.learn(
                 &batch,
@@ -334,10 +334,13 @@ impl<'a> Loop<'a> {
         model::save(&self.network, &folder, self.notes())?;
         tell(Progress::Saved(&folder))?;
         checkpoint::remove_others(self.inputs.run_folder, None);
-        let stopped = match end {
-            End::LastStep => !self.judge(tell)? && self.last_evaluation.is_none(),
-            End::Stopped => true,
-        };
+        if let End::LastStep = end {
+            self.judge(tell)?;
+        }
+        // Metrics of an earlier step are not those of what was saved.
+        let step = self.optimizer.step;
+        let last = self.last_evaluation.take().filter(|evaluation| evaluation.step == step);
+        let stopped = matches!(end, End::Stopped) || last.is_none();
         let seconds = self.train_time.as_secs_f64().max(1e-9);
         let finished = Finished {
             run: self.inputs.run,
@@ -347,7 +350,7 @@ impl<'a> Loop<'a> {
             tokens_per_second: self.tokens as f64 / seconds,
             samples_per_second: self.samples as f64 / seconds,
             peak_rss_mib: peak_rss_mib(),
-            axes: self.last_evaluation.map(|evaluation| evaluation.axes).unwrap_or_default(),
+            axes: last.map(|evaluation| evaluation.axes).unwrap_or_default(),
         };
         tell(Progress::Event(&Event::Finished(finished.clone())))?;
         Ok(Outcome { finished, model_folder: Some(folder) })

@@ -69,7 +69,7 @@ const ALLOWED: Record<NumberSetting, { empty?: boolean; whole?: boolean; good: (
   eval_steps: { empty: true, whole: true, good: (value) => value >= 1 },
   validation_fraction: { good: (value) => value > 0 && value < 1 },
   seed: { whole: true, good: (value) => value >= 0 },
-  lora_rank: { whole: true, good: (value) => value >= 1 },
+  lora_rank: { whole: true, good: (value) => value >= 1 && value <= 4096 },
   lora_alpha: { good: (value) => value > 0 && value <= 10_000 },
   lora_dropout: { good: (value) => value >= 0 && value < 1 },
 };

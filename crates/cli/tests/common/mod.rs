@@ -80,9 +80,10 @@ impl Engine {
     }
 }
 
-/// The tiny BERT that tests/reference/bert.py made, with a tokenizer beside it.
+/// The tiny BERT that tests/reference/families.py made, with a tokenizer of letters.
 pub fn tiny_bert(folder: &Path) -> PathBuf {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/bert-all");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/families/bert-all/model");
     let folder = folder.join("tiny-bert");
     std::fs::create_dir_all(&folder).unwrap();
     for name in ["config.json", "model.safetensors"] {

@@ -2,6 +2,10 @@
 
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, Tensor, WithDType, bail};
 use half::bf16;
+use rayon::prelude::*;
+
+/// Elements that one task works on.
+const PIECE: usize = 16 * 1024;
 
 /// An element of a tensor: `f32` or `bf16`.
 pub(super) trait Element: WithDType {
@@ -88,12 +92,16 @@ pub(super) fn tensor<T: Element>(values: Vec<T>, shape: impl Into<Shape>) -> Res
 /// Elements in `f32`, whatever they are held in.
 pub(super) fn widened(storage: &CpuStorage, from: usize, to: usize) -> Result<Vec<f32>> {
     by_dtype!(storage_dtype(storage), T => {
-        Ok(T::cpu_storage_as_slice(storage)?[from..to].iter().map(|x| x.widen()).collect())
+        Ok(widened_slice(&T::cpu_storage_as_slice(storage)?[from..to]))
     })
 }
 
+pub(super) fn widened_slice<T: Element>(values: &[T]) -> Vec<f32> {
+    values.par_iter().with_min_len(PIECE).map(|x| x.widen()).collect()
+}
+
 pub(super) fn narrowed<T: Element>(values: &[f32]) -> Vec<T> {
-    values.iter().map(|&x| T::narrow(x)).collect()
+    values.par_iter().with_min_len(PIECE).map(|&x| T::narrow(x)).collect()
 }
 
 pub(super) fn storage_dtype(storage: &CpuStorage) -> DType {

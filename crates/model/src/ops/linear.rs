@@ -3,7 +3,7 @@ use candle_core::{
 };
 use rayon::prelude::*;
 
-use super::element::{Element, narrowed, slice, tensor, widened, with_slice};
+use super::element::{Element, narrowed, slice, tensor, widened, widened_slice, with_slice};
 
 /// `x wᵀ + b`, as PyTorch's `nn.Linear`.
 ///
@@ -57,9 +57,9 @@ fn product(
         let strip_layout = Layout::contiguous((width, k)).transpose(0, 1)?;
         let part = x.matmul(&strip, (1, n, width, k), &x_layout, &strip_layout)?;
         let part = part.as_slice::<f32>()?;
-        for (y, part) in y.chunks_exact_mut(out).zip(part.chunks_exact(width)) {
+        y.par_chunks_mut(out).zip(part.par_chunks(width)).with_min_len(8).for_each(|(y, part)| {
             y[first..first + width].iter_mut().zip(part).for_each(|(y, &part)| *y = Element::narrow(part));
-        }
+        });
     }
     Ok((CpuStorage::BF16(y), (n, out).into()))
 }
@@ -73,11 +73,13 @@ fn gradient_of_x(grad: &Tensor, w: &Tensor) -> Result<Tensor> {
     let k = w.dim(1)?;
     let rows = (STRIP / k.max(1)).clamp(1, out.max(1));
     let grad = grad.to_dtype(DType::F32)?;
-    let mut sum = Tensor::zeros((n, k), DType::F32, grad.device())?;
+    let sum = Tensor::zeros((n, k), DType::F32, grad.device())?;
     for first in (0..out).step_by(rows) {
         let width = rows.min(out - first);
-        let strip = w.detach().narrow(0, first, width)?.to_dtype(DType::F32)?;
-        sum = (sum + grad.narrow(1, first, width)?.matmul(&strip)?)?;
+        let strip = with_slice::<half::bf16, _>(&w.detach().narrow(0, first, width)?, |strip| {
+            tensor(widened_slice(strip), (width, k))
+        })?;
+        super::add_into(&sum, &grad.narrow(1, first, width)?.matmul(&strip)?)?;
     }
     sum.to_dtype(DType::BF16)
 }

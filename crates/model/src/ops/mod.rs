@@ -3,12 +3,13 @@
 //! candle-nn's fused layer norm, softmax and rope have no backward and cut the gradient without
 //! a word, which is why these exist. They take and give contiguous `f32` or `bf16` on the CPU and
 //! compute in `f32`. What an operation keeps for its backward is detached, so that no graph grows
-//! out of a backward; an operand that leads to no weight that learns gets no gradient computed.
+//! out of a backward; of a product with a weight only those gradients are computed that are wanted.
 //!
 //! A kernel for another device joins as the `cuda_fwd` of an operation and as another arm where
 //! its backward looks at the storage.
 
 mod activation;
+mod add_into;
 mod attention;
 mod bag;
 mod dropout;
@@ -25,6 +26,7 @@ mod rms_norm;
 mod rope;
 
 pub use activation::{Activation, activate};
+pub(crate) use add_into::add_into;
 pub use attention::{Heads, Span, attention, attention_fused};
 pub use bag::bag;
 pub use dropout::dropout;

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 
 /// Every command that the window may call; each becomes a permission of its own, and the
 /// capability names them one by one.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "home",
     "list_data_sets",
     "show_data_set",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 18] = [
     "start_training",
     "stop_run",
     "remove_run",
+    "merge_run",
     "list_runs",
     "show_run",
     "predict",

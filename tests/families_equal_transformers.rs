@@ -222,14 +222,14 @@ fn what_is_saved_opens_to_the_same_logits_in_full_as_an_adapter_and_merged() {
         model::save_merged(lora, &folder("merged"), Default::default()).unwrap();
 
         let mut found = HashMap::new();
-        for (name, trained, tolerance) in
-            [("full", &full, 0.0), ("lora", &lora, 0.0), ("merged", &lora, 1e-4)]
+        for (name, expected, tolerance) in
+            [("full", &trained, 0.0), ("lora", &adapted, 0.0), ("merged", &adapted, 1e-4)]
         {
             let opened = model::open(&folder(name)).unwrap();
             assert_eq!(opened.head, full.head);
             assert_eq!(opened.report, model::LoadReport::default(), "{}, {name}", case.name);
             let again = logits(&opened, &case);
-            let off = difference(&again, trained);
+            let off = difference(&again, expected);
             assert!(off <= tolerance, "{}: {name} differs by {off} after saving", case.name);
             found.insert(name.to_owned(), again);
         }

@@ -108,6 +108,12 @@ pub async fn remove_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
 }
 
 #[tauri::command]
+pub async fn merge_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
+    // A predictor that has the run's adapter open would keep answering by it.
+    shell.predictor.closed_during(engine::merge(&shell.home, run)).await.map_err(told)
+}
+
+#[tauri::command]
 pub async fn list_runs(shell: State<'_, Shell>) -> Answer<Vec<Run>> {
     runs::list(&shell.home).await.map_err(told)
 }

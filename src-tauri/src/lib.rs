@@ -37,6 +37,7 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             commands::start_training,
             commands::stop_run,
             commands::remove_run,
+            commands::merge_run,
             commands::list_runs,
             commands::show_run,
             commands::predict,

@@ -64,7 +64,7 @@ def load(arguments):
         model = PeftModel.from_pretrained(model, arguments.adapter, is_trainable=True)
         lora = model.peft_config["default"]
         assert (lora.r, lora.lora_alpha, lora.lora_dropout) == (8, 16, 0.0), lora
-        assert set(lora.target_modules) == {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}, lora.target_modules
+        assert {name.split(".")[-1] for name in lora.target_modules} == {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}, lora.target_modules
         # PEFT keeps what is trained in f32 beside a bf16 model, but for the head.
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         head = load_file(arguments.adapter / "adapter_model.safetensors")["base_model.model.score.weight"]

@@ -56,11 +56,53 @@ fn spawn(home: &Home, run: i64) -> Result<Child> {
     let mut command = command(&engine, home);
     command.arg("train").arg("--run").arg(run.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-    // A group of its own, so that what ends this program's group (a closed terminal, Ctrl+C)
-    // does not end the run.
+    outlive_this(&mut command);
+    command.spawn().map_err(|error| Error::EngineNotStarted { path: engine, reason: error.to_string() })
+}
+
+/// Gives an engine a group of its own, so that what ends this program's group (a closed terminal,
+/// Ctrl+C) does not end the engine's work.
+fn outlive_this(command: &mut Command) {
     #[cfg(unix)]
     command.process_group(0);
-    command.spawn().map_err(|error| Error::EngineNotStarted { path: engine, reason: error.to_string() })
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
+/// Merges what a run learned by LoRA into its base model, so that the run's folder holds a whole
+/// model. An engine does it, and this waits for its end.
+pub async fn merge(home: &Home, run: i64) -> Result<()> {
+    runs::reconcile(home).await?;
+    let found = home.store.run(run).await?;
+    if found.status.is_active() {
+        return Err(store::Error::RunIsActive { run }.into());
+    }
+    runs::model_folder(home, Some(run)).await?;
+    if !runs::has_adapter(&found) {
+        // It was merged already, as by a terminal while the window was open.
+        return Ok(());
+    }
+    merge_by(&locate()?, home, run).await
+}
+
+async fn merge_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
+    let mut command = command(engine, home);
+    command.args(["runs", "merge"]).arg(run.to_string()).stdin(Stdio::null());
+    outlive_this(&mut command);
+    let ended = command.output().await;
+    let ended = ended
+        .map_err(|error| Error::EngineNotStarted { path: engine.to_owned(), reason: error.to_string() })?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let reason = last_words(&String::from_utf8_lossy(&ended.stderr));
+    Err(Error::EngineGone { reason: reason.unwrap_or_else(|| ended.status.to_string()) })
+}
+
+/// The last line that an engine has said, without the word by which it marks an error.
+fn last_words(said: &str) -> Option<String> {
+    let line = said.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    Some(line.strip_prefix("error: ").unwrap_or(line).to_owned())
 }
 
 /// Waits for an engine's end. One that went without closing its run has the run marked: as
@@ -71,9 +113,8 @@ async fn watch(home: Home, run: i64, mut child: Child) {
         && found.status == record::RunStatus::Queued
     {
         let log = std::fs::read_to_string(log_path(&home, run)).unwrap_or_default();
-        let reason = log.lines().last().map(str::to_owned);
-        let reason =
-            reason.unwrap_or_else(|| status.map_or_else(|error| error.to_string(), |s| s.to_string()));
+        let reason = last_words(&log)
+            .unwrap_or_else(|| status.map_or_else(|error| error.to_string(), |s| s.to_string()));
         let path = locate().unwrap_or_default();
         let problem =
             Problem::new(ProblemCode::EngineNotStarted, format!("The engine did not begin: {reason}"))
@@ -82,4 +123,74 @@ async fn watch(home: Home, run: i64, mut child: Child) {
         home.store.fail_run(run, &problem).await.ok();
     }
     runs::reconcile(&home).await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A home with a run that has an adapter for its model.
+    async fn adapted() -> (tempfile::TempDir, Home, i64) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(folder.path()).await.unwrap();
+        crate::data_sets::import_sample(&home).await.unwrap();
+        let run = runs::create(&home, &runs::default_config(&home).await.unwrap()).await.unwrap();
+        let model = home.run_folder(run).join("model");
+        std::fs::create_dir_all(&model).unwrap();
+        std::fs::write(model.join("adapter_config.json"), "{}").unwrap();
+        home.store.set_model_folder(run, &model).await.unwrap();
+        (folder, home, run)
+    }
+
+    #[tokio::test]
+    async fn a_run_that_goes_on_or_has_no_model_is_not_merged() {
+        let (_folder, home, run) = adapted().await;
+        let error = merge(&home, run).await.unwrap_err();
+        assert_eq!(error.problem().code, ProblemCode::RunIsActive);
+
+        let other = runs::create(&home, &home.store.run(run).await.unwrap().config).await.unwrap();
+        home.store.interrupt_run(other).await.unwrap();
+        let error = merge(&home, other).await.unwrap_err();
+        assert_eq!(error.problem().code, ProblemCode::RunHasNoModel);
+        assert_eq!(merge(&home, 99).await.unwrap_err().problem().code, ProblemCode::UnknownRun);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_has_ended_is_merged_by_an_engine_unless_its_model_is_whole() {
+        let (_folder, home, run) = adapted().await;
+        home.store.interrupt_run(run).await.unwrap();
+        // Beside the tests' own binary there is no engine, and any other finds no weights.
+        let error = merge(&home, run).await.unwrap_err();
+        assert!(matches!(error, Error::EngineNotStarted { .. } | Error::EngineGone { .. }), "{error}");
+        std::fs::remove_file(home.run_folder(run).join("model/adapter_config.json")).unwrap();
+        merge(&home, run).await.unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_engine_is_told_what_to_merge_and_what_it_says_last_is_the_reason() {
+        let (folder, home, run) = adapted().await;
+        let engine = folder.path().join("engine");
+        let said = folder.path().join("said");
+        let merge_with = async |script: &str| {
+            // Written by another process: what a test that runs beside this one starts would inherit
+            // the file as open for writing, and such a file cannot be run.
+            let mut write = std::process::Command::new("sh");
+            write.args(["-c", r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod +x "$1""#, "sh"]);
+            assert!(write.arg(&engine).arg(script).status().unwrap().success());
+            merge_by(&engine, &home, run).await
+        };
+        merge_with(&format!("echo \"$@\" > '{}'", said.display())).await.unwrap();
+        let expected = format!("--home {} runs merge {run}\n", home.folder.display());
+        assert_eq!(std::fs::read_to_string(&said).unwrap(), expected);
+
+        let refused = "echo 'Reading the base model.' >&2; echo 'error: It is no more there.' >&2; exit 1";
+        let error = merge_with(refused).await.unwrap_err();
+        assert!(matches!(&error, Error::EngineGone { reason } if reason == "It is no more there."));
+        assert_eq!(error.problem().code, ProblemCode::EngineGone);
+
+        let error = merge_with("kill -9 $$").await.unwrap_err();
+        assert!(error.to_string().contains("signal: 9"), "{error}");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use record::Model;
 
-use crate::{Error, Home, error::Result, home::bytes_of, names};
+use crate::{Error, Home, error::Result, home::bytes_of, names, runs};
 
 /// Takes a model folder in; without a name, under the folder's.
 pub async fn add(home: &Home, source: &Path, name: Option<&str>) -> Result<Model> {
@@ -48,10 +48,8 @@ pub async fn remove(home: &Home, name: &str) -> Result<()> {
         return Err(Error::BuiltIn { name: model.name });
     }
     // A run that learned by LoRA has an adapter only, which is nothing without its base.
-    let stands_on_it = |run: &record::Run| {
-        let adapter = |folder: &String| Path::new(folder).join("adapter_config.json").exists();
-        run.config.model.eq_ignore_ascii_case(&model.name) && run.model_folder.as_ref().is_some_and(adapter)
-    };
+    let stands_on_it =
+        |run: &record::Run| run.config.model.eq_ignore_ascii_case(&model.name) && runs::has_adapter(run);
     if let Some(run) = home.store.runs().await?.into_iter().find(stands_on_it) {
         return Err(Error::BaseOfAdapter { name: model.name, run: run.id });
     }

@@ -57,7 +57,18 @@ impl Predictor {
 
     /// Ends the engine, as when its run is removed.
     pub async fn close(&self) {
-        *self.process.lock().await = None;
+        self.closed_during(async {}).await;
+    }
+
+    /// Ends the engine and lets none begin until the work is done, as when the folder that it
+    /// reads is replaced: a text that comes meanwhile waits, and is read by what is there then.
+    pub async fn closed_during<Done>(&self, work: impl Future<Output = Done>) -> Done {
+        let mut process = self.process.lock().await;
+        if let Some(mut process) = process.take() {
+            // Waited for, as the system may keep its files in use until it is gone.
+            process.child.kill().await.ok();
+        }
+        work.await
     }
 }
 
@@ -88,5 +99,32 @@ async fn ask(process: &mut Process, text: &str) -> Result<Prediction> {
         Ok(Answer::Prediction(prediction)) => Ok(*prediction),
         Ok(Answer::Problem { problem }) => Err(Error::Problem(problem)),
         Err(error) => Err(gone(error.to_string())),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn no_engine_is_up_or_begins_while_its_folder_is_replaced() {
+        let mut command = tokio::process::Command::new("cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let id = child.id().unwrap().to_string();
+        let is_up =
+            || std::process::Command::new("kill").args(["-0", &id]).output().unwrap().status.success();
+        let process = Process { run: 1, child, input, output: BufReader::new(output).lines() };
+        let predictor = Predictor { process: Mutex::new(Some(process)) };
+        assert!(is_up());
+        let work = async {
+            assert!(!is_up());
+            assert!(predictor.process.try_lock().is_err(), "a text has to wait");
+            7
+        };
+        assert_eq!(predictor.closed_during(work).await, 7);
+        assert!(predictor.process.try_lock().unwrap().is_none());
     }
 }

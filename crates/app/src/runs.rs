@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
@@ -102,7 +102,13 @@ pub async fn show(home: &Home, run: i64, after_step: u32) -> Result<RunProgress>
     let found = home.store.run(run).await?;
     let steps = home.store.steps(run, after_step).await?;
     let evaluations = home.store.evaluations(run, after_step).await?;
-    Ok(RunProgress { run: found, steps, evaluations })
+    let adapter = has_adapter(&found);
+    Ok(RunProgress { run: found, steps, evaluations, adapter })
+}
+
+/// Whether a run's model is an adapter, as learning by LoRA leaves it, and not yet merged.
+pub(crate) fn has_adapter(run: &Run) -> bool {
+    run.model_folder.as_ref().is_some_and(|folder| Path::new(folder).join("adapter_config.json").exists())
 }
 
 /// Asks a run to stop after the step it is in.
@@ -172,6 +178,21 @@ mod tests {
         assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Running);
         drop(held);
         assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn a_run_has_an_adapter_until_its_folder_holds_a_whole_model() {
+        let (_folder, home) = home().await;
+        let run = queued(&home).await;
+        assert!(!show(&home, run, 0).await.unwrap().adapter, "it has no model yet");
+        let model = home.run_folder(run).join("model");
+        std::fs::create_dir_all(&model).unwrap();
+        let config = model.join("adapter_config.json");
+        std::fs::write(&config, "{}").unwrap();
+        home.store.set_model_folder(run, &model).await.unwrap();
+        assert!(show(&home, run, 0).await.unwrap().adapter);
+        std::fs::remove_file(&config).unwrap();
+        assert!(!show(&home, run, 0).await.unwrap().adapter);
     }
 
     #[tokio::test]

@@ -95,7 +95,7 @@ pub enum ProblemCode {
     RunHasEnded,
     /// The engine could not be started. `path`, `reason`.
     EngineNotStarted,
-    /// The engine ended in the middle of a run. No parameters.
+    /// The engine ended without doing what it was asked to. No parameters.
     EngineGone,
     /// The history cannot be opened or is damaged. `path`, `reason`.
     BadHistory,

@@ -112,4 +112,6 @@ pub struct RunProgress {
     /// The steps after the one that the caller has.
     pub steps: Vec<Step>,
     pub evaluations: Vec<Evaluation>,
+    /// Whether the run's model is an adapter, which stands on its base model until it is merged.
+    pub adapter: bool,
 }

@@ -22,7 +22,7 @@ pub enum Error {
     NameTaken { name: String },
     #[error("Run {run} has ended ({status}), so it cannot be stopped or started again.")]
     RunHasEnded { run: i64, status: &'static str },
-    #[error("Run {run} goes on. Stop it before you remove it.")]
+    #[error("Run {run} goes on. Stop it or wait for its end.")]
     RunIsActive { run: i64 },
     #[error("\"{name}\" is in use by run {run}. Stop the run or wait for its end.")]
     InUse { name: String, run: i64 },

@@ -15,7 +15,7 @@ async function setUp() {
   const close = pollRun({
     showRun,
     run,
-    onProgress: (newest, curve) => seen.push({ status: newest.status, curve }),
+    onProgress: (progress, curve) => seen.push({ status: progress.run.status, curve }),
     onError: (error) => errors.push(error),
     onEnd,
     onRecovered,
@@ -84,7 +84,7 @@ describe("the poller", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(showRun).toHaveBeenCalledTimes(2);
     close();
-    answer({ run: {} as never, steps: [], evaluations: [] });
+    answer({ run: {} as never, steps: [], evaluations: [], adapter: false });
     await vi.advanceTimersByTimeAsync(30_000);
     expect(showRun).toHaveBeenCalledTimes(2);
   });
@@ -93,8 +93,12 @@ describe("the poller", () => {
 describe("the curve", () => {
   const step = (number: number) => ({ step: number }) as Curve["steps"][number];
   const evaluation = (number: number) => ({ step: number, loss: null, axes: {} });
-  const sent = (steps: number[], evaluations: number[]) =>
-    ({ run: {} as never, steps: steps.map(step), evaluations: evaluations.map(evaluation) }) satisfies RunProgress;
+  const sent = (steps: number[], evaluations: number[]): RunProgress => ({
+    run: {} as never,
+    steps: steps.map(step),
+    evaluations: evaluations.map(evaluation),
+    adapter: false,
+  });
 
   it("does not miss the evaluation that comes after its step", () => {
     let curve = extended(EMPTY_CURVE, sent([1, 2, 3], []));

@@ -1,12 +1,13 @@
 import type { Backend } from "./backend/backend";
 import type { Run } from "./backend/types/Run";
+import type { RunProgress } from "./backend/types/RunProgress";
 import { EMPTY_CURVE, extended, nextAfterStep, type Curve } from "./curve";
 import { isActive } from "./runs";
 
 export interface PollerOptions {
   showRun: Backend["showRun"];
   run: number;
-  onProgress: (run: Run, curve: Curve) => void;
+  onProgress: (progress: RunProgress, curve: Curve) => void;
   /** A poll failed; the poller tries again, ever less often. */
   onError: (error: unknown) => void;
   /** The first poll after a failed one came through. */
@@ -34,7 +35,7 @@ export function pollRun(options: PollerOptions): () => void {
       if (failures > 0) onRecovered?.();
       failures = 0;
       curve = extended(curve, progress);
-      onProgress(progress.run, curve);
+      onProgress(progress, curve);
       if (!isActive(progress.run.status)) {
         onEnd?.(progress.run);
         return;

@@ -1,4 +1,5 @@
 import { createContext } from "svelte";
+import { SvelteSet } from "svelte/reactivity";
 import type { Draft } from "./draft";
 
 export const screens = ["data", "train", "runs", "predict"] as const;
@@ -11,6 +12,10 @@ export interface Session {
   dataSet: string | null;
   /** Number of the run that is open in Runs. */
   openRun: number | null;
+  /** Numbers of the runs that are being merged. */
+  merging: Set<number>;
+  /** How many runs were merged so far. */
+  merged: number;
   predictRun: number | null;
   predictText: string;
   /** The settings in Train as they were left. */
@@ -28,6 +33,8 @@ export function createSession(): Session {
     screen: "data",
     dataSet: null,
     openRun: null,
+    merging: new SvelteSet(),
+    merged: 0,
     predictRun: null,
     predictText: "",
     draft: null,

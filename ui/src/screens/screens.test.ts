@@ -107,6 +107,33 @@ describe.each(languages)("in %s", (language) => {
     expect(within(detail).getByTestId("verdicts").children).toHaveLength(4);
   });
 
+  it("Runs merges a run's adapter into a whole model, which predicts on", async () => {
+    const fake = await open("history", "nav-runs", language);
+    const mergeRun = fake.mergeRun;
+    let goOn = () => {};
+    const asked = vi.spyOn(fake, "mergeRun").mockImplementation(async (run) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      return mergeRun(run);
+    });
+    await fireEvent.click((await screen.findAllByTestId("runs-row"))[3]!);
+    expect((await at("run-adapter")).textContent).toBe(words.window.run_adapter.replace("{model}", "bert-tiny"));
+    const button = (await at("run-merge")) as HTMLButtonElement;
+    expect(button.textContent?.trim()).toBe(words.window.run_merge);
+    await fireEvent.click(button);
+    expect(asked).toHaveBeenCalledWith(3);
+    expect(button.textContent?.trim()).toBe(words.window.run_merging);
+    expect(button.disabled).toBe(true);
+    expect(screen.queryByTestId("remove-button")).toBeNull();
+    goOn();
+    await waitFor(() => expect(screen.queryByTestId("run-adapter")).toBeNull());
+    expect((await fake.showRun(3, 0)).adapter).toBe(false);
+    expect((await at("score-table")).querySelectorAll("tbody tr")).toHaveLength(4);
+    await at("remove-button");
+    await fireEvent.click(await at("try-button"));
+    await type("predict-text", "some words of mine");
+    expect((await at("predict-type")).textContent).toMatch(/^[EI][NS][FT][JP]$/);
+  });
+
   it("Predict answers as one types, and says what was not trained", async () => {
     await open("history", "nav-predict", language);
     const select = (await at("predict-run")) as HTMLSelectElement;
@@ -291,6 +318,57 @@ describe("the window", () => {
     await fireEvent.click(within(detail).getByTestId("remove-button"));
     await fireEvent.click(await at("confirm-button"));
     await waitFor(() => expect(document.body.textContent).toContain("Nothing was trained yet."));
+  });
+
+  it("offers to merge an adapter only, and only once its run has ended", async () => {
+    const fake = await open("history", "nav-runs");
+    await fireEvent.click((await screen.findAllByTestId("runs-row"))[5]!);
+    await at("score-table");
+    expect(screen.queryByTestId("run-merge")).toBeNull();
+    const showRun = fake.showRun;
+    // What it has learned up to now is there already.
+    fake.showRun = async (run, afterStep) => ({ ...(await showRun(run, afterStep)), adapter: true });
+    await fireEvent.click(await at("all-runs"));
+    await fireEvent.click((await screen.findAllByTestId("runs-row"))[0]!);
+    await at("stop-button");
+    expect(screen.queryByTestId("run-merge")).toBeNull();
+    fake.endRun(6, "interrupted");
+    await screen.findByTestId("run-merge", {}, { timeout: 2000 });
+  });
+
+  it("says why a run was not merged, and lets one try again", async () => {
+    const fake = await open("history", "nav-runs");
+    const message = "The engine ended without an answer: The base model is no more there.";
+    vi.spyOn(fake, "mergeRun").mockRejectedValueOnce({ code: "engine_gone", params: {}, message });
+    await fireEvent.click((await screen.findAllByTestId("runs-row"))[3]!);
+    await fireEvent.click(await at("run-merge"));
+    const box = await at("problem");
+    expect(box.dataset["code"]).toBe("engine_gone");
+    expect(box.querySelector("details")?.open).toBe(true);
+    expect(box.textContent).toContain(message);
+    const button = (await at("run-merge")) as HTMLButtonElement;
+    expect(button.disabled).toBe(false);
+    await fireEvent.click(button);
+    await waitFor(() => expect(screen.queryByTestId("run-merge")).toBeNull());
+    expect(screen.queryByTestId("problem")).toBeNull();
+  });
+
+  it("knows of a merge that goes on, or has come through, while another screen was open", async () => {
+    const fake = await open("history", "nav-runs");
+    const mergeRun = fake.mergeRun;
+    let goOn = () => {};
+    fake.mergeRun = async (run) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      return mergeRun(run);
+    };
+    await fireEvent.click((await screen.findAllByTestId("runs-row"))[3]!);
+    await fireEvent.click(await at("run-merge"));
+    await fireEvent.click(await at("nav-data"));
+    await fireEvent.click(await at("nav-runs"));
+    expect(((await at("run-merge")) as HTMLButtonElement).disabled).toBe(true);
+    goOn();
+    await waitFor(() => expect(screen.queryByTestId("run-merge")).toBeNull());
+    expect((await at("run-detail")).dataset["run"]).toBe("3");
   });
 
   it("shows a dash with a reason where a metric has no value", async () => {

@@ -30,6 +30,8 @@ export interface Backend {
   /** Asks the run to end after its current step; it keeps what it has learned. */
   stopRun(run: number): Promise<void>;
   removeRun(run: number): Promise<void>;
+  /** Makes a whole model of a run's adapter and its base model, which may take a minute. */
+  mergeRun(run: number): Promise<void>;
   /** The newest first. */
   listRuns(): Promise<Run[]>;
   /** The run with the steps and evaluations whose step is above `afterStep`. */

@@ -14,6 +14,7 @@ export interface FakeRun {
   evaluations: Evaluation[];
   /** Texts of each letter among those held out. */
   held: Map<Axis, [number, number]>;
+  adapter: boolean;
 }
 
 export function createRun(id: number, config: TrainConfig, data: DataSet, balance: FakeRun["held"]): FakeRun {
@@ -56,7 +57,7 @@ export function createRun(id: number, config: TrainConfig, data: DataSet, balanc
     model_folder: null,
     stop_requested: false,
   };
-  return { run, steps: [], evaluations: [], held };
+  return { run, steps: [], evaluations: [], held, adapter: false };
 }
 
 /** Goes on by one step, and ends where the real thing would. */
@@ -96,7 +97,10 @@ export function end(fake: FakeRun, status: "finished" | "stopped" | "interrupted
   run.finished_at = status === "interrupted" ? null : new Date().toISOString();
   run.train_seconds = status === "interrupted" ? null : steps.length * 0.085;
   run.peak_rss_mib = status === "interrupted" ? null : 412.6;
-  if (status === "finished" || status === "stopped") run.model_folder = `/home/you/.mbti-tuner/runs/${run.id}/model`;
+  if (status === "finished" || status === "stopped") {
+    run.model_folder = `/home/you/.mbti-tuner/runs/${run.id}/model`;
+    fake.adapter = run.config.trainable === "lora";
+  }
   if (status === "failed") run.failure = problem("loss_not_finite", { step: String(steps.length) });
 }
 

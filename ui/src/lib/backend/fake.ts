@@ -121,12 +121,20 @@ export function createFake(options: FakeOptions = {}): Fake {
         if (isActive(found.run.status)) throw problem("run_is_active", { run: String(id) });
         runs.splice(runs.indexOf(found), 1);
       }),
+    mergeRun: (id) =>
+      answer(() => {
+        const found = runOf(id);
+        const { status, model_folder } = found.run;
+        if (isActive(status)) throw problem("run_is_active", { run: String(id) });
+        if (model_folder === null) throw problem("run_has_no_model", { run: String(id), status });
+        found.adapter = false;
+      }),
     listRuns: () => answer(() => runs.map(({ run }) => run).reverse()),
     showRun: (id, afterStep) =>
       answer(() => {
-        const { run, steps, evaluations } = runOf(id);
+        const { run, steps, evaluations, adapter } = runOf(id);
         const isNew = (point: { step: number }) => point.step > afterStep;
-        return { run, steps: steps.filter(isNew), evaluations: evaluations.filter(isNew) };
+        return { run, steps: steps.filter(isNew), evaluations: evaluations.filter(isNew), adapter };
       }),
     predict: (id, text) => answer(() => predict(id, text)),
     tick(steps = 1) {

@@ -27,6 +27,7 @@ describe("the door to Rust", () => {
     await tauri.startTraining(FAKE_DEFAULTS);
     await tauri.stopRun(1);
     await tauri.removeRun(1);
+    await tauri.mergeRun(1);
     await tauri.listRuns();
     await tauri.showRun(1, 20);
     await tauri.predict(1, "text");
@@ -46,6 +47,7 @@ describe("the door to Rust", () => {
       ["start_training", { config: FAKE_DEFAULTS }],
       ["stop_run", { run: 1 }],
       ["remove_run", { run: 1 }],
+      ["merge_run", { run: 1 }],
       ["list_runs", {}],
       ["show_run", { run: 1, afterStep: 20 }],
       ["predict", { run: 1, text: "text" }],

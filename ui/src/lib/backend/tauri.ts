@@ -27,6 +27,7 @@ export const tauri: Backend = {
   startTraining: (config) => call("start_training", { config }),
   stopRun: (run) => call("stop_run", { run }),
   removeRun: (run) => call("remove_run", { run }),
+  mergeRun: (run) => call("merge_run", { run }),
   listRuns: () => call("list_runs"),
   showRun: (run, afterStep) => call("show_run", { run, afterStep }),
   predict: (run, text) => call("predict", { run, text }),

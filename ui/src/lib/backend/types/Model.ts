@@ -5,7 +5,9 @@
  */
 export type Model = { name: string, 
 /**
- * `model_type` of its config.json: `bert`, or `words` for the built-in bag of words.
+ * `model_type` of its config.json: `phi3`, `llama`, `mistral`, `qwen2`, `qwen3`, `bert`,
+ * `roberta`, `xlm-roberta`, `distilbert`, `modernbert`, or `words` for the built-in bag of
+ * words.
  */
 family: string, 
 /**

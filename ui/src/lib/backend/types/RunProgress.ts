@@ -10,4 +10,8 @@ export type RunProgress = { run: Run,
 /**
  * The steps after the one that the caller has.
  */
-steps: Array<Step>, evaluations: Array<Evaluation>, };
+steps: Array<Step>, evaluations: Array<Evaluation>, 
+/**
+ * Whether the run's model is an adapter, which stands on its base model until it is merged.
+ */
+adapter: boolean, };

@@ -1,9 +1,9 @@
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use crate::{
     Mode,
     error::Result,
-    ops::{dropout, layer_norm, linear, rms_norm},
+    ops::{adapted, dropout, layer_norm, linear, rms_norm},
     weights::Weight,
 };
 
@@ -26,14 +26,11 @@ pub(crate) struct Lora {
 impl Linear {
     /// x `[n, in]`, result `[n, out]` in the precision of x.
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let bias = self.bias.as_ref().map(|bias| bias.get(mode));
-        let y = linear(x, self.weight.get(mode), bias)?;
-        let Some(lora) = &self.lora else { return Ok(y) };
-        let low = dropout(&x.to_dtype(DType::F32)?, lora.dropout, mode)?;
+        let (weight, bias) = (self.weight.get(mode), self.bias.as_ref().map(|bias| bias.get(mode)));
+        let Some(lora) = &self.lora else { return Ok(linear(x, weight, bias)?) };
+        let low = linear(&dropout(x, lora.dropout, mode)?, lora.a.get(mode), None)?;
         // Scaled here, where it is the least work.
-        let low = (linear(&low, lora.a.get(mode), None)? * lora.scale)?;
-        let added = linear(&low, lora.b.get(mode), None)?;
-        Ok((&y + added.to_dtype(y.dtype())?)?)
+        Ok(adapted(x, &(low * lora.scale)?, lora.b.get(mode), weight, bias)?)
     }
 }
 

@@ -60,8 +60,8 @@ fn main() {
     seconds.sort_by(f64::total_cmp);
     let peak = train::peak_rss_mib().unwrap_or(f64::NAN);
     let report = serde_json::json!({
-        "peak_mib": peak.round(),
-        "training_mib": (peak - before).round(),
+        "peak_mib": peak.round() as u64,
+        "training_mib": (peak - before).round() as u64,
         "seconds_per_step": (seconds[seconds.len() / 2] * 1000.0).round() / 1000.0,
     });
     print(&report.to_string());

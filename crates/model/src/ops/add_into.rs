@@ -46,6 +46,16 @@ impl InplaceOp2 for AddInto {
     }
 }
 
+/// The same for the elements of a result that is being made.
+pub(super) fn add_storage(x: &mut CpuStorage, y: &[f32]) -> Result<()> {
+    match x {
+        CpuStorage::F32(x) => add(x, y),
+        CpuStorage::BF16(x) => add(x, y),
+        _ => bail!("tensors are f32 or bf16 here"),
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -9,6 +9,7 @@
 //! its backward looks at the storage.
 
 mod activation;
+mod adapted;
 mod add_into;
 mod attention;
 mod bag;
@@ -26,6 +27,7 @@ mod rms_norm;
 mod rope;
 
 pub use activation::{Activation, activate};
+pub use adapted::adapted;
 pub(crate) use add_into::add_into;
 pub use attention::{Heads, Span, attention, attention_fused};
 pub use bag::bag;

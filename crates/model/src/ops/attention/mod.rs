@@ -1,15 +1,15 @@
-use std::sync::Arc;
+mod part;
 
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, WithDType, backend::BackendStorage, bail,
-};
+use std::{ops::Range, sync::Arc};
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
 use super::{
     Mode,
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
-    math::{dot, dropout_factor, exp, mix, sum},
 };
+use part::{Columns, Gradients, Part, Text};
 
 /// How the features of a token are parted among heads. With fewer heads for keys and values than
 /// for queries, consecutive query heads share one of them (Ainslie et al., arXiv 2305.13245).
@@ -36,7 +36,7 @@ impl Span {
 
     /// The keys that token `i` of a text of `len` tokens sees. It always sees itself, so that no
     /// row of a softmax is empty.
-    fn of(self, i: usize, len: usize) -> std::ops::Range<usize> {
+    fn of(self, i: usize, len: usize) -> Range<usize> {
         i.saturating_sub(self.before)..i.saturating_add(self.after).saturating_add(1).min(len)
     }
 }
@@ -88,65 +88,12 @@ pub fn attention_fused(
     qkv.contiguous()?.apply_op1(op)
 }
 
-/// Rows of queries that are worked on at a time, which bounds the memory for their scores.
-const BLOCK: usize = 256;
-
 struct Attention {
     offsets: Arc<[u32]>,
     heads: Heads,
     span: Span,
     /// Probability and seed.
     dropout: Option<(f32, u64)>,
-}
-
-/// Packed rows of features of which some columns are wanted.
-#[derive(Clone, Copy)]
-struct Columns<'a, T> {
-    rows: &'a [T],
-    stride: usize,
-    from: usize,
-}
-
-impl<T: Element> Columns<'_, T> {
-    /// One head of one text as `[len, d]`, times `factor`.
-    fn head(&self, text: Text, head: usize, d: usize, factor: f32) -> CpuStorage {
-        let mut values = Vec::with_capacity(text.len * d);
-        for row in text.start..text.start + text.len {
-            let from = row * self.stride + self.from + head * d;
-            values.extend(self.rows[from..from + d].iter().map(|x| x.widen() * factor));
-        }
-        CpuStorage::F32(values)
-    }
-}
-
-/// One text's rows of a packed tensor: where they begin and how many they are.
-#[derive(Clone, Copy)]
-struct Text {
-    start: usize,
-    len: usize,
-}
-
-/// What one text and one head of keys and values come to: their piece of a result, by head.
-struct Gradients {
-    /// `[group, len, d]`
-    q: Vec<f32>,
-    /// `[len, d]`
-    k: Vec<f32>,
-    v: Vec<f32>,
-}
-
-/// A product `[m, n]` of `a` `[m, k]` and `b` `[k, n]`, given by their layouts.
-fn product((a, a_layout): (&CpuStorage, &Layout), (b, b_layout): (&CpuStorage, &Layout)) -> Result<Vec<f32>> {
-    let ((m, k), (_, n)) = (a_layout.shape().dims2()?, b_layout.shape().dims2()?);
-    match a.matmul(b, (1, m, n, k), a_layout, b_layout)? {
-        CpuStorage::F32(values) => Ok(values),
-        _ => bail!("attention computes in f32"),
-    }
-}
-
-/// Rows `from..to` of a contiguous `[_, d]`.
-fn rows(from: usize, to: usize, d: usize) -> Layout {
-    Layout::contiguous_with_offset((to - from, d), from * d)
 }
 
 impl Attention {
@@ -180,171 +127,37 @@ impl Attention {
         1.0 / (self.heads.d as f32).sqrt()
     }
 
-    /// Runs `f` for every text and every head of keys, in parallel, and gives the results in
-    /// order: those of the first text, then those of the second.
-    fn for_each_part<R: Send>(&self, f: impl Fn(Text, usize) -> Result<R> + Sync) -> Result<Vec<R>> {
-        let texts = self.texts();
-        let parts = texts.len() * self.heads.key_value;
-        let part = |index| f(texts[index / self.heads.key_value], index % self.heads.key_value);
-        (0..parts).into_par_iter().map(part).collect()
-    }
-
-    /// The softmax of the scores of query rows `from..to`, before dropout, as `[to − from, keys]`,
-    /// and the range of keys.
-    fn probabilities(
-        &self,
-        (from, to): (usize, usize),
-        len: usize,
-        q: &CpuStorage,
-        k: &CpuStorage,
-    ) -> Result<(Vec<f32>, std::ops::Range<usize>)> {
-        let d = self.heads.d;
-        let keys = self.span.of(from, len).start..self.span.of(to - 1, len).end;
-        let k_layout = rows(keys.start, keys.end, d).transpose(0, 1)?;
-        let mut scores = product((q, &rows(from, to, d)), (k, &k_layout))?;
-        for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
-            let seen = self.span.of(from + row, len);
-            let seen = seen.start - keys.start..seen.end - keys.start;
-            softmax(&mut scores[seen.clone()]);
-            scores[..seen.start].fill(0.0);
-            scores[seen.end..].fill(0.0);
-        }
-        Ok((scores, keys))
-    }
-
-    /// Multiplies probabilities by the mask of dropout, the same in either direction.
-    fn drop(&self, text: Text, head: usize, first: usize, keys: &std::ops::Range<usize>, values: &mut [f32]) {
-        let Some((p, seed)) = self.dropout else { return };
-        let seed = mix(seed ^ mix((text.start as u64) << 16 ^ head as u64));
-        for (row, values) in values.chunks_exact_mut(keys.len()).enumerate() {
-            let place = (first + row) * text.len + keys.start;
-            for (index, value) in values.iter_mut().enumerate() {
-                *value *= dropout_factor(seed, (place + index) as u64, p);
-            }
-        }
-    }
-
-    /// `[group, len, d]` for one text and one head of keys.
-    fn forward_part<T: Element>(
-        &self,
-        text: Text,
-        kv_head: usize,
-        [q, k, v]: [Columns<'_, T>; 3],
-    ) -> Result<Vec<f32>> {
-        let (d, len) = (self.heads.d, text.len);
-        let (k, v) = (k.head(text, kv_head, d, 1.0), v.head(text, kv_head, d, 1.0));
-        let mut result = Vec::with_capacity(self.group() * len * d);
-        for head in kv_head * self.group()..(kv_head + 1) * self.group() {
-            let q = q.head(text, head, d, self.scale());
-            for from in (0..len).step_by(BLOCK) {
-                let to = (from + BLOCK).min(len);
-                let (mut p, keys) = self.probabilities((from, to), len, &q, &k)?;
-                self.drop(text, head, from, &keys, &mut p);
-                let p_layout = Layout::contiguous((to - from, keys.len()));
-                let p = CpuStorage::F32(p);
-                result.extend(product((&p, &p_layout), (&v, &rows(keys.start, keys.end, d)))?);
-            }
-        }
-        Ok(result)
-    }
-
-    /// The gradients of one text and one head of keys.
-    fn backward_part<T: Element>(
-        &self,
-        text: Text,
-        kv_head: usize,
-        [q, k, v, g]: [Columns<'_, T>; 4],
-    ) -> Result<Gradients> {
-        let (d, len) = (self.heads.d, text.len);
-        let (k, v) = (k.head(text, kv_head, d, 1.0), v.head(text, kv_head, d, 1.0));
-        let (mut dk, mut dv) = (vec![0f32; len * d], vec![0f32; len * d]);
-        let mut dq = Vec::with_capacity(self.group() * len * d);
-        for head in kv_head * self.group()..(kv_head + 1) * self.group() {
-            let (q, g) = (q.head(text, head, d, self.scale()), g.head(text, head, d, 1.0));
-            for from in (0..len).step_by(BLOCK) {
-                let to = (from + BLOCK).min(len);
-                let block = rows(from, to, d);
-                let (p, keys) = self.probabilities((from, to), len, &q, &k)?;
-                let of_keys = rows(keys.start, keys.end, d);
-                let square = Layout::contiguous((to - from, keys.len()));
-                let turned = square.transpose(0, 1)?;
-
-                let mut ds = product((&g, &block), (&v, &of_keys.transpose(0, 1)?))?;
-                self.drop(text, head, from, &keys, &mut ds);
-                for (ds, p) in ds.chunks_exact_mut(keys.len()).zip(p.chunks_exact(keys.len())) {
-                    let mean = dot(ds, p);
-                    ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
-                }
-                let ds = CpuStorage::F32(ds);
-                dq.extend(product((&ds, &square), (&k, &of_keys))?.iter().map(|x| x * self.scale()));
-                // q has the scale in it already.
-                let to_dk = product((&ds, &turned), (&q, &block))?;
-
-                let mut dropped = p;
-                self.drop(text, head, from, &keys, &mut dropped);
-                let to_dv = product((&CpuStorage::F32(dropped), &turned), (&g, &block))?;
-                for (sum, part) in [(&mut dk, to_dk), (&mut dv, to_dv)] {
-                    let sum = &mut sum[keys.start * d..keys.end * d];
-                    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-                }
-            }
-        }
-        Ok(Gradients { q: dq, k: dk, v: dv })
-    }
-
-    /// Writes what the parts of all texts came to, each `[heads, len, d]`, into packed rows of
-    /// `stride` features, from column `column` on.
-    fn place<'a, T: Element>(
-        &self,
-        parts: impl Fn(usize) -> &'a [f32] + Sync,
-        heads_in_part: usize,
-        packed: &mut [T],
-        stride: usize,
-        column: usize,
-    ) {
-        let (d, kv_heads) = (self.heads.d, self.heads.key_value);
-        let mut pieces = Vec::new();
-        let mut rest = packed;
-        for text in self.texts() {
-            let (piece, after) = rest.split_at_mut(text.len * stride);
-            pieces.push((text, piece));
-            rest = after;
-        }
-        pieces.into_par_iter().enumerate().for_each(|(index, (text, piece))| {
-            for kv_head in 0..kv_heads {
-                let part = parts(index * kv_heads + kv_head);
-                for head in 0..heads_in_part {
-                    let values = &part[head * text.len * d..(head + 1) * text.len * d];
-                    let from = column + (kv_head * heads_in_part + head) * d;
-                    for (row, values) in piece.chunks_exact_mut(stride).zip(values.chunks_exact(d)) {
-                        row[from..from + d]
-                            .iter_mut()
-                            .zip(values)
-                            .for_each(|(x, &value)| *x = T::narrow(value));
-                    }
-                }
-            }
-        });
-    }
-
     fn forward<T: Element>(&self, columns: [Columns<'_, T>; 3]) -> Result<(CpuStorage, Shape)> {
-        let parts = self.for_each_part(|text, head| self.forward_part(text, head, columns))?;
+        let parts = self.parts();
+        let results: Vec<Vec<f32>> =
+            parts.par_iter().map(|part| self.forward_part(part, columns)).collect::<Result<_>>()?;
         let total = self.offsets.last().map_or(0, |&last| last as usize);
         let width = self.heads.query * self.heads.d;
         let mut result = vec![T::narrow(0.0); total * width];
-        self.place(|part| &parts[part], self.group(), &mut result, width, 0);
+        let placed: Vec<(Part, &[f32])> = parts.into_iter().zip(results.iter().map(Vec::as_slice)).collect();
+        self.place(&placed, self.group(), &mut result, (width, 0));
         Ok((<T as WithDType>::to_cpu_storage_owned(result), (total, width).into()))
     }
-}
 
-/// The softmax of a row in place, with the largest element taken off first so that nothing overflows.
-fn softmax(row: &mut [f32]) {
-    let largest = row.iter().copied().fold(f32::MIN, f32::max);
-    for x in row.iter_mut() {
-        *x = exp(*x - largest);
+    /// The gradients of all parts.
+    fn backward<T: Element>(&self, operands: [Columns<'_, T>; 4]) -> Result<Vec<(Part, Gradients)>> {
+        let of_part = |part: Part| self.backward_part(&part, operands).map(|gradients| (part, gradients));
+        self.parts().into_par_iter().map(of_part).collect()
     }
-    let factor = 1.0 / sum(row);
-    row.iter_mut().for_each(|x| *x *= factor);
+
+    /// Writes one of q, k and v out of all parts' gradients into packed rows.
+    fn gather<T: Element>(
+        &self,
+        parts: &[(Part, Gradients)],
+        of: fn(&Gradients) -> &[f32],
+        group: usize,
+        packed: &mut [T],
+        columns: (usize, usize),
+    ) {
+        let placed: Vec<(Part, &[f32])> =
+            parts.iter().map(|(part, gradients)| (part.clone(), of(gradients))).collect();
+        self.place(&placed, group, packed, columns);
+    }
 }
 
 impl CustomOp3 for Attention {
@@ -384,13 +197,11 @@ impl CustomOp3 for Attention {
         by_dtype!(q.dtype(), T => {
             let parts = with_slices::<T, T, _>(q, k, |q, k| with_slices::<T, T, _>(v, grad, |v, g| {
                 let columns = |rows, heads| Columns::<T> { rows, stride: heads * d, from: 0 };
-                let operands = [columns(q, query), columns(k, key_value), columns(v, key_value), columns(g, query)];
-                self.for_each_part(|text, head| self.backward_part(text, head, operands))
+                self.backward([columns(q, query), columns(k, key_value), columns(v, key_value), columns(g, query)])
             }))?;
-            let gather = |of: fn(&Gradients) -> &[f32], heads_in_part: usize, like: &Tensor| {
+            let gather = |of: fn(&Gradients) -> &[f32], group: usize, like: &Tensor| {
                 let mut packed = vec![T::narrow(0.0); like.elem_count()];
-                let stride = heads_in_part * key_value * d;
-                self.place(|part| of(&parts[part]), heads_in_part, &mut packed, stride, 0);
+                self.gather(&parts, of, group, &mut packed, (group * key_value * d, 0));
                 tensor(packed, like.shape())
             };
             Ok((
@@ -416,13 +227,13 @@ impl CustomOp1 for Attention {
             let parts = with_slices::<T, T, _>(qkv, grad, |qkv, g| {
                 let g = Columns { rows: g, stride: self.heads.query * self.heads.d, from: 0 };
                 let [q, k, v] = self.side_by_side(qkv);
-                self.for_each_part(|text, head| self.backward_part(text, head, [q, k, v, g]))
+                self.backward([q, k, v, g])
             })?;
             let mut packed = vec![T::narrow(0.0); qkv.elem_count()];
             let (stride, [_, k, v]) = self.columns();
-            self.place(|part| &parts[part].q, self.group(), &mut packed, stride, 0);
-            self.place(|part| &parts[part].k, 1, &mut packed, stride, k);
-            self.place(|part| &parts[part].v, 1, &mut packed, stride, v);
+            self.gather(&parts, |part| &part.q, self.group(), &mut packed, (stride, 0));
+            self.gather(&parts, |part| &part.k, 1, &mut packed, (stride, k));
+            self.gather(&parts, |part| &part.v, 1, &mut packed, (stride, v));
             Ok(Some(tensor(packed, qkv.shape())?))
         })
     }
@@ -503,7 +314,9 @@ mod tests {
 
     #[test]
     fn texts_longer_than_a_block_of_queries_are_whole() {
-        let total = BLOCK + 45;
+        // Two query heads a part and their scores are more than one block may hold.
+        let total = 800;
+        assert!(2 * total * total > part::SCORES);
         let [q, k, v] = operands(total);
         for span in [Span::ALL, Span::CAUSAL, Span { before: 60, after: 0 }] {
             let offsets = [0, total as u32];

@@ -366,3 +366,60 @@ async fn terminal_run() {
         .await;
     assert!(run.0.try_wait().unwrap().is_none(), "the run goes on without a window");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_learns_by_lora_in_half_precision_and_is_merged_by_clicks() {
+    in_turn(adapter()).await;
+}
+
+async fn adapter() {
+    let window = open(tempfile::tempdir().unwrap()).await;
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/fixtures/families/bert-all/model");
+    window.engine(&["models", "add", model, "--name", "tiny"]);
+    window.engine(&["datasets", "import", "--sample"]);
+    window.click("nav-data").await;
+    window.click("nav-train").await;
+    window.choose("train-data", "made-up-sample").await;
+    window.choose("train-model", "tiny").await;
+    open_advanced(&window).await;
+    window.choose("train-trainable", "lora").await;
+    window.choose("train-dtype", "bf16").await;
+    window.type_into("train-lora_rank", "2").await;
+    window.type_into("train-max-steps", "6").await;
+    window.click("train-gradient_checkpointing").await;
+    window.screenshot("en-lora-form").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-lora-form").await;
+    window.choose("language", "en").await;
+    window.click("start-button").await;
+    window
+        .wait_until("the run's end", async || {
+            window.attribute("run-status", "data-status").await == "finished"
+        })
+        .await;
+    let run = &window.engine(&["runs", "show", "1"])["run"];
+    assert_eq!(
+        (&run["config"]["trainable"], &run["config"]["dtype"], &run["config"]["gradient_checkpointing"]),
+        (&json!("lora"), &json!("bf16"), &json!(true))
+    );
+    let folder = PathBuf::from(run["model_folder"].as_str().unwrap());
+    assert!(folder.join("adapter_model.safetensors").exists());
+
+    window.click("nav-runs").await;
+    let row = Locator::Css("[data-testid=runs-row] button");
+    window.client.wait().for_element(row).await.unwrap().click().await.unwrap();
+    window.element("run-adapter").await;
+    window.screenshot("en-adapter").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-adapter").await;
+    window.click("run-merge").await;
+    let adapter = Locator::Css("[data-testid=run-adapter]");
+    window.wait_until("the merged model", async || window.client.find(adapter).await.is_err()).await;
+    assert!(folder.join("model.safetensors").exists() && !folder.join("adapter_config.json").exists());
+
+    window.click("nav-predict").await;
+    window.type_into("predict-text", "A merged model has a type, too.").await;
+    let read = async || window.text("predict-type").await;
+    window.wait_until("a type", async || read().await.trim().len() == 4).await;
+    window.close().await;
+}

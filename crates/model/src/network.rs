@@ -226,10 +226,20 @@ impl Network {
         match &self.family {
             Family::Transformer(transformer) => {
                 let max_length = wanted.min(transformer.max_tokens);
-                Ok((Tokenizer::from_file(&self.folder.join(TOKENIZER), max_length)?, max_length))
+                let path = self.companion(TOKENIZER).unwrap_or_else(|| self.folder.join(TOKENIZER));
+                Ok((Tokenizer::from_file(&path, max_length)?, max_length))
             }
             Family::Words(_) => Ok((Tokenizer::Ngrams, wanted)),
         }
+    }
+
+    /// A file that goes along with the weights: the folder's own or, as not every adapter has
+    /// one, its base model's.
+    pub(crate) fn companion(&self, name: &str) -> Option<PathBuf> {
+        [&self.folder, &self.base_folder]
+            .map(|folder| folder.join(name))
+            .into_iter()
+            .find(|path| path.exists())
     }
 
     /// A learning rate to begin with: the tutorial's for a decoder's pretrained weights, a little

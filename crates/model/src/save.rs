@@ -139,7 +139,7 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
     // Transformers refuses to classify several texts at once by a decoder without a padding token.
     if network.about.is_decoder
         && config.get("pad_token_id").is_none_or(Value::is_null)
-        && let Some(id) = padding_id(&network.folder).or_else(|| end_id(&config))
+        && let Some(id) = padding_id(network).or_else(|| end_id(&config))
     {
         config.insert("pad_token_id".into(), json!(id));
     }
@@ -149,14 +149,16 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
 
 /// The id of the token that the folder's tokenizer pads with. Transformers looks for the last
 /// token that is not this one, so that another would make it read the padding.
-fn padding_id(folder: &Path) -> Option<u64> {
+fn padding_id(network: &Network) -> Option<u64> {
     let read = |name: &str| -> Option<Value> {
-        serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(network.companion(name)?).ok()?).ok()
     };
-    let config = read("tokenizer_config.json")?;
+    padding_id_of(&read("tokenizer_config.json")?, &read("tokenizer.json")?)
+}
+
+fn padding_id_of(config: &Value, tokenizer: &Value) -> Option<u64> {
     let token = config.get("pad_token")?;
     let token = token.as_str().or_else(|| token.get("content")?.as_str())?;
-    let tokenizer = read("tokenizer.json")?;
     let added = tokenizer.get("added_tokens").and_then(Value::as_array);
     let added =
         added.into_iter().flatten().find(|added| added.get("content").and_then(Value::as_str) == Some(token));
@@ -230,8 +232,8 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 
 fn copy_companions(network: &Network, new: &Path) -> Result<()> {
     for name in COMPANIONS {
-        let (from, to) = (network.folder.join(name), new.join(name));
-        if from.exists() {
+        let to = new.join(name);
+        if let Some(from) = network.companion(name) {
             std::fs::copy(&from, &to).map_err(|error| Error::write(&to, error))?;
             sync(&to)?;
         }
@@ -304,18 +306,12 @@ mod tests {
 
     #[test]
     fn a_decoder_without_a_padding_token_gets_the_one_that_its_tokenizer_pads_with() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        assert_eq!(padding_id(folder.path()), None);
-        write("tokenizer_config.json", r#"{"pad_token": "<|pad|>", "eos_token": "<|end|>"}"#);
-        write(
-            "tokenizer.json",
-            r#"{"added_tokens": [{"id": 7, "content": "<|end|>"}, {"id": 9, "content": "<|pad|>"}]}"#,
-        );
-        assert_eq!(padding_id(folder.path()), Some(9));
-        write("tokenizer_config.json", r#"{"pad_token": {"content": "x"}}"#);
-        write("tokenizer.json", r#"{"model": {"vocab": {"x": 3}}}"#);
-        assert_eq!(padding_id(folder.path()), Some(3));
+        let config = json!({"pad_token": "<|pad|>", "eos_token": "<|end|>"});
+        let added = json!([{"id": 7, "content": "<|end|>"}, {"id": 9, "content": "<|pad|>"}]);
+        assert_eq!(padding_id_of(&config, &json!({"added_tokens": added})), Some(9));
+        let config = json!({"pad_token": {"content": "x"}});
+        assert_eq!(padding_id_of(&config, &json!({"model": {"vocab": {"x": 3}}})), Some(3));
+        assert_eq!(padding_id_of(&json!({"pad_token": null}), &json!({})), None);
         let config = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         assert_eq!(end_id(&config(r#"{"eos_token_id": [5, 6]}"#)), Some(5));
         assert_eq!(end_id(&config(r#"{"eos_token_id": 4}"#)), Some(4));

@@ -121,7 +121,7 @@ const window = {
   empty_means_default: "empty: {value}",
   default_learning_rate: "the model's own",
   default_max_steps: "no limit",
-  default_eval_steps: "ten times in a run",
+  default_eval_steps: "four times in a run",
   default_target_modules: "all linear layers",
   class_weights_given: "The two weights",
   class_weights_given_hint: "The first for {first}; the second for {second}.",
@@ -321,7 +321,7 @@ const setting_hints = {
   lora_dropout: "The part of their input that is left out at random, against learning by heart.",
   lora_target_modules: "The ends of the layers' names, parted by commas, such as query or q_proj.",
   use_rslora: "Multiplies by alpha over the root of the rank instead, which suits large ranks.",
-  gradient_checkpointing: "Keeps less while it reads and computes it again when it is needed: less memory, about a third more time.",
+  gradient_checkpointing: "Keeps less while it reads and computes it again when it is needed: less memory, a third to a half more time.",
   class_weights: "How much each letter of an axis counts in learning. Balanced makes up for a letter that is rare.",
 } as const satisfies Partial<Record<keyof TrainConfig, string>>;
 

@@ -111,7 +111,7 @@ export const zh: Dictionary = {
     empty_means_default: "不填：{value}",
     default_learning_rate: "使用模型自身的值",
     default_max_steps: "不限",
-    default_eval_steps: "全程共十次",
+    default_eval_steps: "全程共四次",
     default_target_modules: "所有线性层",
     class_weights_given: "两个权重",
     class_weights_given_hint: "第一个用于 {first}；第二个用于 {second}。",
@@ -290,7 +290,7 @@ export const zh: Dictionary = {
     lora_dropout: "随机舍去的输入比例，用来避免死记硬背。",
     lora_target_modules: "层名称的结尾，用逗号分隔，例如 query 或 q_proj。",
     use_rslora: "改按 alpha 与秩的平方根之比缩放，适合较大的秩。",
-    gradient_checkpointing: "不保留部分中间结果，用到时再算一遍：内存更少，时间约多三分之一。",
+    gradient_checkpointing: "不保留部分中间结果，用到时再算一遍：内存更少，时间多出三分之一到一半。",
     class_weights: "维度的每个字母在学习中占多大分量。“均衡”会弥补某个字母较少的情况。",
   },
   dtypes: {

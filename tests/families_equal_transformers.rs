@@ -310,3 +310,43 @@ fn dropout_works_in_training_and_only_there_and_is_the_same_by_checkpointing() {
         }
     }
 }
+
+/// As the Hub has them: base checkpoints without a head and without the classifier's prefix, in
+/// half precision and in shards.
+#[test]
+fn a_base_checkpoint_in_half_precision_and_in_shards_is_read_and_its_new_head_is_told() {
+    for case in cases() {
+        let whole = case.start(Dtype::F32, Trainable::All);
+        let expected = whole.hidden_states(&case.batch).unwrap().unwrap();
+        let path = case.folder.join("model/model.safetensors");
+        let stored = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
+        for dtype in [DType::F16, DType::BF16] {
+            let place = tempfile::tempdir().unwrap();
+            std::fs::copy(case.folder.join("model/config.json"), place.path().join("config.json")).unwrap();
+            let mut shards = [HashMap::new(), HashMap::new()];
+            let mut index = serde_json::Map::new();
+            for (name, tensor) in &stored {
+                let prefixes = ["model.", "bert.", "roberta.", "distilbert."];
+                let Some(base) = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)) else {
+                    continue;
+                };
+                let shard = base.len() % 2;
+                index.insert(base.to_owned(), format!("{shard}.safetensors").into());
+                shards[shard].insert(base.to_owned(), tensor.to_dtype(dtype).unwrap());
+            }
+            for (number, shard) in shards.iter().enumerate() {
+                candle_core::safetensors::save(shard, place.path().join(format!("{number}.safetensors")))
+                    .unwrap();
+            }
+            let index = serde_json::json!({"metadata": {}, "weight_map": index}).to_string();
+            std::fs::write(place.path().join("model.safetensors.index.json"), index).unwrap();
+
+            let network = model::start(place.path(), &model::Setup::plain(&case.axes, 0)).unwrap();
+            let off = difference(&network.hidden_states(&case.batch).unwrap().unwrap(), &expected);
+            assert!(off < 0.05 * largest(&expected), "{} in {dtype:?}: {off}", case.name);
+            assert!(!network.report.new.is_empty() && network.report.unused.is_empty(), "{}", case.name);
+            let told = network.report.sentences().join(" ");
+            assert!(told.contains("drawn by the seed"), "{told}");
+        }
+    }
+}

@@ -350,3 +350,48 @@ fn a_base_checkpoint_in_half_precision_and_in_shards_is_read_and_its_new_head_is
         }
     }
 }
+
+/// Each setting of each family's config.json in turn is given values that no model has: the
+/// network is built all the same or refused, and what is built computes or refuses, too.
+#[test]
+fn odd_values_in_a_config_are_an_error_or_a_network_and_no_panic() {
+    use serde_json::{Value, json};
+    let odd = [
+        json!(0),
+        json!(1),
+        json!(-1),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(0.5),
+        json!("x"),
+        json!([]),
+        json!({}),
+        Value::Null,
+    ];
+    let (mut built, mut refused) = (0, 0);
+    for case in cases() {
+        let place = tempfile::tempdir().unwrap();
+        let model = case.folder.join("model");
+        std::fs::copy(model.join("model.safetensors"), place.path().join("model.safetensors")).unwrap();
+        let config: serde_json::Map<String, Value> =
+            serde_json::from_slice(&std::fs::read(model.join("config.json")).unwrap()).unwrap();
+        for name in config.keys() {
+            for value in &odd {
+                let mut changed = config.clone();
+                changed.insert(name.clone(), value.clone());
+                std::fs::write(place.path().join("config.json"), Value::Object(changed).to_string()).unwrap();
+                match model::start(place.path(), &model::Setup::plain(&case.axes, 0)) {
+                    Ok(network) => {
+                        network.forward(&case.batch, Mode::Train { seed: 1 }).ok();
+                        built += 1;
+                    }
+                    Err(error) => {
+                        assert!(!error.to_string().is_empty());
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(built > 500 && refused > 500, "{built} built, {refused} refused");
+}

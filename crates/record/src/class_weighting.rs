@@ -1,7 +1,8 @@
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+
+use crate::text::as_text;
 
 /// How much the two letters of an axis count in the loss. As text: `balanced`, `none`, or two
 /// numbers such as `0.6,0.4`, for the letter that comes first in the alphabet and for the other.
@@ -52,17 +53,7 @@ fn is_weight(number: f64) -> bool {
     number > 0.0 && number <= 1e6
 }
 
-impl Serialize for ClassWeighting {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ClassWeighting {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(ClassWeighting);
 
 #[cfg(test)]
 mod tests {

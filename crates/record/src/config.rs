@@ -4,7 +4,7 @@ use mbti::Axis;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{ClassWeighting, Dtype, Problem, ProblemCode, Trainable};
+use crate::{ClassWeighting, Dtype, Problem, ProblemCode, Trainable, text::as_text};
 
 /// What a run is asked to do. Written with the run, so that it can be repeated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -193,17 +193,7 @@ impl FromStr for Device {
     }
 }
 
-impl Serialize for Device {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Device {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+as_text!(Device);
 
 #[cfg(test)]
 mod tests {

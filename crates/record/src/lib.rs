@@ -11,6 +11,7 @@ mod model;
 mod prediction;
 mod problem;
 mod run;
+mod text;
 mod trainable;
 
 pub use class_weighting::ClassWeighting;

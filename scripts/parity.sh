@@ -15,8 +15,9 @@ trap 'rm -rf "$work"' EXIT
 [ "$#" -gt 0 ] || set -- "$(date +%s)"
 
 say "Pretrained models"
-"$python" tests/reference/pretrained.py --out "$work/pretrained" --minilm "$(scripts/fetch-starter.sh)" --smollm2 >&2
-MBTI_PRETRAINED="$work/pretrained" MBTI_MINILM="$(scripts/fetch-starter.sh)" \
+minilm="$(scripts/fetch-starter.sh)"
+"$python" tests/reference/pretrained.py --out "$work/pretrained" --minilm "$minilm" --smollm2 >&2
+MBTI_PRETRAINED="$work/pretrained" MBTI_MINILM="$minilm" \
   cargo test --locked --quiet --test pretrained_equal_transformers -- --nocapture
 
 for seed in "$@"; do

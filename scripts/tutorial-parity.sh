@@ -30,8 +30,7 @@ for dtype in f32 bf16; do
       --gradient-accumulation-steps 2 --learning-rate 2e-5 --weight-decay 0.01 --class-weights 0.6,0.4 \
       --max-length 256 --max-steps 10 --eval-steps 1000 --seed 0 --dtype "$dtype" --trainable "$trainable" \
       --json >"$work/ours.jsonl"
-    names=(float32 bfloat16)
-    [ "$dtype" = f32 ] && name=${names[0]} || name=${names[1]}
+    [ "$dtype" = f32 ] && name=float32 || name=bfloat16
     lora=()
     [ "$trainable" = lora ] && lora=(--lora --adapter "$work/adapter")
     "$python" tests/reference/tutorial.py train --model "$work/phi3" --train "$train" --order "$work/order.json" \

@@ -82,11 +82,7 @@ impl Adapter {
 
     pub(crate) fn load(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let name = format!("{PREFIX}{name}");
-        let found = self.source.shape(&name)?;
-        if found != shape {
-            let (path, expected) = (self.source.path.clone(), shape.to_vec());
-            return Err(Error::Shape { path, name, found, expected });
-        }
+        self.source.check_shape(&name, shape)?;
         self.source.load(&name, DType::F32)
     }
 }

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    Head,
+    Error, Head,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
     classifier::{Classifier, Pool},
     error::Result,
+    limits::{LARGEST, check_dropouts},
     loader::{Loader, NormStyle},
     ops::{Activation, Heads, Span},
     rope_config::frequencies,
@@ -99,9 +100,6 @@ pub(crate) fn traits(family: &str) -> Option<Traits> {
     })
 }
 
-/// No size of a model comes near it, and the product of two below it does not overflow.
-pub(crate) const LARGEST: usize = 1 << 24;
-
 /// What stands before the names of the base model.
 pub(crate) const PREFIX: &str = "model.";
 /// The modules of the head, which PEFT saves whole.
@@ -133,18 +131,16 @@ struct Config {
     resid_pdrop: Option<f32>,
 }
 
-/// Builds the transformer; `Err` of a `String` tells what is wrong with the config.
+/// Builds the transformer; `wrong` makes an error of what is wrong with the config.
 pub(crate) fn load(
     loader: &mut Loader,
     traits: &Traits,
     json: &Map<String, Value>,
     head: &Head,
     learns: Learns,
-) -> Result<std::result::Result<Transformer, String>> {
-    match Shape::read(traits, json) {
-        Ok(shape) => shape.load(loader, traits, head, learns).map(Ok),
-        Err(reason) => Ok(Err(reason)),
-    }
+    wrong: impl Fn(String) -> Error,
+) -> Result<Transformer> {
+    Shape::read(traits, json).map_err(wrong)?.load(loader, traits, head, learns)
 }
 
 /// The config, checked.
@@ -177,9 +173,7 @@ impl Shape {
         let name = config.hidden_act.as_deref().unwrap_or("silu");
         let activation = Activation::by_name(name)
             .ok_or_else(|| format!("hidden_act is \"{name}\", which is not known here"))?;
-        crate::encoder::check_dropouts(
-            &[config.attention_dropout, config.resid_pdrop].map(Option::unwrap_or_default),
-        )?;
+        check_dropouts(&[config.attention_dropout, config.resid_pdrop].map(Option::unwrap_or_default))?;
         if config.layer_types.as_ref().is_some_and(|types| types.len() < config.num_hidden_layers) {
             return Err("layer_types has fewer entries than there are layers".to_owned());
         }

@@ -4,10 +4,11 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Head,
+    Error, Head,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
     classifier::{Classifier, Dense, Pool},
     layers::Norm,
+    limits::{LARGEST, check_dropouts},
     loader::{Loader, New, NormStyle},
     ops::{Activation, Heads, Span},
     rope_config::{Frequencies, frequencies},
@@ -179,7 +180,7 @@ impl Reader<'_> {
 
     fn size(&self, name: &str) -> Result<usize, String> {
         let size = self.get(name, Value::as_u64)?.map(|size| size as usize);
-        let size = size.filter(|&size| size > 0 && size < crate::decoder::LARGEST);
+        let size = size.filter(|&size| size > 0 && size < LARGEST);
         size.ok_or_else(|| format!("{name} is missing or no size"))
     }
 
@@ -200,14 +201,6 @@ impl Reader<'_> {
     fn activation(&self, name: &str) -> Result<Activation, String> {
         let found = self.get(name, |value| value.as_str().map(str::to_owned))?.unwrap_or("gelu".to_owned());
         Activation::by_name(&found).ok_or_else(|| format!("{name} is \"{found}\", which is not known here"))
-    }
-}
-
-/// Whether these can be probabilities of dropout.
-pub(crate) fn check_dropouts(all: &[f32]) -> Result<(), String> {
-    match all.iter().find(|p| !(0.0..1.0).contains(*p)) {
-        Some(p) => Err(format!("a dropout probability is {p}, but must be from 0 to below 1")),
-        None => Ok(()),
     }
 }
 
@@ -238,7 +231,7 @@ impl Config {
         let classifier_dropout = reader.dropout("classifier_dropout", f64::from(hidden_dropout))?;
         // RoBERTa counts positions from the one after that of padding.
         let padding = reader.get("pad_token_id", Value::as_u64)?.unwrap_or(1) as usize;
-        if padding >= crate::decoder::LARGEST {
+        if padding >= LARGEST {
             return Err(format!("pad_token_id is {padding}"));
         }
         Ok(Config {
@@ -355,18 +348,16 @@ impl Config {
     }
 }
 
-/// Builds the transformer; `Err` of a `String` tells what is wrong with the config.
+/// Builds the transformer; `wrong` makes an error of what is wrong with the config.
 pub(crate) fn load(
     loader: &mut Loader,
     traits: &Traits,
     json: &Map<String, Value>,
     head: &Head,
     learns: Learns,
-) -> Result<std::result::Result<Transformer, String>, crate::Error> {
-    let config = match Config::read(traits, json) {
-        Ok(config) => config,
-        Err(reason) => return Ok(Err(reason)),
-    };
+    wrong: impl Fn(String) -> Error,
+) -> Result<Transformer, Error> {
+    let config = Config::read(traits, json).map_err(wrong)?;
     let (hidden, prefix) = (config.hidden, traits.prefix);
     let style = NormStyle::Layer { bias: config.norm_bias };
     let words = loader.matrix(&format!("{prefix}{}", traits.names.words), [config.vocab, hidden])?;
@@ -390,7 +381,7 @@ pub(crate) fn load(
         Style::Bert { .. } => None,
         Style::Modern => Some(loader.norm(&format!("{prefix}final_norm"), hidden, config.eps, style)?),
     };
-    Ok(Ok(Transformer {
+    Ok(Transformer {
         embeddings,
         blocks,
         final_norm,
@@ -398,15 +389,15 @@ pub(crate) fn load(
         max_tokens: config.positions - config.position_offset,
         frequencies: config.frequencies,
         learns,
-    }))
+    })
 }
 
-fn block(loader: &mut Loader, traits: &Traits, config: &Config, layer: usize) -> Result<Block, crate::Error> {
+fn block(loader: &mut Loader, traits: &Traits, config: &Config, layer: usize) -> Result<Block, Error> {
     let (hidden, inner, names) = (config.hidden, config.intermediate, &traits.names);
     let name = format!("{}{}", traits.prefix, names.layer.replace("{}", &layer.to_string()));
     let modern = traits.style == Style::Modern;
     let style = NormStyle::Layer { bias: config.norm_bias };
-    let norm = |loader: &mut Loader, part: &str| -> Result<Norm, crate::Error> {
+    let norm = |loader: &mut Loader, part: &str| -> Result<Norm, Error> {
         loader.norm(&format!("{name}{part}"), hidden, config.eps, style)
     };
     let attention_norm = match modern && layer == 0 {
@@ -457,7 +448,7 @@ fn classifier(
     traits: &Traits,
     config: &Config,
     head: &Head,
-) -> Result<Classifier, crate::Error> {
+) -> Result<Classifier, Error> {
     let (hidden, deviation, keep) = (config.hidden, config.deviation, loader.keep_head);
     // A dense layer that the folder has is kept whatever its labels were.
     let mut dense_layer =
@@ -478,7 +469,7 @@ fn classifier(
     Ok(Classifier { pool: config.pool, pooled_dropout, dense, dropout: config.classifier_dropout, output })
 }
 
-fn head_norm(loader: &mut Loader, config: &Config) -> Result<Norm, crate::Error> {
+fn head_norm(loader: &mut Loader, config: &Config) -> Result<Norm, Error> {
     let weight = loader.head_weight("head.norm.weight", &[config.hidden], true, New::Ones)?;
     let bias = config
         .norm_bias

@@ -12,6 +12,7 @@ mod error;
 pub mod halves;
 mod head;
 mod layers;
+mod limits;
 mod loader;
 mod network;
 pub mod ops;

@@ -94,11 +94,7 @@ impl<'a> Loader<'a> {
             let path = self.source.as_ref().map(|source| source.path.clone()).unwrap_or_default();
             return Err(Error::MissingWeight { path, name: name.to_owned() });
         };
-        let found = source.shape(&stored)?;
-        if found != shape {
-            let (path, expected) = (source.path.clone(), shape.to_vec());
-            return Err(Error::Shape { path, name: stored, found, expected });
-        }
+        source.check_shape(&stored, shape)?;
         let tensor = match self.setup.shapes_only {
             // Zeros take no memory until they are touched.
             true => Tensor::zeros(shape, dtype, &Device::Cpu)?,

@@ -155,13 +155,13 @@ fn build(
     let plain = Setup { dtype: Dtype::F32, trainable: Trainable::All, ..setup.clone() };
     let (family, about, loader, setup) = if let Some(traits) = &decoder {
         let mut loader = Loader::new(Some(source()?), adapter, decoder::PREFIX, setup, keep_head);
-        let built = decoder::load(&mut loader, traits, &config, &head, learns)?.map_err(wrong)?;
+        let built = decoder::load(&mut loader, traits, &config, &head, learns, wrong)?;
         let (architecture, head_modules) = (Some(traits.architecture), decoder::HEAD_MODULES);
         let about = About { architecture, head_modules, is_decoder: true };
         (Family::Transformer(Box::new(built)), about, loader, setup)
     } else if let Some(traits) = &encoder {
         let mut loader = Loader::new(Some(source()?), adapter, traits.prefix, setup, keep_head);
-        let built = encoder::load(&mut loader, traits, &config, &head, learns)?.map_err(wrong)?;
+        let built = encoder::load(&mut loader, traits, &config, &head, learns, wrong)?;
         let (architecture, head_modules) = (Some(traits.architecture), traits.head_modules);
         let about = About { architecture, head_modules, is_decoder: false };
         (Family::Transformer(Box::new(built)), about, loader, setup)

@@ -78,6 +78,16 @@ impl Source {
         Ok(self.files.get(name).map_err(|error| self.wrong(&error))?.shape().to_vec())
     }
 
+    /// Refuses a weight of another shape than is wanted.
+    pub(crate) fn check_shape(&self, name: &str, expected: &[usize]) -> Result<()> {
+        let found = self.shape(name)?;
+        if found != expected {
+            let (path, name, expected) = (self.path.clone(), name.to_owned(), expected.to_vec());
+            return Err(Error::Shape { path, name, found, expected });
+        }
+        Ok(())
+    }
+
     /// The precision in which a weight is stored, where it is one that candle knows.
     pub(crate) fn dtype(&self, name: &str) -> Option<DType> {
         DType::try_from(self.files.get(name).ok()?.dtype()).ok()

@@ -3,7 +3,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Storage, 
 use super::{
     add_into::add_storage,
     element::slice,
-    linear::{add_bias, gradient_of_w, gradient_of_x, product},
+    linear::{add_bias, gradient_of_w, gradient_of_x, product, wide_gradient},
 };
 
 /// A frozen linear layer with what LoRA adds (Hu et al., arXiv 2106.09685): `x wᵀ + bias + low bᵀ`.
@@ -48,7 +48,8 @@ impl CustomOp3 for Adapted {
         if added_shape != shape {
             bail!("LoRA gives {added_shape:?} beside a layer that gives {shape:?}");
         }
-        add_storage(&mut y, added.as_slice::<f32>()?)?;
+        let all = 0..shape.elem_count();
+        add_storage(&mut y, all, added.as_slice::<f32>()?)?;
         Ok((y, shape))
     }
 
@@ -60,7 +61,7 @@ impl CustomOp3 for Adapted {
         _result: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
+        let grad = wide_gradient(grad)?;
         let dx = x.track_op().then(|| gradient_of_x(&grad, &self.w, x.dtype())).transpose()?;
         let dlow = low.track_op().then(|| gradient_of_x(&grad, b, DType::F32)).transpose()?;
         let db = b.track_op().then(|| gradient_of_w(low, &grad, DType::F32)).transpose()?;

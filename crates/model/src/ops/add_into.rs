@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
@@ -37,20 +39,15 @@ impl InplaceOp2 for AddInto {
     ) -> Result<()> {
         let y = slice::<f32>(y, y_layout)?;
         let Some((from, to)) = x_layout.contiguous_offsets() else { bail!("an operand is not contiguous") };
-        match x {
-            CpuStorage::F32(x) => add(&mut x[from..to], y),
-            CpuStorage::BF16(x) => add(&mut x[from..to], y),
-            _ => bail!("tensors are f32 or bf16 here"),
-        }
-        Ok(())
+        add_storage(x, from..to, y)
     }
 }
 
-/// The same for the elements of a result that is being made.
-pub(super) fn add_storage(x: &mut CpuStorage, y: &[f32]) -> Result<()> {
+/// The same for some elements of a storage, such as those of a result that is being made.
+pub(super) fn add_storage(x: &mut CpuStorage, range: Range<usize>, y: &[f32]) -> Result<()> {
     match x {
-        CpuStorage::F32(x) => add(x, y),
-        CpuStorage::BF16(x) => add(x, y),
+        CpuStorage::F32(x) => add(&mut x[range], y),
+        CpuStorage::BF16(x) => add(&mut x[range], y),
         _ => bail!("tensors are f32 or bf16 here"),
     }
     Ok(())

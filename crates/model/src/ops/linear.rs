@@ -44,42 +44,35 @@ pub(super) fn product(
     else {
         bail!("an operand is not contiguous")
     };
-    let shape = (n, out).into();
-    match (x.dtype(), w.dtype()) {
-        (DType::F32, DType::F32) => {
-            Ok((x.matmul(w, (1, n, out, k), x_layout, &w_layout.transpose(0, 1)?)?, shape))
-        }
-        (DType::BF16, DType::F32) => {
-            let x = CpuStorage::F32(widened(x, x_from, x_to)?);
-            let x_layout = Layout::contiguous((n, k));
-            Ok((x.matmul(w, (1, n, out, k), &x_layout, &w_layout.transpose(0, 1)?)?, shape))
-        }
-        (DType::BF16, DType::BF16) => {
-            let x = CpuStorage::F32(widened(x, x_from, x_to)?);
-            let x_layout = Layout::contiguous((n, k));
-            let mut y = vec![bf16::ZERO; n * out];
-            for first in (0..out).step_by(strip_rows(k)) {
-                let width = strip_rows(k).min(out - first);
-                let strip = CpuStorage::F32(widened(w, w_from + first * k, w_from + (first + width) * k)?);
-                let strip_layout = Layout::contiguous((width, k)).transpose(0, 1)?;
-                let part = x.matmul(&strip, (1, n, width, k), &x_layout, &strip_layout)?;
-                let part = part.as_slice::<f32>()?;
-                y.par_chunks_mut(out).zip(part.par_chunks(width)).with_min_len(8).for_each(|(y, part)| {
-                    y[first..first + width]
-                        .iter_mut()
-                        .zip(part)
-                        .for_each(|(y, &part)| *y = Element::narrow(part));
-                });
-            }
-            Ok((CpuStorage::BF16(y), shape))
+    let wide;
+    let (x, x_layout) = match (x.dtype(), w.dtype()) {
+        (DType::F32, DType::F32) => (x, x_layout.clone()),
+        (DType::BF16, DType::F32 | DType::BF16) => {
+            wide = CpuStorage::F32(widened(x, x_from, x_to)?);
+            (&wide, Layout::contiguous((n, k)))
         }
         (x, w) => bail!("a linear layer of {w:?} is given {x:?}"),
+    };
+    if w.dtype() == DType::F32 {
+        let y = x.matmul(w, (1, n, out, k), &x_layout, &w_layout.transpose(0, 1)?)?;
+        return Ok((y, (n, out).into()));
     }
+    let mut y = vec![bf16::ZERO; n * out];
+    for first in (0..out).step_by(strip_rows(k)) {
+        let width = strip_rows(k).min(out - first);
+        let strip = CpuStorage::F32(widened(w, w_from + first * k, w_from + (first + width) * k)?);
+        let strip_layout = Layout::contiguous((width, k)).transpose(0, 1)?;
+        let part = x.matmul(&strip, (1, n, width, k), &x_layout, &strip_layout)?;
+        let part = part.as_slice::<f32>()?;
+        y.par_chunks_mut(out).zip(part.par_chunks(width)).with_min_len(8).for_each(|(y, part)| {
+            y[first..first + width].iter_mut().zip(part).for_each(|(y, &part)| *y = Element::narrow(part));
+        });
+    }
+    Ok((CpuStorage::BF16(y), (n, out).into()))
 }
 
-/// `g w`, the gradient of x, in the precision of x.
+/// `g w`, the gradient of x, in the precision of x; g in `f32`.
 pub(super) fn gradient_of_x(grad: &Tensor, w: &Tensor, x: DType) -> Result<Tensor> {
-    let grad = grad.to_dtype(DType::F32)?;
     if w.dtype() == DType::F32 {
         return grad.matmul(&w.detach())?.to_dtype(x);
     }
@@ -95,9 +88,9 @@ pub(super) fn gradient_of_x(grad: &Tensor, w: &Tensor, x: DType) -> Result<Tenso
     sum.to_dtype(x)
 }
 
-/// `gᵀ x`, the gradient of w, in the precision of w.
+/// `gᵀ x`, the gradient of w, in the precision of w; g in `f32`.
 pub(super) fn gradient_of_w(x: &Tensor, grad: &Tensor, w: DType) -> Result<Tensor> {
-    let (x, grad) = (x.detach().to_dtype(DType::F32)?, grad.to_dtype(DType::F32)?);
+    let x = x.detach().to_dtype(DType::F32)?;
     if w == DType::F32 {
         return grad.t()?.matmul(&x);
     }
@@ -114,7 +107,12 @@ pub(super) fn gradient_of_w(x: &Tensor, grad: &Tensor, w: DType) -> Result<Tenso
     tensor(result, (out, k))
 }
 
-/// The gradients of x and w, each where it is wanted.
+/// The gradient of a result as its products are made with it: widened once for all of them.
+pub(super) fn wide_gradient(grad: &Tensor) -> Result<Tensor> {
+    grad.contiguous()?.to_dtype(DType::F32)
+}
+
+/// The gradients of x and w, each where it is wanted; g in `f32`.
 fn backward(x: &Tensor, w: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
     let dx = x.track_op().then(|| gradient_of_x(grad, w, x.dtype())).transpose()?;
     let dw = w.track_op().then(|| gradient_of_w(x, grad, w.dtype())).transpose()?;
@@ -143,7 +141,7 @@ impl CustomOp2 for Linear {
         _result: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        backward(x, w, &grad.contiguous()?)
+        backward(x, w, &wide_gradient(grad)?)
     }
 }
 
@@ -175,15 +173,12 @@ impl CustomOp3 for Linear {
         _result: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
+        let grad = wide_gradient(grad)?;
         let (dx, dw) = backward(x, w, &grad)?;
         // A product with ones is many times faster than candle's sum over the rows.
         let db = b
             .track_op()
-            .then(|| {
-                let grad = grad.to_dtype(DType::F32)?;
-                Tensor::ones((1, grad.dim(0)?), DType::F32, grad.device())?.matmul(&grad)?.squeeze(0)
-            })
+            .then(|| Tensor::ones((1, grad.dim(0)?), DType::F32, grad.device())?.matmul(&grad)?.squeeze(0))
             .transpose()?;
         Ok((dx, dw, db))
     }

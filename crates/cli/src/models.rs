@@ -10,8 +10,7 @@ pub fn run(context: &Context, command: Models) -> Result<()> {
                 // The quick look first, for its clearer messages; then every weight's shape, as
                 // training would read it, before anything is copied.
                 let folder = app::models::check(&dir)?;
-                let (_, report) = model::inspect(&folder)?;
-                for sentence in report.sentences() {
+                for sentence in model::inspect(&folder)?.sentences() {
                     print::note(&sentence);
                 }
                 Ok::<_, crate::error::Error>(app::models::add(home, &dir, name.as_deref()).await?)

@@ -116,13 +116,12 @@ fn whole(network: Network) -> Result<Network> {
 }
 
 /// Looks at every weight of a model folder as training would, by its shape and without reading
-/// it, and gives the number of single weights and what would become of them.
-pub fn inspect(folder: &Path) -> Result<(usize, LoadReport)> {
+/// it, and tells what would become of them.
+pub fn inspect(folder: &Path) -> Result<LoadReport> {
     // The head that it has is for the axes that it has one for.
     let axes = Head::read(&read_config(folder)?).map_or_else(|| Axis::ALL.to_vec(), |head| head.axes);
     let setup = Setup { trainable: Trainable::Head, shapes_only: true, ..Setup::plain(&axes, 0) };
-    let network = start(folder, &setup)?;
-    Ok((network.weights.count(), network.report))
+    Ok(start(folder, &setup)?.report)
 }
 
 fn read_config(folder: &Path) -> Result<Map<String, Value>> {

@@ -4,9 +4,19 @@ use mbti::Axis;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{ClassWeighting, Dtype, Problem, ProblemCode, Trainable, text::as_text};
+use crate::{
+    ClassWeighting, Dtype, LrSchedulerType, Metric, Optim, Problem, ProblemCode, SplitBy, Trainable,
+    text::as_text,
+};
 
 /// What a run is asked to do. Written with the run, so that it can be repeated.
+///
+/// The names are those of Transformers' `TrainingArguments` and PEFT's `LoraConfig` where these
+/// have the setting, and so are the defaults but for these: `num_train_epochs` 1, `weight_decay`
+/// 0.01 and `load_best_model_at_end` as in the tutorial; `logging_steps` 1, because a step is
+/// long here; `save_total_limit` 2, because disks are small; `learning_rate` by the model's
+/// family. No option that may be absent has a default that is something, so that a file without
+/// it says the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, default)]
 #[ts(export)]
@@ -14,29 +24,74 @@ pub struct TrainConfig {
     /// Name of the data set to learn from.
     pub data: String,
     /// Name of the data set to validate with; without one, a part of `data` is held out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub valid: Option<String>,
     /// Name of the model to start from.
     pub model: String,
     /// The axes learned at once.
     pub axes: Vec<Axis>,
+    /// Part of the texts of `data` that is used at all, drawn with each type in proportion.
+    pub sample_fraction: f64,
+    /// Part of the authors, or of the texts, that is held out when `valid` is not given.
+    pub validation_fraction: f64,
+    /// What is held out whole.
+    pub split_by: SplitBy,
+    /// Texts are cut to so many tokens, the special ones included.
+    pub max_length: u32,
     /// Passes over the training texts; may be a fraction.
-    pub epochs: f64,
-    /// Ends the run after so many optimizer steps, whatever `epochs` says.
+    #[serde(alias = "epochs")]
+    pub num_train_epochs: f64,
+    /// Ends the run after so many optimizer steps, whatever `num_train_epochs` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u32>,
     /// Texts in one forward and backward pass.
-    pub batch_size: u32,
+    #[serde(alias = "batch_size")]
+    pub per_device_train_batch_size: u32,
+    /// With this, a pass has as many texts as have so many tokens together, at least one, in
+    /// place of a fixed number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens_per_batch: Option<u32>,
+    /// Texts in one forward pass of an evaluation; without it, as many as have 2,048 tokens,
+    /// which bounds the memory, there being no padding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_device_eval_batch_size: Option<u32>,
     /// Passes whose gradients are summed before one optimizer step.
     pub gradient_accumulation_steps: u32,
     /// The highest learning rate; without one, the model family's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
+    pub lr_scheduler_type: LrSchedulerType,
+    /// Steps over which the learning rate rises from 0; before `warmup_ratio` when above 0.
+    pub warmup_steps: u32,
+    /// The same as a part of all steps.
+    pub warmup_ratio: f64,
+    pub optim: Optim,
     /// Decoupled weight decay, on all but biases and norms.
     pub weight_decay: f64,
-    /// Texts are cut to so many tokens, the special ones included.
-    pub max_length: u32,
+    pub adam_beta1: f64,
+    pub adam_beta2: f64,
+    pub adam_epsilon: f64,
+    /// Gradients are scaled down to this norm where theirs is larger; 0 leaves them as they are.
+    pub max_grad_norm: f64,
+    pub class_weights: ClassWeighting,
     /// Evaluates every so many optimizer steps; without it, four times in a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_steps: Option<u32>,
-    /// Part of the authors that is held out when `valid` is not given.
-    pub validation_fraction: f64,
+    /// Saves a checkpoint every so many optimizer steps; without it, after each evaluation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save_steps: Option<u32>,
+    /// Writes a step down every so many optimizer steps, with the mean loss of these.
+    pub logging_steps: u32,
+    /// Checkpoints that are kept, the best and the newest always among them; 0 keeps all.
+    pub save_total_limit: u32,
+    /// Ends with the weights of the best evaluation rather than of the last step.
+    pub load_best_model_at_end: bool,
+    /// What makes an evaluation the best: the loss, or the mean of a metric over the axes.
+    pub metric_for_best_model: Metric,
+    /// Ends the run after so many evaluations in a row that are no better; 0 never does.
+    pub early_stopping_patience: u32,
+    /// By how much an evaluation must be better to count as that.
+    pub early_stopping_threshold: f64,
     /// Seed of split, new weights, order of the texts and dropout.
     pub seed: u32,
     pub device: Device,
@@ -57,7 +112,6 @@ pub struct TrainConfig {
     /// Keeps the activations of one layer at a time and computes the others again in the
     /// backward pass (Chen et al., arXiv 1604.06174): less memory, more time.
     pub gradient_checkpointing: bool,
-    pub class_weights: ClassWeighting,
 }
 
 impl Default for TrainConfig {
@@ -67,15 +121,35 @@ impl Default for TrainConfig {
             valid: None,
             model: String::new(),
             axes: Axis::ALL.to_vec(),
-            epochs: 1.0,
+            sample_fraction: 1.0,
+            validation_fraction: 0.2,
+            split_by: SplitBy::Author,
+            max_length: 256,
+            num_train_epochs: 1.0,
             max_steps: None,
-            batch_size: 8,
+            per_device_train_batch_size: 8,
+            max_tokens_per_batch: None,
+            per_device_eval_batch_size: None,
             gradient_accumulation_steps: 1,
             learning_rate: None,
+            lr_scheduler_type: LrSchedulerType::Linear,
+            warmup_steps: 0,
+            warmup_ratio: 0.0,
+            optim: Optim::Adamw,
             weight_decay: 0.01,
-            max_length: 256,
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            max_grad_norm: 1.0,
+            class_weights: ClassWeighting::Balanced,
             eval_steps: None,
-            validation_fraction: 0.2,
+            save_steps: None,
+            logging_steps: 1,
+            save_total_limit: 2,
+            load_best_model_at_end: true,
+            metric_for_best_model: Metric::Loss,
+            early_stopping_patience: 0,
+            early_stopping_threshold: 0.0,
             seed: 0,
             device: Device::Auto,
             dtype: Dtype::F32,
@@ -86,7 +160,6 @@ impl Default for TrainConfig {
             lora_target_modules: Vec::new(),
             use_rslora: false,
             gradient_checkpointing: false,
-            class_weights: ClassWeighting::Balanced,
         }
     }
 }
@@ -94,29 +167,54 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// Refuses values that no run can have, naming the setting and what is allowed.
     pub fn check(&self) -> Result<(), Problem> {
-        let finite = |name, value: f64, allowed: &str, good: bool| {
+        let within = |name, value: f64, allowed: &str, good: bool| {
             if good && value.is_finite() { Ok(()) } else { Err(bad_setting(name, value, allowed)) }
         };
-        let at_least_one = |name, value: u32| {
-            if value >= 1 { Ok(()) } else { Err(bad_setting(name, value, "a whole number from 1")) }
+        let whole = |name, value: u32, least: u32| {
+            let allowed = format!("a whole number from {least}");
+            if value >= least { Ok(()) } else { Err(bad_setting(name, value, &allowed)) }
         };
-        finite(
-            "epochs",
-            self.epochs,
+        let share =
+            |name, value: f64| within(name, value, "a number from 0, below 1", (0.0..1.0).contains(&value));
+        let epochs = self.num_train_epochs;
+        within(
+            "num_train_epochs",
+            epochs,
             "a number above 0, at most 1000",
-            self.epochs > 0.0 && self.epochs <= 1000.0,
+            epochs > 0.0 && epochs <= 1000.0,
         )?;
-        at_least_one("max_steps", self.max_steps.unwrap_or(1))?;
-        at_least_one("batch_size", self.batch_size)?;
-        at_least_one("gradient_accumulation_steps", self.gradient_accumulation_steps)?;
-        at_least_one("eval_steps", self.eval_steps.unwrap_or(1))?;
+        whole("max_steps", self.max_steps.unwrap_or(1), 1)?;
+        whole("per_device_train_batch_size", self.per_device_train_batch_size, 1)?;
+        whole("max_tokens_per_batch", self.max_tokens_per_batch.unwrap_or(4), 4)?;
+        whole("per_device_eval_batch_size", self.per_device_eval_batch_size.unwrap_or(1), 1)?;
+        whole("gradient_accumulation_steps", self.gradient_accumulation_steps, 1)?;
+        whole("eval_steps", self.eval_steps.unwrap_or(1), 1)?;
+        whole("save_steps", self.save_steps.unwrap_or(1), 1)?;
+        whole("logging_steps", self.logging_steps, 1)?;
+        whole("max_length", self.max_length, 4)?;
         if let Some(rate) = self.learning_rate {
-            finite("learning_rate", rate, "a number above 0, at most 1", rate > 0.0 && rate <= 1.0)?;
+            within("learning_rate", rate, "a number above 0, at most 1", rate > 0.0 && rate <= 1.0)?;
         }
+        share("warmup_ratio", self.warmup_ratio)?;
         let decay = self.weight_decay;
-        finite("weight_decay", decay, "a number from 0 to 1", (0.0..=1.0).contains(&decay))?;
+        within("weight_decay", decay, "a number from 0 to 1", (0.0..=1.0).contains(&decay))?;
+        share("adam_beta1", self.adam_beta1)?;
+        share("adam_beta2", self.adam_beta2)?;
+        let epsilon = self.adam_epsilon;
+        within("adam_epsilon", epsilon, "a number above 0, at most 1", epsilon > 0.0 && epsilon <= 1.0)?;
+        let norm = self.max_grad_norm;
+        within("max_grad_norm", norm, "a number from 0 to 1000000", (0.0..=1e6).contains(&norm))?;
+        let threshold = self.early_stopping_threshold;
+        within(
+            "early_stopping_threshold",
+            threshold,
+            "a number from 0 to 1000",
+            (0.0..=1e3).contains(&threshold),
+        )?;
+        let sample = self.sample_fraction;
+        within("sample_fraction", sample, "a number above 0, at most 1", sample > 0.0 && sample <= 1.0)?;
         let fraction = self.validation_fraction;
-        finite(
+        within(
             "validation_fraction",
             fraction,
             "a number above 0, below 1",
@@ -126,12 +224,8 @@ impl TrainConfig {
             return Err(bad_setting("lora_rank", self.lora_rank, "a whole number from 1 to 4096"));
         }
         let alpha = self.lora_alpha;
-        finite("lora_alpha", alpha, "a number above 0, at most 10000", alpha > 0.0 && alpha <= 10_000.0)?;
-        let dropout = self.lora_dropout;
-        finite("lora_dropout", dropout, "a number from 0, below 1", (0.0..1.0).contains(&dropout))?;
-        if self.max_length < 4 {
-            return Err(bad_setting("max_length", self.max_length, "a whole number from 4"));
-        }
+        within("lora_alpha", alpha, "a number above 0, at most 10000", alpha > 0.0 && alpha <= 10_000.0)?;
+        share("lora_dropout", self.lora_dropout)?;
         let distinct: std::collections::BTreeSet<_> = self.axes.iter().collect();
         if self.axes.is_empty() || distinct.len() != self.axes.len() {
             let given = self.axes.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(",");
@@ -139,12 +233,20 @@ impl TrainConfig {
         }
         Ok(())
     }
+
+    /// Optimizer steps over which the learning rate rises, of `total`.
+    pub fn warmup(&self, total: u32) -> u32 {
+        match self.warmup_steps {
+            0 => (f64::from(total) * self.warmup_ratio).ceil() as u32,
+            steps => steps,
+        }
+    }
 }
 
 /// A rank past the width of any layer adds nothing but memory.
 const MAX_LORA_RANK: u32 = 4096;
 
-fn bad_setting(name: &str, value: impl fmt::Display, allowed: &str) -> Problem {
+pub(crate) fn bad_setting(name: &str, value: impl fmt::Display, allowed: &str) -> Problem {
     Problem::new(
         ProblemCode::BadSetting,
         format!("{name} cannot be {value}: it must be {allowed}. Change it and start again."),
@@ -208,14 +310,24 @@ mod tests {
     #[test]
     fn a_wrong_value_is_refused_with_its_name_and_what_is_allowed() {
         let wrong = [
-            ("epochs", TrainConfig { epochs: 0.0, ..Default::default() }),
-            ("epochs", TrainConfig { epochs: f64::NAN, ..Default::default() }),
-            ("batch_size", TrainConfig { batch_size: 0, ..Default::default() }),
+            ("num_train_epochs", TrainConfig { num_train_epochs: 0.0, ..Default::default() }),
+            ("num_train_epochs", TrainConfig { num_train_epochs: f64::NAN, ..Default::default() }),
+            (
+                "per_device_train_batch_size",
+                TrainConfig { per_device_train_batch_size: 0, ..Default::default() },
+            ),
             ("max_steps", TrainConfig { max_steps: Some(0), ..Default::default() }),
             ("learning_rate", TrainConfig { learning_rate: Some(-1.0), ..Default::default() }),
             ("weight_decay", TrainConfig { weight_decay: f64::INFINITY, ..Default::default() }),
             ("max_length", TrainConfig { max_length: 2, ..Default::default() }),
             ("validation_fraction", TrainConfig { validation_fraction: 1.0, ..Default::default() }),
+            ("sample_fraction", TrainConfig { sample_fraction: 0.0, ..Default::default() }),
+            ("max_tokens_per_batch", TrainConfig { max_tokens_per_batch: Some(3), ..Default::default() }),
+            ("logging_steps", TrainConfig { logging_steps: 0, ..Default::default() }),
+            ("warmup_ratio", TrainConfig { warmup_ratio: 1.0, ..Default::default() }),
+            ("adam_beta2", TrainConfig { adam_beta2: 1.0, ..Default::default() }),
+            ("adam_epsilon", TrainConfig { adam_epsilon: 0.0, ..Default::default() }),
+            ("max_grad_norm", TrainConfig { max_grad_norm: -1.0, ..Default::default() }),
             ("lora_rank", TrainConfig { lora_rank: 0, ..Default::default() }),
             ("lora_rank", TrainConfig { lora_rank: 4097, ..Default::default() }),
             ("lora_alpha", TrainConfig { lora_alpha: 0.0, ..Default::default() }),
@@ -243,6 +355,6 @@ mod tests {
     fn a_config_that_an_older_version_wrote_reads_with_the_defaults_for_what_is_new() {
         let text = r#"{"data": "posts", "valid": null, "model": "minilm", "axes": ["J-P"], "epochs": 2.0}"#;
         let config = serde_json::from_str::<TrainConfig>(text).unwrap();
-        assert_eq!((config.epochs, config.trainable), (2.0, Trainable::All));
+        assert_eq!((config.num_train_epochs, config.trainable), (2.0, Trainable::All));
     }
 }

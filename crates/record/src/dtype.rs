@@ -11,15 +11,19 @@ pub enum Dtype {
     F32,
     /// Brain floating point: the range of 32 bits with 8 bits of precision, in half the memory.
     Bf16,
+    /// Weights in 32 bits, whose products a GPU may compute with 10 bits of precision; on a CPU
+    /// the same as `f32`.
+    Tf32,
 }
 
 impl Dtype {
-    pub const ALL: [Dtype; 2] = [Dtype::F32, Dtype::Bf16];
+    pub const ALL: [Dtype; 3] = [Dtype::F32, Dtype::Bf16, Dtype::Tf32];
 
     pub fn name(self) -> &'static str {
         match self {
             Dtype::F32 => "f32",
             Dtype::Bf16 => "bf16",
+            Dtype::Tf32 => "tf32",
         }
     }
 }

@@ -27,6 +27,11 @@ pub struct Prediction {
 pub struct AxisPrediction {
     /// The likelier letter.
     pub letter: Letter,
-    /// Its probability, from 0.5 to 1.
+    /// Its probability, from 0.5 to 1, with the temperature that was fitted at the end of the run.
     pub probability: f64,
+    /// The 95 % interval of this probability, as far as the validation authors tell it; null for a
+    /// model that was not calibrated.
+    pub interval: Option<[f64; 2]>,
+    /// Whether the interval holds 0.5, so that either letter may be the right one.
+    pub unsure: bool,
 }

@@ -79,8 +79,27 @@ pub enum ProblemCode {
     OneClassOnly,
     /// Nothing would be left to train on or to validate with. `part`, `texts`.
     TooFewTexts,
-    /// The loss became infinite or not a number. `step`.
+    /// The loss or the gradient became infinite or not a number. `step`, `rows`: the places of the
+    /// step's texts in the data set, from 1; `checkpoint`: the step of the newest one, 0 for none.
     LossNotFinite,
+    /// The run would need more memory than there is. `needed`, `available` (MiB), `settings`: what
+    /// would fit, as `name=value` with commas between, or nothing.
+    CannotFit,
+    /// Memory ran short, so that fewer texts are worked on at once. `step`, `batch_size`,
+    /// `gradient_accumulation_steps`: the new values.
+    BatchHalved,
+    /// Memory ran short with one text at a time. `step`.
+    OutOfMemory,
+    /// A checkpoint is damaged and was passed over. `path`, `reason`.
+    CheckpointPassedOver,
+    /// The run has no whole checkpoint to go on from. `run`.
+    NothingToResume,
+    /// The checkpoint was made with another model or other texts. `path`, `reason`.
+    CheckpointMismatch,
+    /// tf32 was asked for and the device has none: everything is computed in 32 bits. No parameters.
+    NoTf32,
+    /// A file of settings cannot be understood. `path`, `reason`.
+    BadConfigFile,
     /// The device asked for is not there. `device`.
     NoSuchDevice,
     /// A text without any word. No parameters.

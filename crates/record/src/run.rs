@@ -4,7 +4,7 @@ use mbti::Axis;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{AxisMetrics, Evaluation, Problem, Step, TrainConfig};
+use crate::{Assessment, AxisMetrics, Baseline, Estimate, Evaluation, Notice, Problem, Step, TrainConfig};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -67,7 +67,8 @@ pub struct Run {
     pub total_steps: Option<u32>,
     /// The newest step that was written down.
     pub last_step: Option<Step>,
-    /// The newest evaluation's metrics; empty before the first.
+    /// The metrics of the weights that were kept, once the run is finished, and before that of the
+    /// newest evaluation; empty before the first.
     pub axes: BTreeMap<Axis, AxisMetrics>,
     pub tokens_per_second: Option<f64>,
     pub peak_rss_mib: Option<f64>,
@@ -76,6 +77,19 @@ pub struct Run {
     /// The folder to predict with, when there is one.
     pub model_folder: Option<String>,
     pub stop_requested: bool,
+    /// Whether the user wants the engine to wait.
+    pub pause_requested: bool,
+    /// Whether the engine waits, with its work saved.
+    pub paused: bool,
+    /// What it was expected to need, before it began.
+    pub estimate: Option<Estimate>,
+    /// What the bag of words made of the same split.
+    pub baseline: Option<Baseline>,
+    /// The whole judgement, once the run has ended.
+    pub assessment: Option<Assessment>,
+    /// The step whose weights were kept, where they are not the last ones.
+    pub best_step: Option<u32>,
+    pub optimizer_mib: Option<f64>,
 }
 
 /// How the texts were parted.
@@ -114,4 +128,7 @@ pub struct RunProgress {
     pub evaluations: Vec<Evaluation>,
     /// Whether the run's model is an adapter, which stands on its base model until it is merged.
     pub adapter: bool,
+    /// Whether the run has ended early and has a checkpoint to go on from.
+    pub resumable: bool,
+    pub notices: Vec<Notice>,
 }

@@ -2,10 +2,24 @@
 
 /**
  * How well one axis is told on the validation texts. A metric that has no value, such as the
- * MCC of one class only, is null and never 0 or NaN. Class 1, the positive class of `f1`, is
- * the second letter of the axis in the alphabet.
+ * MCC of one class only, is null and never 0 or NaN. Class 1, the positive class, is the second
+ * letter of the axis in the alphabet.
  */
 export type AxisMetrics = { accuracy: number | null, f1: number | null, macro_f1: number | null, balanced_accuracy: number | null, mcc: number | null, 
+/**
+ * Area under the receiver operating characteristic: how often a text of class 1 gets a
+ * higher probability of it than one of class 0, ties counting half.
+ */
+roc_auc: number | null, 
+/**
+ * Mean of −ln of the probability that was given to the right letter.
+ */
+log_loss: number | null, 
+/**
+ * How far the probabilities are from the frequencies, over 15 bins of equal width
+ * (Guo et al., arXiv 1706.04599).
+ */
+expected_calibration_error: number | null, 
 /**
  * The accuracy of always answering the commoner letter: what a model must beat.
  */

@@ -7,6 +7,15 @@ export type AxisPrediction = {
  */
 letter: Letter, 
 /**
- * Its probability, from 0.5 to 1.
+ * Its probability, from 0.5 to 1, with the temperature that was fitted at the end of the run.
  */
-probability: number, };
+probability: number, 
+/**
+ * The 95 % interval of this probability, as far as the validation authors tell it; null for a
+ * model that was not calibrated.
+ */
+interval: [number, number] | null, 
+/**
+ * Whether the interval holds 0.5, so that either letter may be the right one.
+ */
+unsure: boolean, };

@@ -17,4 +17,16 @@ train_seconds: number, tokens_per_second: number, samples_per_second: number,
 /**
  * The most memory the engine held, in MiB; null where the system does not tell.
  */
-peak_rss_mib: number | null, axes: { [key in Axis]?: AxisMetrics }, };
+peak_rss_mib: number | null, 
+/**
+ * Memory of the optimizer's state, in MiB.
+ */
+optimizer_mib: number, 
+/**
+ * The step whose weights were kept as the best, where they are not the last ones.
+ */
+best_step: number | null, 
+/**
+ * Whether the run ended early because its evaluations became no better.
+ */
+stopped_early: boolean, axes: { [key in Axis]?: AxisMetrics }, };

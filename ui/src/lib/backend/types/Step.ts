@@ -13,9 +13,13 @@ step: number,
  */
 epoch: number, 
 /**
- * Loss of the texts of this step.
+ * Loss of the texts of this step; the mean over the steps since the last one that was told.
  */
 loss: number, learning_rate: number, 
+/**
+ * Norm of all gradients together, before it is limited.
+ */
+grad_norm: number | null, 
 /**
  * Texts a second, over the training loop since the run began.
  */
@@ -27,4 +31,8 @@ tokens_per_second: number,
 /**
  * Seconds until the last step, evaluations included as far as their length is known.
  */
-seconds_left: number, };
+seconds_left: number, 
+/**
+ * Memory that the engine holds now, in MiB; null where the system does not tell.
+ */
+memory_mib: number | null, };

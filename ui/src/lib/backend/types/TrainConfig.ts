@@ -3,10 +3,21 @@ import type { Axis } from "./Axis";
 import type { ClassWeighting } from "./ClassWeighting";
 import type { Device } from "./Device";
 import type { Dtype } from "./Dtype";
+import type { LrSchedulerType } from "./LrSchedulerType";
+import type { Metric } from "./Metric";
+import type { Optim } from "./Optim";
+import type { SplitBy } from "./SplitBy";
 import type { Trainable } from "./Trainable";
 
 /**
  * What a run is asked to do. Written with the run, so that it can be repeated.
+ *
+ * The names are those of Transformers' `TrainingArguments` and PEFT's `LoraConfig` where these
+ * have the setting, and so are the defaults but for these: `num_train_epochs` 1, `weight_decay`
+ * 0.01 and `load_best_model_at_end` as in the tutorial; `logging_steps` 1, because a step is
+ * long here; `save_total_limit` 2, because disks are small; `learning_rate` by the model's
+ * family. No option that may be absent has a default that is something, so that a file without
+ * it says the same.
  */
 export type TrainConfig = { 
 /**
@@ -26,17 +37,43 @@ model: string,
  */
 axes: Array<Axis>, 
 /**
+ * Part of the texts of `data` that is used at all, drawn with each type in proportion.
+ */
+sample_fraction: number, 
+/**
+ * Part of the authors, or of the texts, that is held out when `valid` is not given.
+ */
+validation_fraction: number, 
+/**
+ * What is held out whole.
+ */
+split_by: SplitBy, 
+/**
+ * Texts are cut to so many tokens, the special ones included.
+ */
+max_length: number, 
+/**
  * Passes over the training texts; may be a fraction.
  */
-epochs: number, 
+num_train_epochs: number, 
 /**
- * Ends the run after so many optimizer steps, whatever `epochs` says.
+ * Ends the run after so many optimizer steps, whatever `num_train_epochs` says.
  */
 max_steps: number | null, 
 /**
  * Texts in one forward and backward pass.
  */
-batch_size: number, 
+per_device_train_batch_size: number, 
+/**
+ * With this, a pass has as many texts as have so many tokens together, at least one, in
+ * place of a fixed number.
+ */
+max_tokens_per_batch: number | null, 
+/**
+ * Texts in one forward pass of an evaluation; without it, as many as have 2,048 tokens,
+ * which bounds the memory, there being no padding.
+ */
+per_device_eval_batch_size: number | null, 
 /**
  * Passes whose gradients are summed before one optimizer step.
  */
@@ -44,23 +81,55 @@ gradient_accumulation_steps: number,
 /**
  * The highest learning rate; without one, the model family's own.
  */
-learning_rate: number | null, 
+learning_rate: number | null, lr_scheduler_type: LrSchedulerType, 
+/**
+ * Steps over which the learning rate rises from 0; before `warmup_ratio` when above 0.
+ */
+warmup_steps: number, 
+/**
+ * The same as a part of all steps.
+ */
+warmup_ratio: number, optim: Optim, 
 /**
  * Decoupled weight decay, on all but biases and norms.
  */
-weight_decay: number, 
+weight_decay: number, adam_beta1: number, adam_beta2: number, adam_epsilon: number, 
 /**
- * Texts are cut to so many tokens, the special ones included.
+ * Gradients are scaled down to this norm where theirs is larger; 0 leaves them as they are.
  */
-max_length: number, 
+max_grad_norm: number, class_weights: ClassWeighting, 
 /**
  * Evaluates every so many optimizer steps; without it, four times in a run.
  */
 eval_steps: number | null, 
 /**
- * Part of the authors that is held out when `valid` is not given.
+ * Saves a checkpoint every so many optimizer steps; without it, after each evaluation.
  */
-validation_fraction: number, 
+save_steps: number | null, 
+/**
+ * Writes a step down every so many optimizer steps, with the mean loss of these.
+ */
+logging_steps: number, 
+/**
+ * Checkpoints that are kept, the best and the newest always among them; 0 keeps all.
+ */
+save_total_limit: number, 
+/**
+ * Ends with the weights of the best evaluation rather than of the last step.
+ */
+load_best_model_at_end: boolean, 
+/**
+ * What makes an evaluation the best: the loss, or the mean of a metric over the axes.
+ */
+metric_for_best_model: Metric, 
+/**
+ * Ends the run after so many evaluations in a row that are no better; 0 never does.
+ */
+early_stopping_patience: number, 
+/**
+ * By how much an evaluation must be better to count as that.
+ */
+early_stopping_threshold: number, 
 /**
  * Seed of split, new weights, order of the texts and dropout.
  */
@@ -94,4 +163,4 @@ use_rslora: boolean,
  * Keeps the activations of one layer at a time and computes the others again in the
  * backward pass (Chen et al., arXiv 1604.06174): less memory, more time.
  */
-gradient_checkpointing: boolean, class_weights: ClassWeighting, };
+gradient_checkpointing: boolean, };

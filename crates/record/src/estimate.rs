@@ -1,0 +1,27 @@
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// What a run will need. Memory in MiB, times in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Estimate {
+    /// Whether two measured steps have gone into it; before them there are no times.
+    pub measured: bool,
+    pub weights_mib: f64,
+    pub gradients_mib: f64,
+    pub optimizer_mib: f64,
+    /// Of the largest batch of the run.
+    pub activations_mib: f64,
+    /// The program itself, the texts and the tokenizer.
+    pub rest_mib: f64,
+    /// The most that the process is expected to hold.
+    pub peak_mib: f64,
+    /// Memory that the system can still give, with what the process has; null where it does not tell.
+    pub available_mib: Option<f64>,
+    pub total_steps: u32,
+    /// Tokens that will be learned from, every pass counted.
+    pub tokens: u64,
+    pub training_seconds: Option<f64>,
+    /// All evaluations and checkpoints together.
+    pub evaluation_seconds: Option<f64>,
+}

@@ -18,7 +18,7 @@ pub use error::Error;
 pub use example::Example;
 pub use import::{Imported, import_csv};
 pub use ngrams::NGRAM_BUCKETS;
-pub use split::{Split, split, split_given};
+pub use split::{Split, sample, split, split_for, split_given};
 pub use statistics::{Statistics, statistics};
 pub use storage::{Stored, load, save, stored};
 pub use tokenize::{Encoded, One, Tokenizer, encode, encode_one};

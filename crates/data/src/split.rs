@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use record::{SplitMethod, SplitSummary};
+use record::{SplitBy, SplitMethod, SplitSummary, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Example, error::Result};
@@ -22,8 +22,44 @@ pub struct Split {
 /// type (an author's commonest), shuffled by the seed, and `fraction` of all units is taken for
 /// validation, shared out over the types by the largest remainder, so that no type is off its
 /// proportion by a whole unit. The same seed gives the same split on every machine.
-pub fn split(examples: &[Example], fraction: f64, seed: u32) -> Result<Split> {
-    let units = units(examples);
+///
+/// With [`SplitBy::Text`] the unit is the single text also where authors are named.
+pub fn split(examples: &[Example], fraction: f64, by: SplitBy, seed: u32) -> Result<Split> {
+    let rows: Vec<u32> = (0..examples.len() as u32).collect();
+    split_rows(examples, &rows, fraction, by, seed)
+}
+
+/// The parts of a data set that a run's settings ask for: a sample of its texts, where not all
+/// are wanted, parted into those to learn from and those to validate with, or with a validation
+/// set of its own.
+pub fn split_for(examples: &[Example], valid: Option<&[Example]>, config: &TrainConfig) -> Result<Split> {
+    let rows = sample(examples, config.sample_fraction, config.seed);
+    match valid {
+        Some(valid) => split_rows_given(examples, &rows, valid, config.seed),
+        None => split_rows(examples, &rows, config.validation_fraction, config.split_by, config.seed),
+    }
+}
+
+/// The places of a part of the texts, each type in proportion, decided by the seed alone.
+pub fn sample(examples: &[Example], fraction: f64, seed: u32) -> Vec<u32> {
+    let mut strata: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+    for (row, example) in examples.iter().enumerate() {
+        strata.entry(example.mbti.index()).or_default().push(row as u32);
+    }
+    let wanted = ((examples.len() as f64 * fraction).round() as usize).min(examples.len());
+    let shares = largest_remainder(&strata.values().map(Vec::len).collect::<Vec<_>>(), wanted);
+    let mut random = ChaCha8Rng::seed_from_u64(1 << 32 | u64::from(seed));
+    let mut rows = Vec::with_capacity(wanted);
+    for (mut stratum, share) in strata.into_values().zip(shares) {
+        stratum.shuffle(&mut random);
+        rows.extend_from_slice(&stratum[..share]);
+    }
+    rows.sort_unstable();
+    rows
+}
+
+fn split_rows(examples: &[Example], rows: &[u32], fraction: f64, by: SplitBy, seed: u32) -> Result<Split> {
+    let units = units(examples, rows, by);
     let mut strata: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, unit) in units.iter().enumerate() {
         strata.entry(commonest_type(examples, unit)).or_default().push(index);
@@ -48,15 +84,19 @@ pub fn split(examples: &[Example], fraction: f64, seed: u32) -> Result<Split> {
             return Err(Error::TooFew { part, texts });
         }
     }
-    let by_author = examples.iter().any(|example| example.author.is_some());
+    let named = rows.iter().any(|&row| examples[row as usize].author.is_some());
     let of = |part: &[u32]| part.iter().map(|&row| &examples[row as usize]).collect::<Vec<_>>();
-    let method = if by_author { SplitMethod::ByAuthor } else { SplitMethod::ByText };
+    let method = if named && by == SplitBy::Author { SplitMethod::ByAuthor } else { SplitMethod::ByText };
     Ok(Split { summary: summary(method, seed, &of(&train), &of(&valid)), train, valid })
 }
 
 /// All of one data set to learn from and all of another to validate with, as the user chose.
 pub fn split_given(train: &[Example], valid: &[Example], seed: u32) -> Result<Split> {
-    for (part, texts) in [("training", train.len()), ("validation", valid.len())] {
+    split_rows_given(train, &(0..train.len() as u32).collect::<Vec<_>>(), valid, seed)
+}
+
+fn split_rows_given(train: &[Example], rows: &[u32], valid: &[Example], seed: u32) -> Result<Split> {
+    for (part, texts) in [("training", rows.len()), ("validation", valid.len())] {
         if texts == 0 {
             return Err(Error::TooFew { part, texts });
         }
@@ -64,25 +104,25 @@ pub fn split_given(train: &[Example], valid: &[Example], seed: u32) -> Result<Sp
     let summary = summary(
         SplitMethod::Given,
         seed,
-        &train.iter().collect::<Vec<_>>(),
+        &rows.iter().map(|&row| &train[row as usize]).collect::<Vec<_>>(),
         &valid.iter().collect::<Vec<_>>(),
     );
-    Ok(Split { summary, train: (0..train.len() as u32).collect(), valid: (0..valid.len() as u32).collect() })
+    Ok(Split { summary, train: rows.to_vec(), valid: (0..valid.len() as u32).collect() })
 }
 
 /// The rows of each author, in the order of first appearance; a text without author is a unit.
-fn units(examples: &[Example]) -> Vec<Vec<u32>> {
+fn units(examples: &[Example], rows: &[u32], by: SplitBy) -> Vec<Vec<u32>> {
     let mut place_of: BTreeMap<&str, usize> = BTreeMap::new();
     let mut units: Vec<Vec<u32>> = Vec::new();
-    for (row, example) in examples.iter().enumerate() {
-        let place = match example.author.as_deref() {
-            Some(author) => *place_of.entry(author).or_insert(units.len()),
-            None => units.len(),
+    for &row in rows {
+        let place = match examples[row as usize].author.as_deref() {
+            Some(author) if by == SplitBy::Author => *place_of.entry(author).or_insert(units.len()),
+            _ => units.len(),
         };
         if place == units.len() {
             units.push(Vec::new());
         }
-        units[place].push(row as u32);
+        units[place].push(row);
     }
     units
 }
@@ -154,7 +194,7 @@ mod tests {
             fraction in 0.05f64..0.95, seed: u32,
         ) {
             let examples = examples(&rows);
-            if let Ok(split) = split(&examples, fraction, seed) {
+            if let Ok(split) = split(&examples, fraction, SplitBy::Author, seed) {
                 let mut all: Vec<u32> = split.train.iter().chain(&split.valid).copied().collect();
                 all.sort_unstable();
                 prop_assert_eq!(all, (0..examples.len() as u32).collect::<Vec<_>>());
@@ -170,7 +210,7 @@ mod tests {
             let rows: Vec<_> = sizes.iter().enumerate().flat_map(|(t, &n)| vec![(None, t); n]).collect();
             let examples = examples(&rows);
             prop_assume!(examples.len() > 2);
-            let split = split(&examples, fraction, seed).unwrap();
+            let split = split(&examples, fraction, SplitBy::Author, seed).unwrap();
             let part = split.valid.len() as f64 / examples.len() as f64;
             for (index, &size) in sizes.iter().enumerate() {
                 let taken = split.valid.iter().filter(|&&row| examples[row as usize].mbti.index() == index).count();
@@ -183,16 +223,22 @@ mod tests {
     fn the_seed_alone_decides() {
         let rows: Vec<_> = (0..60).map(|n| (Some(n % 20), (n % 16) as usize)).collect();
         let examples = examples(&rows);
-        assert_eq!(split(&examples, 0.2, 7).unwrap(), split(&examples, 0.2, 7).unwrap());
-        assert_ne!(split(&examples, 0.2, 7).unwrap().valid, split(&examples, 0.2, 8).unwrap().valid);
-        assert_eq!(split(&examples, 0.2, 7).unwrap().summary.valid_authors, Some(4));
+        assert_eq!(
+            split(&examples, 0.2, SplitBy::Author, 7).unwrap(),
+            split(&examples, 0.2, SplitBy::Author, 7).unwrap()
+        );
+        assert_ne!(
+            split(&examples, 0.2, SplitBy::Author, 7).unwrap().valid,
+            split(&examples, 0.2, SplitBy::Author, 8).unwrap().valid
+        );
+        assert_eq!(split(&examples, 0.2, SplitBy::Author, 7).unwrap().summary.valid_authors, Some(4));
     }
 
     #[test]
     fn one_author_alone_cannot_be_parted() {
-        let error = split(&examples(&[(Some(1), 0), (Some(1), 0)]), 0.2, 0).unwrap_err();
+        let error = split(&examples(&[(Some(1), 0), (Some(1), 0)]), 0.2, SplitBy::Author, 0).unwrap_err();
         assert!(matches!(error, Error::TooFew { .. }), "{error}");
-        assert!(matches!(split(&[], 0.2, 0), Err(Error::TooFew { .. })));
+        assert!(matches!(split(&[], 0.2, SplitBy::Author, 0), Err(Error::TooFew { .. })));
     }
 
     #[test]
@@ -200,5 +246,23 @@ mod tests {
         let (train, valid) =
             (examples(&[(Some(1), 0), (Some(2), 1)]), examples(&[(Some(2), 1), (Some(3), 1)]));
         assert_eq!(split_given(&train, &valid, 0).unwrap().summary.shared_authors, 1);
+    }
+
+    #[test]
+    fn a_sample_has_each_type_in_proportion_and_a_split_by_text_parts_authors() {
+        let rows: Vec<_> = (0..400).map(|n| (Some(n as u8 % 5), usize::from(n % 4 == 0))).collect();
+        let examples = examples(&rows);
+        let taken = sample(&examples, 0.1, 3);
+        assert_eq!(taken.len(), 40);
+        let of_type =
+            |index| taken.iter().filter(|&&row| examples[row as usize].mbti.index() == index).count();
+        assert_eq!((of_type(0), of_type(1)), (30, 10));
+        assert_ne!(taken, sample(&examples, 0.1, 4));
+
+        let config = TrainConfig { sample_fraction: 0.1, split_by: SplitBy::Text, ..Default::default() };
+        let split = split_for(&examples, None, &config).unwrap();
+        assert_eq!((split.train.len(), split.valid.len()), (32, 8));
+        assert_eq!(split.summary.method, SplitMethod::ByText);
+        assert!(split.summary.shared_authors > 0);
     }
 }

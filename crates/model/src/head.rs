@@ -39,16 +39,18 @@ impl Head {
         }
     }
 
-    /// The probability of class 1 on each axis, from the logits of one text.
-    pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
-        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    /// The log odds of class 1 on each axis, from the logits of one text.
+    pub fn log_odds(&self, logits: &[f32]) -> Vec<f64> {
         match (self.problem_type(), logits) {
             // The softmax of two logits is the sigmoid of their difference.
-            (ProblemType::SingleLabel, [first, second]) => {
-                vec![sigmoid(f64::from(*second) - f64::from(*first))]
-            }
-            _ => logits.iter().map(|&logit| sigmoid(f64::from(logit))).collect(),
+            (ProblemType::SingleLabel, [first, second]) => vec![f64::from(*second) - f64::from(*first)],
+            _ => logits.iter().map(|&logit| f64::from(logit)).collect(),
         }
+    }
+
+    /// The probability of class 1 on each axis, from the logits of one text.
+    pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
+        self.log_odds(logits).into_iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect()
     }
 
     /// The letter that each output stands for.

@@ -30,6 +30,6 @@ pub use head::{Head, ProblemType};
 pub use network::{Network, inspect, open, start};
 pub use ops::Mode;
 pub use report::LoadReport;
-pub use save::{save, save_merged};
+pub use save::{restore, save, save_merged, write};
 pub use setup::{LoraSetup, Setup};
 pub use weights::{Parameter, Weights};

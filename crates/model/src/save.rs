@@ -9,7 +9,13 @@ use candle_core::Tensor;
 use record::{Dtype, Trainable};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Network, Weights, adapter, error::Result, network::CONFIG, ops::add_into, source};
+use crate::{
+    Error, Network, Weights, adapter,
+    error::Result,
+    network::CONFIG,
+    ops::add_into,
+    source::{self, Source},
+};
 
 /// Under this name config.json holds what only this program reads; Transformers passes over it.
 pub(crate) const NOTES: &str = "mbti_tuner";
@@ -43,10 +49,37 @@ const COMPANIONS: [&str; 14] = [
 /// Everything is written to a folder beside, synced, and renamed, so that `folder` is either
 /// whole or as it was.
 pub fn save(network: &Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
-    place(folder, |new| match network.trainable {
-        Trainable::Lora => write_adapter(network, new, notes),
-        Trainable::All | Trainable::Head => write_model(network, new, notes, SHARD_BYTES),
-    })
+    place(folder, |new| write(network, new, notes))
+}
+
+/// Writes the same files into a folder that is there and empty, each synced. Whoever made the
+/// folder has to see to it that nobody takes it for whole before.
+pub fn write(network: &Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
+    match network.trainable {
+        Trainable::Lora => write_adapter(network, folder, notes),
+        Trainable::All | Trainable::Head => write_model(network, folder, notes, SHARD_BYTES),
+    }
+}
+
+/// Gives every weight that learns the value that [`save`] or [`write`] has put into this folder,
+/// bit for bit. The folder must be of a network that was built with the same settings.
+pub fn restore(network: &Network, folder: &Path) -> Result<()> {
+    let (source, prefix) = match network.trainable {
+        Trainable::Lora => {
+            let file = folder.join(adapter::WEIGHTS);
+            (Source::of_files(file.clone(), &[file])?, adapter::PREFIX)
+        }
+        Trainable::All | Trainable::Head => (Source::of_folder(folder)?, ""),
+    };
+    for parameter in &network.weights.parameters {
+        let name = format!("{prefix}{}", parameter.name);
+        if !source.has(&name) {
+            return Err(Error::MissingWeight { path: source.path, name });
+        }
+        source.check_shape(&name, parameter.var.dims())?;
+        parameter.var.set(&source.load(&name, parameter.var.dtype())?)?;
+    }
+    Ok(())
 }
 
 /// Writes the network as a whole model, with what LoRA adds merged into the weights that it
@@ -129,7 +162,7 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
         config.insert("architectures".into(), json!([architecture]));
         config.remove("torch_dtype");
         let dtype = match network.dtype {
-            Dtype::F32 => "float32",
+            Dtype::F32 | Dtype::Tf32 => "float32",
             Dtype::Bf16 => "bfloat16",
         };
         config.insert("dtype".into(), json!(dtype));
@@ -256,7 +289,6 @@ fn remove(folder: &Path) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::source::Source;
 
     #[test]
     fn weights_past_the_limit_are_cut_into_shards_that_read_back_as_one() {

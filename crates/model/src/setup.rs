@@ -54,7 +54,8 @@ impl Setup {
         Setup {
             axes: config.axes.clone(),
             seed: config.seed,
-            dtype: config.dtype,
+            // There is no tf32 on a CPU, whose 32 bits are more.
+            dtype: if config.dtype == Dtype::Bf16 { Dtype::Bf16 } else { Dtype::F32 },
             trainable: config.trainable,
             shapes_only: false,
             lora: LoraSetup {

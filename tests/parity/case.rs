@@ -12,7 +12,7 @@ use mbti::{Axis, Type};
 use model::{Network, Setup};
 use record::{Dtype, Trainable};
 use serde_json::Value;
-use train::{AdamW, ClassWeights, Gradients, Hyperparameters};
+use train::{AdamW, ClassWeights, Gradients, Hyperparameters, Moments};
 
 pub struct Case {
     pub name: String,
@@ -114,7 +114,7 @@ impl Case {
 
     /// The losses before each of ten AdamW steps.
     pub fn ten_losses(&self, network: &mut Network, checkpointing: bool) -> Vec<f64> {
-        let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default());
+        let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
         let step = |_| {
             let (loss, gradients) = self.learn(network, checkpointing);
             optimizer.step(&network.weights, &gradients, self.learning_rate).unwrap();

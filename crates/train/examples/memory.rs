@@ -13,7 +13,7 @@ use data::Batch;
 use mbti::{Axis, Type};
 use model::Setup;
 use record::{Dtype, Trainable};
-use train::{AdamW, Gradients, Hyperparameters};
+use train::{AdamW, Gradients, Hyperparameters, Moments};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,7 +28,7 @@ fn main() {
     };
     let before = train::peak_rss_mib().unwrap_or(0.0);
     let mut network = model::start(&PathBuf::from(model), &setup).expect("the model opens");
-    let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default());
+    let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
     let types: Vec<Type> =
         (0..texts).map(|n| if n % 2 == 0 { "INFP" } else { "INFJ" }.parse().unwrap()).collect();
     let weights = vec![[0.6, 0.4]];

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use mbti::{Axis, Letter};
 use record::{Problem, ProblemCode};
 
@@ -11,12 +13,49 @@ pub enum Error {
     )]
     OneClassOnly { axis: Axis, letter: Letter, texts: usize },
     #[error(
-        "The loss of step {step} is not a number any more, so the run was ended. \
-         Try a lower learning rate."
+        "The loss or the gradient of step {step} is not a finite number, so the run was ended. \
+         Its texts are those of the rows {} of the data set. {} \
+         Try a lower learning rate, a warmup or a smaller max_grad_norm; with bf16 try f32.",
+        listed(.rows),
+        .checkpoint.map_or("No checkpoint had been made.".to_owned(), |step| format!("The last good checkpoint is that of step {step}."))
     )]
-    LossNotFinite { step: u32 },
+    LossNotFinite {
+        step: u32,
+        /// Places of the texts in the data set, from 1.
+        rows: Vec<u32>,
+        /// The step of the newest checkpoint.
+        checkpoint: Option<u32>,
+    },
+    #[error(
+        "Memory ran out in step {step} with one text at a time. Choose a smaller max_length, gradient_checkpointing, \
+         or trainable = lora; what was saved before can be gone on with."
+    )]
+    OutOfMemory { step: u32 },
+    #[error(
+        "This run needs at least {needed:.0} MiB of memory and {available:.0} MiB can be had. {}",
+        if .settings.is_empty() {
+            "Choose a smaller model.".to_owned()
+        } else {
+            format!("These settings would fit: {}.", .settings)
+        }
+    )]
+    CannotFit { needed: f64, available: f64, settings: String },
+    #[error(
+        "The checkpoint in {} was made of other texts: the data set has changed. Start the run anew.",
+        .path.display()
+    )]
+    OtherTexts { path: PathBuf },
+    #[error("Run {run} has no whole checkpoint to go on from. Start it anew.")]
+    NothingToResume { run: i64 },
     #[error("The device {device} is not there. This build computes on the CPU: choose auto or cpu.")]
     NoSuchDevice { device: record::Device },
+    #[error(
+        "The optimizer's state in {} cannot be used: {reason}. Start the run anew from its model.",
+        .path.display()
+    )]
+    BadState { path: PathBuf, reason: String },
+    #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
+    WriteState { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Data(#[from] data::Error),
     #[error(transparent)]
@@ -36,12 +75,36 @@ impl Error {
                 .with("axis", axis)
                 .with("letter", letter)
                 .with("texts", texts),
-            Error::LossNotFinite { step } => Problem::new(Code::LossNotFinite, self).with("step", step),
+            Error::LossNotFinite { step, rows, checkpoint } => Problem::new(Code::LossNotFinite, self)
+                .with("step", step)
+                .with("rows", listed(rows))
+                .with("checkpoint", checkpoint.unwrap_or(0)),
+            Error::OutOfMemory { step } => Problem::new(Code::OutOfMemory, self).with("step", step),
+            Error::CannotFit { needed, available, settings } => Problem::new(Code::CannotFit, self)
+                .with("needed", needed.round())
+                .with("available", available.round())
+                .with("settings", settings),
+            Error::OtherTexts { path } => Problem::new(Code::CheckpointMismatch, self)
+                .with("path", path.display())
+                .with("reason", "the data set has changed"),
+            Error::NothingToResume { run } => Problem::new(Code::NothingToResume, self).with("run", run),
             Error::NoSuchDevice { device } => Problem::new(Code::NoSuchDevice, self).with("device", device),
+            Error::BadState { path, reason } => {
+                Problem::new(Code::CannotRead, self).with("path", path.display()).with("reason", reason)
+            }
+            Error::WriteState { path, source } => {
+                Problem::new(Code::CannotWrite, self).with("path", path.display()).with("reason", source)
+            }
             Error::Data(error) => error.problem(),
             Error::Model(error) => error.problem(),
             Error::Candle(_) => Problem::new(Code::Internal, self),
             Error::Progress(problem) => problem.clone(),
         }
     }
+}
+
+/// Numbers with commas between, the first twenty of them.
+fn listed(rows: &[u32]) -> String {
+    let shown: Vec<String> = rows.iter().take(20).map(u32::to_string).collect();
+    shown.join(", ") + if rows.len() > 20 { ", …" } else { "" }
 }

@@ -1,72 +1,79 @@
-use std::collections::BTreeMap;
-
 use data::{Encoded, pack};
 use mbti::Type;
+use metrics::Judged;
 use model::{Mode, Network};
-use record::Evaluation;
+use record::{Evaluation, TrainConfig};
 
 use crate::{
-    ClassWeights, axis_metrics,
+    ClassWeights,
+    batching::within,
     error::Result,
     loss::{loss, total_weight},
 };
 
-/// Tokens that one forward pass of an evaluation may hold, which bounds its memory.
+/// Tokens that one forward pass of an evaluation holds where no number of texts is set, which
+/// bounds its memory.
 const TOKENS_AT_ONCE: usize = 2048;
 
-/// Judges a network on texts that it did not learn from. `go_on` is asked between batches, and
-/// `None` comes back when it says no.
+/// Texts that a network did not learn from, to judge it with.
+pub struct ValidationSet {
+    pub encoded: Encoded,
+    pub types: Vec<Type>,
+    /// The author of each text as a number, where one is named.
+    pub authors: Vec<Option<u32>>,
+}
+
+/// What a network says of the validation texts.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// Loss over all texts, with the weights of the training loss; none where it is not finite.
+    pub loss: Option<f64>,
+    /// Log odds of class 1, `[texts, axes]`.
+    pub logits: Vec<f64>,
+}
+
+/// Lets a network answer all validation texts. `go_on` is asked between batches, and `None` comes
+/// back when it says no.
 pub fn evaluate(
     network: &Network,
-    encoded: &Encoded,
-    types: &[Type],
+    valid: &ValidationSet,
     weights: &ClassWeights,
-    step: u32,
+    config: &TrainConfig,
     mut go_on: impl FnMut() -> Result<bool>,
-) -> Result<Option<Evaluation>> {
-    let head = &network.head;
+) -> Result<Option<Answers>> {
+    let (head, encoded, types) = (&network.head, &valid.encoded, &valid.types);
     let group_weight = total_weight(types.iter().copied(), head, weights);
-    let mut predicted: Vec<Vec<bool>> = Vec::with_capacity(types.len());
+    let rows = 0..encoded.len() as u32;
+    let batches = match config.per_device_eval_batch_size {
+        Some(size) => rows.collect::<Vec<_>>().chunks(size as usize).map(<[u32]>::to_vec).collect(),
+        None => within(encoded, rows, TOKENS_AT_ONCE),
+    };
+    let mut answers = Vec::with_capacity(types.len() * head.axes.len());
     let mut sum = 0.0;
-    for rows in batches(encoded) {
+    for rows in batches {
         let batch = pack(encoded, &rows);
         let logits = network.forward(&batch, Mode::Evaluate)?;
         let types: Vec<Type> = rows.iter().map(|&row| types[row as usize]).collect();
         sum += f64::from(loss(&logits, &types, head, weights, &group_weight)?.to_scalar::<f32>()?);
         for logits in logits.to_vec2::<f32>()? {
-            predicted.push(head.probabilities(&logits).into_iter().map(|p| p > 0.5).collect());
+            answers.extend(head.log_odds(&logits));
         }
         if !go_on()? {
             return Ok(None);
         }
     }
-    let axes: BTreeMap<_, _> = head
-        .axes
-        .iter()
-        .enumerate()
-        .map(|(place, &axis)| {
-            let pairs = types.iter().zip(&predicted).map(|(mbti, row)| (mbti.class(axis), row[place]));
-            (axis, axis_metrics(pairs))
-        })
-        .collect();
-    Ok(Some(Evaluation { step, loss: sum.is_finite().then_some(sum), axes }))
+    Ok(Some(Answers { loss: sum.is_finite().then_some(sum), logits: answers }))
 }
 
-/// All texts in order, cut so that no piece has more than [`TOKENS_AT_ONCE`] unless a single
-/// text has.
-fn batches(encoded: &Encoded) -> Vec<Vec<u32>> {
-    let mut batches: Vec<Vec<u32>> = Vec::new();
-    let mut room = 0;
-    for row in 0..encoded.len() {
-        let tokens = encoded.ids(row).len();
-        match batches.last_mut() {
-            Some(last) if tokens <= room => last.push(row as u32),
-            _ => {
-                batches.push(vec![row as u32]);
-                room = TOKENS_AT_ONCE;
-            }
-        }
-        room = room.saturating_sub(tokens);
+impl ValidationSet {
+    /// The answers beside what is true.
+    pub fn judged<'a>(&'a self, network: &'a Network, answers: &'a Answers) -> Judged<'a> {
+        let (types, authors) = (&self.types[..], &self.authors[..]);
+        Judged { axes: &network.head.axes, logits: &answers.logits, types, authors }
     }
-    batches
+
+    /// The metrics by text, as they are told during a run.
+    pub fn evaluation(&self, network: &Network, answers: &Answers, step: u32) -> Evaluation {
+        Evaluation { step, loss: answers.loss, axes: metrics::axes_metrics(&self.judged(network, answers)) }
+    }
 }

@@ -37,3 +37,11 @@ impl Gradients {
         Ok(squares.sqrt())
     }
 }
+
+/// Gradients as they are given, in the order of the parameters.
+#[cfg(test)]
+impl FromIterator<Option<Tensor>> for Gradients {
+    fn from_iter<I: IntoIterator<Item = Option<Tensor>>>(sums: I) -> Gradients {
+        Gradients { sums: sums.into_iter().collect() }
+    }
+}

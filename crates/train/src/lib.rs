@@ -1,24 +1,30 @@
-//! Training: loss, optimizer, schedule, metrics, checkpoints. [`run`] is the whole of it.
+//! Training: loss, optimizer, schedule, evaluation, checkpoints. [`run`] is the whole of it.
 
 mod adamw;
+mod baseline;
+mod batching;
 mod checkpoint;
 mod class_weights;
 mod error;
+mod estimate;
 mod evaluate;
 mod gradients;
+mod learner;
 mod loss;
-mod metrics;
-mod peak_memory;
+mod memory;
+mod progress;
 mod run;
 mod schedule;
+mod training_loop;
 
-pub use adamw::{AdamW, Hyperparameters, State};
+pub use adamw::{AdamW, Blocks, Hyperparameters, Kept, Moments, State, load_state, save_state};
+pub use checkpoint::newest_checkpoint;
 pub use class_weights::{ClassWeights, class_weights};
 pub use error::Error;
-pub use evaluate::evaluate;
+pub use evaluate::{Answers, ValidationSet, evaluate};
 pub use gradients::Gradients;
 pub use loss::loss;
-pub use metrics::axis_metrics;
-pub use peak_memory::peak_rss_mib;
-pub use run::{Inputs, Outcome, Progress, run};
-pub use schedule::linear_schedule;
+pub use memory::{limit_mib, peak_rss_mib, rss_mib};
+pub use progress::{Listener, Progress, Wish};
+pub use run::{Inputs, Outcome, estimate, run};
+pub use schedule::schedule;

@@ -1,0 +1,123 @@
+//! AdamW, with moments in 32 bits or in 8.
+
+mod blocks;
+mod code_book;
+mod norm;
+mod saved;
+mod state;
+mod update;
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
+use candle_core::Result;
+use model::Weights;
+
+use crate::Gradients;
+pub use blocks::Blocks;
+pub(crate) use norm::sum_of_squares;
+pub use saved::{load_state, save_state};
+pub use state::{Kept, State};
+use update::Update;
+
+/// Elements that one task works on; fixed, so that sums do not depend on the number of threads,
+/// and a multiple of a block.
+const PIECE: usize = 32 * 1024;
+
+/// What AdamW is set to, with the defaults of Transformers' TrainingArguments.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hyperparameters {
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm over all parameters where theirs is larger; 0 leaves
+    /// them as they are.
+    pub max_grad_norm: f64,
+}
+
+impl Default for Hyperparameters {
+    fn default() -> Self {
+        Hyperparameters { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, max_grad_norm: 1.0 }
+    }
+}
+
+/// In what AdamW keeps its moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moments {
+    F32,
+    /// Large matrices in 8 bits, by blocks; embeddings, vectors and small matrices in 32.
+    Blocks8,
+}
+
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101), as PyTorch's: the decay is taken off the
+/// weight itself and spares biases and norms. Its state is open, so that it can be looked at.
+///
+/// A weight that is held in bf16 has the lower 16 bits of its 32 here, so that an update smaller
+/// than a step of bf16 is not lost but adds up: together they are what an `f32` weight would be.
+///
+/// Moments in 8 bits are those of Dettmers et al. (arXiv 2110.02861): a block of 256 is read into
+/// `f32`, goes through the same step as in 32 bits, moves its weights by what it is then, and only
+/// then is rounded again. Rounding is to the nearest, except that no second moment above 0 becomes
+/// 0, which the paper and bitsandbytes let happen; see `code_book.rs`. bitsandbytes besides keeps
+/// the sign of a negative first moment that rounds to 0; here it is 0.
+pub struct AdamW {
+    pub hyperparameters: Hyperparameters,
+    /// What was asked for; what each parameter has is in its state.
+    pub moments: Moments,
+    /// Optimizer steps done.
+    pub step: u32,
+    /// In the order of the parameters.
+    pub states: Vec<State>,
+}
+
+impl AdamW {
+    /// Takes the remainders out of the weights that have them; one that was stored in bf16 has
+    /// none and is given one by chance.
+    pub fn new(weights: &mut Weights, hyperparameters: Hyperparameters, moments: Moments) -> AdamW {
+        let parameters = weights.parameters.iter_mut().enumerate();
+        let states = parameters.map(|(place, parameter)| State::new(parameter, place, moments)).collect();
+        AdamW { hyperparameters, moments, step: 0, states }
+    }
+
+    /// Moves every parameter that has a gradient, in one pass over its memory, and gives the
+    /// norm of the gradients before clipping. Where that is not finite nothing has been moved or
+    /// counted, and the caller has to say so.
+    pub fn step(&mut self, weights: &Weights, gradients: &Gradients, learning_rate: f64) -> Result<f64> {
+        let norm = gradients.norm()?;
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        let h = self.hyperparameters;
+        self.step += 1;
+        let exponent = self.step as i32;
+        // As PyTorch's clip_grad_norm_, which adds 1e-6 to the norm.
+        let clip = if h.max_grad_norm == 0.0 { 1.0 } else { (h.max_grad_norm / (norm + 1e-6)).min(1.0) };
+        for (place, (parameter, state)) in weights.parameters.iter().zip(&mut self.states).enumerate() {
+            let Some(gradient) = gradients.get(place) else { continue };
+            let update = Update {
+                clip: clip as f32,
+                beta1: h.beta1 as f32,
+                beta2: h.beta2 as f32,
+                rest1: (1.0 - h.beta1) as f32,
+                rest2: (1.0 - h.beta2) as f32,
+                step_size: (learning_rate / (1.0 - h.beta1.powi(exponent))) as f32,
+                root_correction: (1.0 / (1.0 - h.beta2.powi(exponent)).sqrt()) as f32,
+                epsilon: h.epsilon as f32,
+                keep: (1.0 - learning_rate * if parameter.decays { h.weight_decay } else { 0.0 }) as f32,
+                state: std::mem::take(state).into(),
+            };
+            let moved = parameter.var.as_tensor().inplace_op2(gradient, &update);
+            *state = update.state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            moved?;
+        }
+        Ok(norm)
+    }
+
+    /// Bytes that moments, their scales and the remainders take.
+    pub fn state_bytes(&self) -> usize {
+        self.states.iter().map(State::bytes).sum()
+    }
+}

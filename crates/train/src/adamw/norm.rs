@@ -1,0 +1,26 @@
+use candle_core::{CpuStorage, Result, Storage, Tensor, bail};
+use rayon::prelude::*;
+
+use super::PIECE;
+
+/// Σ x², in double precision and in an order that does not depend on the number of threads.
+pub(crate) fn sum_of_squares(x: &Tensor) -> Result<f64> {
+    fn of<T: Into<f32> + Copy + Sync>(values: &[T]) -> f64 {
+        let piece = |piece: &[T]| {
+            let mut lanes = [0f64; 8];
+            for (index, &x) in piece.iter().enumerate() {
+                lanes[index % 8] += f64::from(x.into()).powi(2);
+            }
+            lanes.iter().sum::<f64>()
+        };
+        values.par_chunks(PIECE).map(piece).collect::<Vec<f64>>().iter().sum()
+    }
+    let x = x.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    let Some((from, to)) = layout.contiguous_offsets() else { bail!("a gradient is not contiguous") };
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(values)) => Ok(of(&values[from..to])),
+        Storage::Cpu(CpuStorage::BF16(values)) => Ok(of(&values[from..to])),
+        _ => bail!("gradients are f32 or bf16 on the CPU"),
+    }
+}

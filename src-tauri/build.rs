@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 
 /// Every command that the window may call; each becomes a permission of its own, and the
 /// capability names them one by one.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 24] = [
     "home",
     "list_data_sets",
     "show_data_set",
@@ -18,8 +18,13 @@ const COMMANDS: [&str; 19] = [
     "add_model",
     "remove_model",
     "default_config",
+    "presets",
+    "estimate_run",
     "start_training",
+    "pause_run",
+    "unpause_run",
     "stop_run",
+    "resume_run",
     "remove_run",
     "merge_run",
     "list_runs",

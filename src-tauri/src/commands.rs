@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use app::{data_sets, engine, models, runs};
+use app::{
+    data_sets, engine, models,
+    runs::{self, Stop},
+};
 use record::{
-    DataSet, DataSetDetail, ImportReport, Model, Prediction, Problem, Run, RunProgress, TrainConfig,
+    DataSet, DataSetDetail, Estimate, ImportReport, Model, Prediction, PresetConfig, Problem, Run,
+    RunProgress, TrainConfig,
 };
 use tauri::{AppHandle, State};
 use tauri_plugin_dialog::{DialogExt, FilePath};
@@ -91,13 +95,42 @@ pub async fn default_config(shell: State<'_, Shell>) -> Answer<TrainConfig> {
 }
 
 #[tauri::command]
+pub async fn presets(shell: State<'_, Shell>) -> Answer<Vec<PresetConfig>> {
+    runs::presets(&shell.home).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn estimate_run(shell: State<'_, Shell>, config: TrainConfig) -> Answer<Estimate> {
+    shell.estimator.estimate(&shell.home, &config).await.map_err(told)
+}
+
+#[tauri::command]
 pub async fn start_training(shell: State<'_, Shell>, config: TrainConfig) -> Answer<i64> {
+    // An estimate that is still being made would hold the memory that the run needs.
+    shell.estimator.end();
     engine::start(&shell.home, &config).await.map_err(told)
 }
 
 #[tauri::command]
-pub async fn stop_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
-    runs::stop(&shell.home, run).await.map_err(told)
+pub async fn pause_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
+    runs::pause(&shell.home, run).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn unpause_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
+    runs::unpause(&shell.home, run).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn stop_run(shell: State<'_, Shell>, run: i64, now: bool) -> Answer<()> {
+    runs::stop(&shell.home, run, if now { Stop::Now } else { Stop::Save }).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn resume_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
+    // An estimate that is still being made would hold the memory that the run needs.
+    shell.estimator.end();
+    engine::resume(&shell.home, run).await.map_err(told)
 }
 
 #[tauri::command]

@@ -5,12 +5,13 @@ mod commands;
 
 use std::path::PathBuf;
 
-use app::{Home, prediction::Predictor};
+use app::{Home, engine::Estimator, prediction::Predictor};
 
 /// What the commands work with.
 pub struct Shell {
     pub home: Home,
     pub predictor: Predictor,
+    pub estimator: Estimator,
 }
 
 /// Opens the home and the window, and returns when the window is closed. `--home DIR` on the
@@ -20,7 +21,7 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
     let home = tauri::async_runtime::block_on(Home::open(&folder))?;
     tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
-        .manage(Shell { home, predictor: Predictor::default() })
+        .manage(Shell { home, predictor: Predictor::default(), estimator: Estimator::default() })
         .invoke_handler(tauri::generate_handler![
             commands::home,
             commands::list_data_sets,
@@ -34,8 +35,13 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             commands::add_model,
             commands::remove_model,
             commands::default_config,
+            commands::presets,
+            commands::estimate_run,
             commands::start_training,
+            commands::pause_run,
+            commands::unpause_run,
             commands::stop_run,
+            commands::resume_run,
             commands::remove_run,
             commands::merge_run,
             commands::list_runs,

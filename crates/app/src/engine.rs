@@ -1,15 +1,23 @@
 //! The engine: the binary `mbti`, which trains and predicts in processes of its own.
 
+mod estimate;
+
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
-use record::{Problem, ProblemCode, TrainConfig};
+use record::{Problem, ProblemCode, RunStatus, TrainConfig};
 use tokio::process::{Child, Command};
 
 use crate::{Error, Home, error::Result, runs};
+
+pub use estimate::{Estimator, estimate};
+
+/// How often it is looked whether an engine has taken its run up.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Where the engine is: beside this program, which is where a bundle puts it, too; or wherever
 /// `MBTI_ENGINE` says.
@@ -33,7 +41,7 @@ pub(crate) fn command(engine: &Path, home: &Home) -> Command {
 /// Writes a run down and starts an engine for it. The engine lives on when this program ends.
 pub async fn start(home: &Home, config: &TrainConfig) -> Result<i64> {
     let run = runs::create(home, config).await?;
-    match spawn(home, run) {
+    match locate().and_then(|engine| spawn(&engine, home, "--run", run)) {
         Ok(child) => {
             tokio::spawn(watch(home.clone(), run, child));
             Ok(run)
@@ -49,15 +57,58 @@ fn log_path(home: &Home, run: i64) -> PathBuf {
     home.run_folder(run).join("engine.log")
 }
 
-fn spawn(home: &Home, run: i64) -> Result<Child> {
-    let engine = locate()?;
+/// Starts an engine that trains the run as `how` says: `--run` or `--resume`.
+fn spawn(engine: &Path, home: &Home, how: &str, run: i64) -> Result<Child> {
     let path = log_path(home, run);
-    let log = File::create(&path).map_err(|error| Error::write(&path, error))?;
-    let mut command = command(&engine, home);
-    command.arg("train").arg("--run").arg(run.to_string());
+    // What an earlier engine said of the run stays.
+    let log = File::options().create(true).append(true).open(&path);
+    let log = log.map_err(|error| Error::write(&path, error))?;
+    let mut command = command(engine, home);
+    command.arg("train").arg(how).arg(run.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     outlive_this(&mut command);
-    command.spawn().map_err(|error| Error::EngineNotStarted { path: engine, reason: error.to_string() })
+    command.spawn().map_err(|error| not_started(engine, &error))
+}
+
+fn not_started(engine: &Path, error: &std::io::Error) -> Error {
+    Error::EngineNotStarted { path: engine.to_owned(), reason: error.to_string() }
+}
+
+/// Starts an engine that goes on with a run that ended early, and waits until it has taken the run
+/// up. One that cannot leaves the run as it was, so that its reason is told here or nowhere.
+pub async fn resume(home: &Home, run: i64) -> Result<()> {
+    resume_by(&locate()?, home, run).await
+}
+
+async fn resume_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
+    runs::reconcile(home).await?;
+    let found = home.store.run(run).await?;
+    if found.status.is_active() {
+        return Err(store::Error::RunIsActive { run }.into());
+    }
+    if !runs::is_resumable(home, &found) {
+        return Err(Error::NothingToResume { run });
+    }
+    let said_before = std::fs::metadata(log_path(home, run)).map_or(0, |log| log.len());
+    let mut child = spawn(engine, home, "--resume", run)?;
+    loop {
+        tokio::select! {
+            status = child.wait() => {
+                let status = status.map_err(|error| not_started(engine, &error))?;
+                if status.success() {
+                    return Ok(());
+                }
+                let log = std::fs::read(log_path(home, run)).unwrap_or_default();
+                let said = log.get(said_before as usize..).unwrap_or_default();
+                return Err(gone(status, said));
+            }
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if home.store.run(run).await?.status == RunStatus::Running {
+            tokio::spawn(watch(home.clone(), run, child));
+            return Ok(());
+        }
+    }
 }
 
 /// Gives an engine a group of its own, so that what ends this program's group (a closed terminal,
@@ -89,14 +140,14 @@ async fn merge_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
     let mut command = command(engine, home);
     command.args(["runs", "merge"]).arg(run.to_string()).stdin(Stdio::null());
     outlive_this(&mut command);
-    let ended = command.output().await;
-    let ended = ended
-        .map_err(|error| Error::EngineNotStarted { path: engine.to_owned(), reason: error.to_string() })?;
-    if ended.status.success() {
-        return Ok(());
-    }
-    let reason = last_words(&String::from_utf8_lossy(&ended.stderr));
-    Err(Error::EngineGone { reason: reason.unwrap_or_else(|| ended.status.to_string()) })
+    let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
+    if ended.status.success() { Ok(()) } else { Err(gone(ended.status, &ended.stderr)) }
+}
+
+/// Why an engine did not do what it was asked to, in its own words where it had any.
+fn gone(status: ExitStatus, said: &[u8]) -> Error {
+    let reason = last_words(&String::from_utf8_lossy(said));
+    Error::EngineGone { reason: reason.unwrap_or_else(|| status.to_string()) }
 }
 
 /// The last line that an engine has said, without the word by which it marks an error.
@@ -110,7 +161,7 @@ fn last_words(said: &str) -> Option<String> {
 async fn watch(home: Home, run: i64, mut child: Child) {
     let status = child.wait().await;
     if let Ok(found) = home.store.run(run).await
-        && found.status == record::RunStatus::Queued
+        && found.status == RunStatus::Queued
     {
         let log = std::fs::read_to_string(log_path(&home, run)).unwrap_or_default();
         let reason = last_words(&log)
@@ -167,20 +218,24 @@ mod tests {
         merge(&home, run).await.unwrap();
     }
 
+    /// Makes a program of a script, in place of the engine.
+    #[cfg(unix)]
+    pub(super) fn scripted(folder: &Path, script: &str) -> PathBuf {
+        let engine = folder.join("engine");
+        // Written by another process: what a test that runs beside this one starts would inherit
+        // the file as open for writing, and such a file cannot be run.
+        let mut write = std::process::Command::new("sh");
+        write.args(["-c", r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod +x "$1""#, "sh"]);
+        assert!(write.arg(&engine).arg(script).status().unwrap().success());
+        engine
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn the_engine_is_told_what_to_merge_and_what_it_says_last_is_the_reason() {
         let (folder, home, run) = adapted().await;
-        let engine = folder.path().join("engine");
         let said = folder.path().join("said");
-        let merge_with = async |script: &str| {
-            // Written by another process: what a test that runs beside this one starts would inherit
-            // the file as open for writing, and such a file cannot be run.
-            let mut write = std::process::Command::new("sh");
-            write.args(["-c", r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod +x "$1""#, "sh"]);
-            assert!(write.arg(&engine).arg(script).status().unwrap().success());
-            merge_by(&engine, &home, run).await
-        };
+        let merge_with = async |script: &str| merge_by(&scripted(folder.path(), script), &home, run).await;
         merge_with(&format!("echo \"$@\" > '{}'", said.display())).await.unwrap();
         let expected = format!("--home {} runs merge {run}\n", home.folder.display());
         assert_eq!(std::fs::read_to_string(&said).unwrap(), expected);
@@ -192,5 +247,69 @@ mod tests {
 
         let error = merge_with("kill -9 $$").await.unwrap_err();
         assert!(error.to_string().contains("signal: 9"), "{error}");
+    }
+
+    /// A home with a run that ended early and has a checkpoint.
+    #[cfg(unix)]
+    async fn ended_early() -> (tempfile::TempDir, Home, i64) {
+        let (folder, home, run) = adapted().await;
+        home.store.interrupt_run(run).await.unwrap();
+        let checkpoint = home.run_folder(run).join("checkpoints/step-00000002");
+        std::fs::create_dir_all(&checkpoint).unwrap();
+        std::fs::write(checkpoint.join("manifest.json"), "{}").unwrap();
+        std::fs::write(log_path(&home, run), "what was said before\n").unwrap();
+        (folder, home, run)
+    }
+
+    #[tokio::test]
+    async fn a_run_that_goes_on_or_has_no_checkpoint_is_not_gone_on_with() {
+        let (_folder, home, run) = adapted().await;
+        let code = async |run| resume(&home, run).await.unwrap_err().problem().code;
+        assert_eq!(code(run).await, ProblemCode::RunIsActive);
+        home.store.interrupt_run(run).await.unwrap();
+        assert_eq!(code(run).await, ProblemCode::NothingToResume);
+        assert_eq!(code(99).await, ProblemCode::UnknownRun);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_engine_that_goes_on_with_a_run_is_waited_for_until_it_has_taken_it_up() {
+        let (folder, home, run) = ended_early().await;
+        let ended = folder.path().join("ended");
+        let script = format!("echo \"$@\" >&2; while [ ! -e '{}' ]; do sleep 0.05; done", ended.display());
+        let engine = scripted(folder.path(), &script);
+        // This stands in for what the engine does to the history.
+        let lock = runs::lock(&home, run).unwrap().unwrap();
+        let take_up = async {
+            tokio::time::sleep(LOOK).await;
+            assert!(home.store.resume_run(run, 2).await.unwrap());
+        };
+        let (resumed, ()) = tokio::join!(resume_by(&engine, &home, run), take_up);
+        resumed.unwrap();
+        let expected =
+            format!("what was said before\n--home {} train --resume {run}\n", home.folder.display());
+        assert_eq!(std::fs::read_to_string(log_path(&home, run)).unwrap(), expected);
+
+        // One that ends without a word is noticed.
+        drop(lock);
+        std::fs::write(ended, "").unwrap();
+        let noticed = async {
+            while home.store.run(run).await.unwrap().status != RunStatus::Interrupted {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), noticed).await.unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_engine_that_cannot_go_on_tells_why_and_leaves_the_run_as_it_was() {
+        let (folder, home, run) = ended_early().await;
+        let resume_with = async |script: &str| resume_by(&scripted(folder.path(), script), &home, run).await;
+        let error = resume_with("echo 'error: Other texts.' >&2; exit 1").await.unwrap_err();
+        assert!(matches!(&error, Error::EngineGone { reason } if reason == "Other texts."), "{error}");
+        let error = resume_with("exit 7").await.unwrap_err();
+        assert!(error.to_string().contains("exit status: 7"), "what was said before is no reason: {error}");
+        assert_eq!(home.store.run(run).await.unwrap().status, RunStatus::Interrupted);
     }
 }

@@ -27,6 +27,11 @@ pub enum Error {
     RunHasNoModel { run: i64, status: &'static str },
     #[error("No run has a model to predict with yet. Train one first.")]
     NoFinishedRun,
+    #[error(
+        "Run {run} cannot go on: it did not end early, or has no whole checkpoint. \
+         Start a new run with the same settings."
+    )]
+    NothingToResume { run: i64 },
     #[error("{}", .0.message)]
     Problem(Problem),
     #[error(transparent)]
@@ -62,6 +67,7 @@ impl Error {
                 new(Code::RunHasNoModel).with("run", run).with("status", status)
             }
             Error::NoFinishedRun => new(Code::NoFinishedRun),
+            Error::NothingToResume { run } => new(Code::NothingToResume).with("run", run),
             Error::Problem(problem) => problem.clone(),
             Error::Data(error) => error.problem(),
             Error::Hub(error) => error.problem(),

@@ -5,6 +5,7 @@ pub mod data_sets;
 pub mod engine;
 mod error;
 mod home;
+mod locks;
 pub mod models;
 mod names;
 pub mod prediction;

@@ -1,16 +1,19 @@
-//! Runs: writing one down, following it, stopping it.
+//! Runs: writing one down, following it, letting it wait, stopping it.
 
 use std::{
-    fs::{File, TryLockError},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use record::{Run, RunProgress, RunStatus, TrainConfig};
+use record::{Preset, PresetConfig, Run, RunProgress, RunStatus, TrainConfig};
 
-use crate::{Error, Home, error::Result};
+use crate::{Error, Home, error::Result, locks};
 
-/// How long a queued run may wait for its engine before it counts as left alone.
+pub use crate::locks::{EngineLock, QueueLock, lock, queue_lock};
+pub use store::Stop;
+
+/// How long a queued run that nobody keeps a place for may wait for its engine before it counts as
+/// left alone.
 const QUEUE_SECONDS: u64 = 60;
 
 /// The settings that a new run begins with: the newest data set, and the first model that is
@@ -19,6 +22,16 @@ pub async fn default_config(home: &Home) -> Result<TrainConfig> {
     let data = home.store.data_sets().await?.pop().map(|data_set| data_set.name).unwrap_or_default();
     let model = home.store.models().await?.into_iter().next().map(|model| model.name).unwrap_or_default();
     Ok(TrainConfig { data, model, ..TrainConfig::default() })
+}
+
+/// All presets, each for the data set and the model that a new run begins with.
+pub async fn presets(home: &Home) -> Result<Vec<PresetConfig>> {
+    let usual = default_config(home).await?;
+    let filled = |preset: Preset| {
+        let (data, model) = (usual.data.clone(), usual.model.clone());
+        PresetConfig { preset, config: TrainConfig { data, model, ..preset.config() } }
+    };
+    Ok(Preset::ALL.map(filled).into())
 }
 
 /// Checks the settings and writes the run down as queued.
@@ -38,48 +51,15 @@ pub async fn create(home: &Home, config: &TrainConfig) -> Result<i64> {
     Ok(run)
 }
 
-fn lock_path(home: &Home, run: i64) -> PathBuf {
-    home.run_folder(run).join("engine.lock")
-}
-
-/// Held by an engine as long as it works on a run. The system lets go of it when the process
-/// ends, however it ends, so that nobody can be taken for alive who is not.
-#[derive(Debug)]
-pub struct EngineLock {
-    _file: File,
-}
-
-/// Takes a run for this process; `None` when another engine has it.
-pub fn lock(home: &Home, run: i64) -> Result<Option<EngineLock>> {
-    let folder = home.run_folder(run);
-    std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
-    let path = lock_path(home, run);
-    let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(EngineLock { _file: file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(Error::write(&path, error)),
-    }
-}
-
-/// Whether some engine holds the run. What cannot be told counts as yes, so that no run is
-/// declared dead by mistake.
-fn is_held(home: &Home, run: i64) -> bool {
-    match File::open(lock_path(home, run)) {
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-        Ok(file) => file.try_lock_shared().is_err(),
-    }
-}
-
-/// Marks the runs whose engine is gone as interrupted.
+/// Marks the runs as interrupted whose engine is gone, and the queued ones that nobody will start.
 pub async fn reconcile(home: &Home) -> Result<()> {
     for run in home.store.active_runs().await? {
         let left_alone = match run.status {
-            RunStatus::Running => !is_held(home, run.id),
+            RunStatus::Running => !locks::has_engine(home, run.id),
             _ => {
                 let made = std::fs::metadata(home.run_folder(run.id)).and_then(|about| about.modified());
                 let age = made.ok().and_then(|made| SystemTime::now().duration_since(made).ok());
-                age.is_none_or(|age| age.as_secs() > QUEUE_SECONDS) && !is_held(home, run.id)
+                age.is_none_or(|age| age.as_secs() > QUEUE_SECONDS) && !locks::is_awaited(home, run.id)
             }
         };
         if left_alone {
@@ -102,8 +82,26 @@ pub async fn show(home: &Home, run: i64, after_step: u32) -> Result<RunProgress>
     let found = home.store.run(run).await?;
     let steps = home.store.steps(run, after_step).await?;
     let evaluations = home.store.evaluations(run, after_step).await?;
-    let adapter = has_adapter(&found);
-    Ok(RunProgress { run: found, steps, evaluations, adapter })
+    let notices = home.store.notices(run).await?;
+    let (adapter, resumable) = (has_adapter(&found), is_resumable(home, &found));
+    Ok(RunProgress { run: found, steps, evaluations, adapter, resumable, notices })
+}
+
+/// The runs asked for, in that order.
+pub async fn compare(home: &Home, runs: &[i64]) -> Result<Vec<Run>> {
+    reconcile(home).await?;
+    let mut found = Vec::with_capacity(runs.len());
+    for &run in runs {
+        found.push(home.store.run(run).await?);
+    }
+    Ok(found)
+}
+
+/// Whether a run ended early and has a checkpoint to go on from.
+pub(crate) fn is_resumable(home: &Home, run: &Run) -> bool {
+    let early = matches!(run.status, RunStatus::Stopped | RunStatus::Interrupted | RunStatus::Failed);
+    let checkpoints = || std::fs::read_dir(home.run_folder(run.id).join("checkpoints")).into_iter().flatten();
+    early && checkpoints().flatten().any(|checkpoint| checkpoint.path().join("manifest.json").is_file())
 }
 
 /// Whether a run's model is an adapter, as learning by LoRA leaves it, and not yet merged.
@@ -111,10 +109,22 @@ pub(crate) fn has_adapter(run: &Run) -> bool {
     run.model_folder.as_ref().is_some_and(|folder| Path::new(folder).join("adapter_config.json").exists())
 }
 
-/// Asks a run to stop after the step it is in.
-pub async fn stop(home: &Home, run: i64) -> Result<()> {
+/// Asks a run to stop: after the step it is in, or now.
+pub async fn stop(home: &Home, run: i64, stop: Stop) -> Result<()> {
     reconcile(home).await?;
-    Ok(home.store.request_stop(run).await?)
+    Ok(home.store.request_stop(run, stop).await?)
+}
+
+/// Asks a run to save its work and to wait.
+pub async fn pause(home: &Home, run: i64) -> Result<()> {
+    reconcile(home).await?;
+    Ok(home.store.request_pause(run, true).await?)
+}
+
+/// Lets a run that waits go on.
+pub async fn unpause(home: &Home, run: i64) -> Result<()> {
+    reconcile(home).await?;
+    Ok(home.store.request_pause(run, false).await?)
 }
 
 /// Forgets a run and removes its folder, its model included.
@@ -178,6 +188,86 @@ mod tests {
         assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Running);
         drop(held);
         assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Interrupted);
+    }
+
+    /// Lets a run look as if it had been queued long ago.
+    fn make_old(home: &Home, run: i64) {
+        let old = SystemTime::now() - std::time::Duration::from_secs(QUEUE_SECONDS + 60);
+        std::fs::File::open(home.run_folder(run)).unwrap().set_modified(old).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_queued_run_is_left_alone_when_nobody_keeps_its_place_and_not_before() {
+        let (_folder, home) = home().await;
+        let run = queued(&home).await;
+        let held = queue_lock(&home, run).unwrap().unwrap();
+        assert!(queue_lock(&home, run).unwrap().is_none(), "one process only keeps a place");
+        make_old(&home, run);
+        assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Queued);
+        let engine = lock(&home, run).unwrap().unwrap();
+        make_old(&home, run);
+        drop(held);
+        assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Queued);
+        drop(engine);
+        assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn a_run_can_go_on_when_it_ended_early_with_a_whole_checkpoint() {
+        let (_folder, home) = home().await;
+        let run = queued(&home).await;
+        let checkpoint = home.run_folder(run).join("checkpoints/step-00000010");
+        std::fs::create_dir_all(&checkpoint).unwrap();
+        let notice = record::Notice {
+            step: 3,
+            problem: record::Problem::new(record::ProblemCode::NoTf32, "There is no tf32."),
+        };
+        home.store.add_notice(run, &notice).await.unwrap();
+        let resumable = async || show(&home, run, 0).await.unwrap().resumable;
+        std::fs::write(checkpoint.join("manifest.json"), "{}").unwrap();
+        assert!(!resumable().await, "it has not ended");
+        stop(&home, run, Stop::Save).await.unwrap();
+        assert!(resumable().await);
+        std::fs::remove_file(checkpoint.join("manifest.json")).unwrap();
+        assert!(!resumable().await, "its checkpoint is not whole");
+        assert_eq!(show(&home, run, 0).await.unwrap().notices, [notice]);
+    }
+
+    #[tokio::test]
+    async fn a_run_waits_and_goes_on_as_it_is_told_until_it_has_ended() {
+        let (_folder, home) = home().await;
+        let run = queued(&home).await;
+        pause(&home, run).await.unwrap();
+        assert!(home.store.wishes(run).await.unwrap().pause);
+        unpause(&home, run).await.unwrap();
+        assert!(!home.store.wishes(run).await.unwrap().pause);
+        stop(&home, run, Stop::Now).await.unwrap();
+        let error = pause(&home, run).await.unwrap_err();
+        assert_eq!(error.problem().code, record::ProblemCode::RunHasEnded);
+    }
+
+    #[tokio::test]
+    async fn presets_are_for_the_data_and_the_model_of_a_new_run() {
+        let (_folder, home) = home().await;
+        crate::data_sets::import_sample(&home).await.unwrap();
+        let presets = presets(&home).await.unwrap();
+        assert_eq!(presets.iter().map(|one| one.preset).collect::<Vec<_>>(), Preset::ALL);
+        for PresetConfig { preset, config } in presets {
+            assert_eq!((config.data.as_str(), config.model.as_str()), ("made-up-sample", "words"));
+            let nameless = TrainConfig { data: String::new(), model: String::new(), ..config };
+            assert_eq!(nameless, preset.config());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_runs_that_are_compared_come_in_the_order_asked_for() {
+        let (_folder, home) = home().await;
+        let (first, second) = (queued(&home).await, queued(&home).await);
+        let found = compare(&home, &[second, first]).await.unwrap();
+        assert_eq!(found.iter().map(|run| run.id).collect::<Vec<_>>(), [second, first]);
+        let error = compare(&home, &[first, 99]).await.unwrap_err();
+        assert_eq!(error.problem().code, record::ProblemCode::UnknownRun);
     }
 
     #[tokio::test]

@@ -20,7 +20,10 @@ pub enum Error {
     UnknownRun { run: i64 },
     #[error("The name \"{name}\" is taken. Give another with --name, or remove the old one first.")]
     NameTaken { name: String },
-    #[error("Run {run} has ended ({status}), so it cannot be stopped or started again.")]
+    #[error(
+        "Run {run} has ended ({status}), so it can be neither stopped nor paused. \
+         `mbti train --resume {run}` goes on with one that ended early."
+    )]
     RunHasEnded { run: i64, status: &'static str },
     #[error("Run {run} goes on. Stop it or wait for its end.")]
     RunIsActive { run: i64 },

@@ -3,10 +3,14 @@
 //! The window and any number of engines have it open at once: write-ahead logging lets them
 //! read while one writes, and a busy timeout lets writers wait for each other.
 
+mod curve;
 mod data_sets;
 mod error;
+mod findings;
+mod lifetime;
 mod models;
 mod runs;
+mod wishes;
 
 use std::{path::Path, time::Duration};
 
@@ -17,6 +21,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use data_sets::NewDataSet;
 pub use error::Error;
+pub use wishes::{Stop, Wishes};
 
 use error::Result;
 

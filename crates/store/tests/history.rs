@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 
 use mbti::Axis;
-use record::{AxisMetrics, Evaluation, Finished, Problem, ProblemCode, RunStatus, Step, TrainConfig};
-use store::{Error, NewDataSet, Store};
+use record::{
+    Assessment, AxisMetrics, Baseline, Estimate, Estimated, Evaluation, Finished, Level, Notice, Problem,
+    ProblemCode, RunStatus, Step, TrainConfig,
+};
+use store::{Error, NewDataSet, Stop, Store, Wishes};
 
 async fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -23,9 +26,11 @@ fn step(step: u32) -> Step {
         epoch: 0.5,
         loss: 0.7,
         learning_rate: 1e-5,
+        grad_norm: Some(1.5),
         samples_per_second: 3.0,
         tokens_per_second: 90.0,
         seconds_left: 4.0,
+        memory_mib: Some(300.0),
     }
 }
 
@@ -36,6 +41,9 @@ fn evaluation(step: u32, accuracy: Option<f64>) -> Evaluation {
         macro_f1: Some(0.4),
         balanced_accuracy: None,
         mcc: None,
+        roc_auc: Some(0.7),
+        log_loss: Some(0.5),
+        expected_calibration_error: Some(0.1),
         majority_accuracy: Some(0.6),
         confusion: [[1, 2], [3, 4]],
     };
@@ -55,6 +63,40 @@ fn data_set(name: &str) -> NewDataSet {
     }
 }
 
+fn finished(run: i64) -> Finished {
+    Finished {
+        run,
+        steps: 3,
+        stopped: false,
+        train_seconds: 1.5,
+        tokens_per_second: 90.0,
+        samples_per_second: 3.0,
+        peak_rss_mib: None,
+        optimizer_mib: 12.5,
+        best_step: Some(2),
+        stopped_early: false,
+        axes: BTreeMap::new(),
+    }
+}
+
+fn assessment(step: u32) -> Assessment {
+    let by_text = Level {
+        units: 10,
+        axes: BTreeMap::new(),
+        exact_match: Estimated { value: Some(0.25), interval: Some([0.125, 0.5]) },
+        right_letters: Estimated::default(),
+        majority_right_letters: None,
+    };
+    Assessment { step, by_text, by_author: None, calibration: BTreeMap::new() }
+}
+
+/// A run that is running.
+async fn running(store: &Store) -> i64 {
+    let run = store.add_run(&config("d"), false).await.unwrap();
+    assert!(store.begin_run(run).await.unwrap());
+    run
+}
+
 #[tokio::test]
 async fn a_run_is_followed_from_queued_to_finished() {
     let (_folder, store) = open().await;
@@ -71,20 +113,12 @@ async fn a_run_is_followed_from_queued_to_finished() {
     assert_eq!(store.runs().await.unwrap(), [found]);
     assert_eq!(store.steps(run, 1).await.unwrap(), [step(2), step(3)]);
     assert_eq!(store.evaluations(run, 2).await.unwrap(), [evaluation(3, None)]);
-    let finished = Finished {
-        run,
-        steps: 3,
-        stopped: false,
-        train_seconds: 1.5,
-        tokens_per_second: 90.0,
-        samples_per_second: 3.0,
-        peak_rss_mib: None,
-        axes: BTreeMap::new(),
-    };
-    store.finish_run(&finished).await.unwrap();
+    store.set_paused(run, true).await.unwrap();
+    store.finish_run(&finished(run)).await.unwrap();
     let found = store.run(run).await.unwrap();
+    assert_eq!((found.best_step, found.optimizer_mib, found.paused), (Some(2), Some(12.5), false));
     assert_eq!((found.status, found.train_seconds, found.made_up), (RunStatus::Finished, Some(1.5), true));
-    assert!(matches!(store.request_stop(run).await, Err(Error::RunHasEnded { .. })));
+    assert!(matches!(store.request_stop(run, Stop::Save).await, Err(Error::RunHasEnded { .. })));
 }
 
 #[tokio::test]
@@ -107,12 +141,129 @@ async fn a_stop_reaches_a_queued_run_at_once_and_a_running_one_as_a_wish() {
         store.add_run(&config("d"), false).await.unwrap(),
     );
     store.begin_run(running).await.unwrap();
-    store.request_stop(queued).await.unwrap();
-    store.request_stop(running).await.unwrap();
+    store.request_stop(queued, Stop::Save).await.unwrap();
+    store.request_stop(running, Stop::Save).await.unwrap();
     assert_eq!(store.run(queued).await.unwrap().status, RunStatus::Stopped);
     assert!(!store.begin_run(queued).await.unwrap());
     assert_eq!(store.run(running).await.unwrap().status, RunStatus::Running);
-    assert!(store.stop_requested(running).await.unwrap());
+    assert!(store.run(running).await.unwrap().stop_requested);
+    assert_eq!(store.wishes(running).await.unwrap(), Wishes { stop: Some(Stop::Save), pause: false });
+}
+
+#[tokio::test]
+async fn a_stop_becomes_stronger_and_never_weaker_and_ends_a_pause() {
+    let (_folder, store) = open().await;
+    let run = running(&store).await;
+    assert_eq!(store.wishes(run).await.unwrap(), Wishes::default());
+    store.request_pause(run, true).await.unwrap();
+    store.set_paused(run, true).await.unwrap();
+    let found = store.run(run).await.unwrap();
+    assert!(found.pause_requested && found.paused && !found.stop_requested);
+    store.request_stop(run, Stop::Save).await.unwrap();
+    let found = store.run(run).await.unwrap();
+    assert!(!found.pause_requested && !found.paused && found.stop_requested);
+    store.request_pause(run, true).await.unwrap();
+    assert_eq!(store.wishes(run).await.unwrap(), Wishes { stop: Some(Stop::Save), pause: false });
+    store.request_stop(run, Stop::Now).await.unwrap();
+    store.request_stop(run, Stop::Save).await.unwrap();
+    assert_eq!(store.wishes(run).await.unwrap().stop, Some(Stop::Now));
+    assert!(store.run(run).await.unwrap().stop_requested);
+    assert_eq!(store.wishes(99).await.unwrap().stop, Some(Stop::Now), "it was removed");
+}
+
+#[tokio::test]
+async fn a_pause_is_wished_answered_and_taken_back_while_the_run_goes_on_only() {
+    let (_folder, store) = open().await;
+    let run = running(&store).await;
+    store.request_pause(run, true).await.unwrap();
+    assert!(store.wishes(run).await.unwrap().pause);
+    store.request_pause(run, false).await.unwrap();
+    assert!(!store.wishes(run).await.unwrap().pause);
+    store.request_pause(run, true).await.unwrap();
+    store.set_paused(run, true).await.unwrap();
+    store.interrupt_run(run).await.unwrap();
+    store.set_paused(run, true).await.unwrap();
+    let found = store.run(run).await.unwrap();
+    assert!(!found.paused && !found.pause_requested, "nobody is there to wait");
+    assert!(matches!(store.request_pause(run, true).await, Err(Error::RunHasEnded { .. })));
+    assert!(matches!(store.request_pause(99, true).await, Err(Error::UnknownRun { .. })));
+    assert!(matches!(store.request_stop(99, Stop::Now).await, Err(Error::UnknownRun { .. })));
+}
+
+#[tokio::test]
+async fn a_run_that_ended_early_goes_on_from_its_checkpoint_and_a_finished_one_does_not() {
+    let (_folder, store) = open().await;
+    let run = running(&store).await;
+    assert!(!store.resume_run(run, 2).await.unwrap(), "it has not ended");
+    store.add_steps(run, &[step(1), step(2), step(3)]).await.unwrap();
+    for at in [2, 3] {
+        store.add_evaluation(run, &evaluation(at, Some(0.5))).await.unwrap();
+    }
+    let notice = Notice { step: 3, problem: Problem::new(ProblemCode::NoTf32, "x") };
+    store.add_notice(run, &notice).await.unwrap();
+    store.set_assessment(run, &assessment(3)).await.unwrap();
+    store.request_stop(run, Stop::Now).await.unwrap();
+    let began = store.run(run).await.unwrap().started_at;
+    store.fail_run(run, &Problem::new(ProblemCode::OutOfMemory, "x")).await.unwrap();
+
+    assert!(store.resume_run(run, 2).await.unwrap());
+    let found = store.run(run).await.unwrap();
+    assert_eq!((found.status, found.started_at), (RunStatus::Running, began));
+    assert_eq!((found.finished_at, found.failure, found.assessment), (None, None, None));
+    assert_eq!(found.last_step, Some(step(2)));
+    assert_eq!(store.wishes(run).await.unwrap(), Wishes::default());
+    assert_eq!(store.steps(run, 0).await.unwrap(), [step(1), step(2)]);
+    assert_eq!(store.evaluations(run, 0).await.unwrap(), [evaluation(2, Some(0.5))]);
+    assert_eq!(store.notices(run).await.unwrap(), [notice]);
+    assert!(!store.resume_run(run, 2).await.unwrap(), "one engine goes on with it, and no other");
+
+    store.finish_run(&finished(run)).await.unwrap();
+    assert!(!store.resume_run(run, 0).await.unwrap(), "it is finished");
+    assert_eq!(store.steps(run, 0).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_found_out_about_a_run_is_kept_whole() {
+    let (_folder, store) = open().await;
+    let run = running(&store).await;
+    let estimate = Estimate {
+        measured: true,
+        weights_mib: 90.0,
+        gradients_mib: 90.0,
+        optimizer_mib: 45.5,
+        activations_mib: 200.0,
+        rest_mib: 60.0,
+        peak_mib: 485.5,
+        available_mib: None,
+        total_steps: 70,
+        tokens: 123_456,
+        training_seconds: Some(12.5),
+        evaluation_seconds: None,
+    };
+    let baseline = Baseline { seconds: 0.5, assessment: assessment(40) };
+    store.set_estimate(run, &estimate).await.unwrap();
+    store.set_baseline(run, &baseline).await.unwrap();
+    store.set_assessment(run, &assessment(70)).await.unwrap();
+    let found = store.run(run).await.unwrap();
+    assert_eq!((found.estimate, found.baseline.as_ref()), (Some(estimate), Some(&baseline)));
+    assert_eq!(found.assessment, Some(assessment(70)));
+    assert_eq!(store.runs().await.unwrap(), [found]);
+}
+
+#[tokio::test]
+async fn notices_are_told_in_the_order_in_which_they_came() {
+    let (_folder, store) = open().await;
+    let run = running(&store).await;
+    let notice = |step, code| Notice { step, problem: Problem::new(code, "x").with("step", step) };
+    let notices = [notice(7, ProblemCode::BatchHalved), notice(4, ProblemCode::CheckpointPassedOver)];
+    for notice in &notices {
+        store.add_notice(run, notice).await.unwrap();
+    }
+    assert_eq!(store.notices(run).await.unwrap(), notices);
+    assert_eq!(store.notices(run + 1).await.unwrap(), []);
+    store.interrupt_run(run).await.unwrap();
+    store.remove_run(run).await.unwrap();
+    assert_eq!(store.notices(run).await.unwrap(), [], "they go with their run");
 }
 
 #[tokio::test]
@@ -148,7 +299,7 @@ async fn a_data_set_in_use_is_not_removed_and_an_unknown_one_names_those_there_a
     store.add_data_set(&data_set("mine"), || Ok::<_, Error>(())).await.unwrap();
     let run = store.add_run(&config("Mine"), false).await.unwrap();
     assert!(matches!(store.remove_data_set("mine").await, Err(Error::InUse { .. })));
-    store.request_stop(run).await.unwrap();
+    store.request_stop(run, Stop::Save).await.unwrap();
     let unknown = store.data_set("other").await.unwrap_err();
     assert!(unknown.to_string().contains("mine"), "{unknown}");
     store.remove_data_set("mine").await.unwrap();

@@ -1,0 +1,101 @@
+//! A run from its first line in the history to its last: queued, running, ended, gone on with,
+//! removed.
+
+use record::{Finished, Problem, RunStatus, TrainConfig};
+
+use crate::{Error, Store, error::Result, now, to_json};
+
+impl Store {
+    /// Writes a run down as queued, and gives its number.
+    pub async fn add_run(&self, config: &TrainConfig, made_up: bool) -> Result<i64> {
+        let query =
+            sqlx::query("INSERT INTO runs (status, config, made_up, created_at) VALUES ('queued', ?, ?, ?)");
+        let done = query.bind(to_json(config)?).bind(made_up).bind(now()?).execute(&self.pool).await?;
+        Ok(done.last_insert_rowid())
+    }
+
+    /// Takes a queued run up; `false` when it is not queued any more.
+    pub async fn begin_run(&self, run: i64) -> Result<bool> {
+        let query = sqlx::query(
+            "UPDATE runs SET status = 'running', started_at = ? WHERE id = ? AND status = 'queued'",
+        );
+        Ok(query.bind(now()?).bind(run).execute(&self.pool).await?.rows_affected() == 1)
+    }
+
+    /// Goes on with a run that ended early, from a checkpoint made after so many steps: what was
+    /// told after it is forgotten, as it will be told again. `false` when the run has not ended, or
+    /// has ended with its last step.
+    ///
+    /// Notices stay, as they tell what happened and not where the run stands.
+    pub async fn resume_run(&self, run: i64, from_step: u32) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        // The judgement and the best step were those of the end that is none any more.
+        let query = sqlx::query(
+            "UPDATE runs SET status = 'running', started_at = coalesce(started_at, ?), \
+             finished_at = NULL, failure = NULL, stop_requested = 0, pause_requested = 0, paused = 0, \
+             assessment = NULL, best_step = NULL \
+             WHERE id = ? AND status IN ('stopped', 'interrupted', 'failed')",
+        );
+        if query.bind(now()?).bind(run).execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for later in [
+            "DELETE FROM steps WHERE run = ? AND step > ?",
+            "DELETE FROM evaluations WHERE run = ? AND step > ?",
+        ] {
+            sqlx::query(later).bind(run).bind(from_step).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    pub async fn finish_run(&self, finished: &Finished) -> Result<()> {
+        let status = if finished.stopped { RunStatus::Stopped } else { RunStatus::Finished };
+        let query = sqlx::query(
+            "UPDATE runs SET status = ?, finished_at = ?, train_seconds = ?, tokens_per_second = ?, \
+             peak_rss_mib = ?, optimizer_mib = ?, best_step = ?, pause_requested = 0, paused = 0 \
+             WHERE id = ?",
+        );
+        query
+            .bind(status.name())
+            .bind(now()?)
+            .bind(finished.train_seconds)
+            .bind(finished.tokens_per_second)
+            .bind(finished.peak_rss_mib)
+            .bind(finished.optimizer_mib)
+            .bind(finished.best_step)
+            .bind(finished.run)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a run that is not over yet as failed.
+    pub async fn fail_run(&self, run: i64, problem: &Problem) -> Result<()> {
+        self.end_run(run, RunStatus::Failed, Some(problem)).await
+    }
+
+    /// Ends a run whose engine is gone.
+    pub async fn interrupt_run(&self, run: i64) -> Result<()> {
+        self.end_run(run, RunStatus::Interrupted, None).await
+    }
+
+    async fn end_run(&self, run: i64, status: RunStatus, problem: Option<&Problem>) -> Result<()> {
+        let query = sqlx::query(
+            "UPDATE runs SET status = ?, finished_at = ?, failure = ?, pause_requested = 0, paused = 0 \
+             WHERE id = ? AND status IN ('queued', 'running')",
+        );
+        let failure = problem.map(to_json).transpose()?;
+        query.bind(status.name()).bind(now()?).bind(failure).bind(run).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Forgets a run that has ended.
+    pub async fn remove_run(&self, run: i64) -> Result<()> {
+        if self.run(run).await?.status.is_active() {
+            return Err(Error::RunIsActive { run });
+        }
+        sqlx::query("DELETE FROM runs WHERE id = ?").bind(run).execute(&self.pool).await?;
+        Ok(())
+    }
+}

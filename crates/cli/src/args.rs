@@ -1,8 +1,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use mbti::Axis;
-use record::{ClassWeighting, Device, Dtype, TrainConfig, Trainable};
+use record::{Preset, TrainConfig};
+
+use crate::{
+    config_file,
+    error::{Error, Result},
+    settings::Settings,
+};
 
 /// Fine-tune a language model on your own machine and see what it can tell about MBTI types.
 #[derive(Debug, Parser)]
@@ -77,9 +82,28 @@ pub enum Runs {
     /// List all runs, the newest first
     List,
     /// Look at one run
-    Show { id: i64 },
-    /// Ask a run to stop after the step it is in; what it has learned is kept
-    Stop { id: i64 },
+    Show {
+        id: i64,
+        /// Print its settings as a file that `mbti train --config` takes to repeat it
+        #[arg(long)]
+        config: bool,
+    },
+    /// Ask a run to stop after the step it is in; what it has learned is kept, and it can be gone on with
+    Stop {
+        id: i64,
+        /// Stop at once, with what was saved before
+        #[arg(long)]
+        now: bool,
+    },
+    /// Ask a run to save and wait
+    Pause { id: i64 },
+    /// Let a run that waits go on
+    Continue { id: i64 },
+    /// Compare settings and metrics of runs
+    Compare {
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<i64>,
+    },
     /// Make a whole model of what a run learned by LoRA, which then needs its base model no more
     Merge {
         id: i64,
@@ -107,141 +131,50 @@ pub struct PredictArgs {
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// Work on a run that the window has written down
-    #[arg(long, value_name = "ID", conflicts_with_all = ["data", "valid", "model"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["resume", "estimate", "sweep", "preset", "config"])]
     pub run: Option<i64>,
-    /// Name of the data set to learn from
-    #[arg(long, required_unless_present = "run", value_name = "NAME")]
-    pub data: Option<String>,
-    /// Name of a data set to validate with [default: a part of the authors is held out]
-    #[arg(long, value_name = "NAME")]
-    pub valid: Option<String>,
-    /// Name of the model to start from
-    #[arg(long, required_unless_present = "run", value_name = "NAME")]
-    pub model: Option<String>,
-    /// Axes to learn: all, or some of E-I,N-S,F-T,J-P
-    #[arg(long, default_value = "all", value_parser = parse_axes)]
-    pub axes: AxisList,
-    /// Passes over the texts [default: 1]
-    #[arg(long)]
-    pub epochs: Option<f64>,
-    /// End after so many optimizer steps, whatever the epochs say
-    #[arg(long)]
-    pub max_steps: Option<u32>,
-    /// Texts in one forward and backward pass [default: 8]
-    #[arg(long)]
-    pub batch_size: Option<u32>,
-    /// Passes whose gradients are summed before one optimizer step [default: 1]
-    #[arg(long)]
-    pub gradient_accumulation_steps: Option<u32>,
-    /// The highest learning rate [default: the model family's own]
-    #[arg(long)]
-    pub learning_rate: Option<f64>,
-    /// Decoupled weight decay, on all but biases and norms [default: 0.01]
-    #[arg(long)]
-    pub weight_decay: Option<f64>,
-    /// Cut texts to so many tokens [default: 256]
-    #[arg(long)]
-    pub max_length: Option<u32>,
-    /// Evaluate every so many optimizer steps [default: four times in a run]
-    #[arg(long)]
-    pub eval_steps: Option<u32>,
-    /// Part of the authors that is held out without --valid [default: 0.2]
-    #[arg(long)]
-    pub validation_fraction: Option<f64>,
-    /// Seed of split, new weights, order and dropout [default: 0]
-    #[arg(long)]
-    pub seed: Option<u32>,
-    /// auto, cpu or cuda:0
-    #[arg(long, default_value = "auto")]
-    pub device: Device,
-    /// Precision of the base model's weights: f32 or bf16 [default: f32]
-    #[arg(long, value_parser = parse_dtype)]
-    pub dtype: Option<Dtype>,
-    /// Which weights learn: all, lora (small matrices beside the linear layers, and the head) or head [default: all]
-    #[arg(long, value_parser = parse_trainable)]
-    pub trainable: Option<Trainable>,
-    /// Rank of LoRA's matrices [default: 8]
-    #[arg(long)]
-    pub lora_rank: Option<u32>,
-    /// What LoRA adds is multiplied by this over the rank [default: 16]
-    #[arg(long)]
-    pub lora_alpha: Option<f64>,
-    /// Dropout on what LoRA's matrices read [default: 0]
-    #[arg(long)]
-    pub lora_dropout: Option<f64>,
-    /// Linear layers that LoRA stands beside, by the ends of their names, such as q_proj,v_proj [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    pub lora_target_modules: Vec<String>,
-    /// Divide by the root of the rank instead (rank-stabilised LoRA)
-    #[arg(long)]
-    pub use_rslora: bool,
-    /// Keep the activations of one layer at a time and compute the others again: less memory, more time
-    #[arg(long)]
-    pub gradient_checkpointing: bool,
-    /// Weights of an axis' two letters in the loss: balanced, none, or two numbers such as 0.6,0.4
-    /// for the first letter in the alphabet and the other [default: balanced]
-    #[arg(long)]
-    pub class_weights: Option<ClassWeighting>,
+    /// Go on with a run that ended early, from its newest whole checkpoint
+    #[arg(long, value_name = "ID", conflicts_with_all = ["estimate", "sweep", "preset", "config"])]
+    pub resume: Option<i64>,
+    /// Only tell what memory and time the run would need
+    #[arg(long, conflicts_with = "sweep")]
+    pub estimate: bool,
+    /// Queue a run for each value of a setting, such as learning_rate=1e-5,2e-5; may be repeated
+    #[arg(long, value_name = "NAME=VALUES")]
+    pub sweep: Vec<String>,
+    /// Begin with settings that go together: tutorial, quick-look, best-quality or small-memory
+    #[arg(long, value_parser = parse_preset)]
+    pub preset: Option<Preset>,
+    /// Take settings from a file in TOML, or in JSON when its name ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
-/// The axes of `--axes`, wrapped so that clap takes one value and not several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AxisList(pub Vec<Axis>);
-
-fn parse_axes(text: &str) -> Result<AxisList, mbti::Error> {
-    if text.eq_ignore_ascii_case("all") {
-        return Ok(AxisList(Axis::ALL.to_vec()));
-    }
-    text.split(',').map(str::parse).collect::<Result<_, _>>().map(AxisList)
-}
-
-/// One of a setting's few values by its name.
-fn parse_name<T: Copy>(text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
-    let known: Vec<&str> = all.iter().map(|&value| name(value)).collect();
-    let found = all.iter().copied().find(|&value| name(value) == text);
-    found.ok_or_else(|| format!("allowed are {}", known.join(", ")))
-}
-
-fn parse_dtype(text: &str) -> Result<Dtype, String> {
-    parse_name(text, &Dtype::ALL, Dtype::name)
-}
-
-fn parse_trainable(text: &str) -> Result<Trainable, String> {
-    parse_name(text, &Trainable::ALL, Trainable::name)
+fn parse_preset(text: &str) -> std::result::Result<Preset, String> {
+    let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+    let found = Preset::ALL.into_iter().find(|preset| preset.name() == text);
+    found.ok_or_else(|| format!("allowed are {}", names.join(", ")))
 }
 
 impl TrainArgs {
-    /// The settings, with the defaults where nothing was said.
-    pub fn config(&self) -> TrainConfig {
-        let usual = TrainConfig::default();
-        TrainConfig {
-            data: self.data.clone().unwrap_or_default(),
-            valid: self.valid.clone(),
-            model: self.model.clone().unwrap_or_default(),
-            axes: self.axes.0.clone(),
-            epochs: self.epochs.unwrap_or(usual.epochs),
-            max_steps: self.max_steps,
-            batch_size: self.batch_size.unwrap_or(usual.batch_size),
-            gradient_accumulation_steps: self
-                .gradient_accumulation_steps
-                .unwrap_or(usual.gradient_accumulation_steps),
-            learning_rate: self.learning_rate,
-            weight_decay: self.weight_decay.unwrap_or(usual.weight_decay),
-            max_length: self.max_length.unwrap_or(usual.max_length),
-            eval_steps: self.eval_steps,
-            validation_fraction: self.validation_fraction.unwrap_or(usual.validation_fraction),
-            seed: self.seed.unwrap_or(usual.seed),
-            device: self.device,
-            dtype: self.dtype.unwrap_or(usual.dtype),
-            trainable: self.trainable.unwrap_or(usual.trainable),
-            lora_rank: self.lora_rank.unwrap_or(usual.lora_rank),
-            lora_alpha: self.lora_alpha.unwrap_or(usual.lora_alpha),
-            lora_dropout: self.lora_dropout.unwrap_or(usual.lora_dropout),
-            lora_target_modules: self.lora_target_modules.clone(),
-            use_rslora: self.use_rslora,
-            gradient_checkpointing: self.gradient_checkpointing,
-            class_weights: self.class_weights.unwrap_or(usual.class_weights),
+    /// The settings: the defaults, changed by the preset, then by the file, then one by one.
+    pub fn config(&self) -> Result<TrainConfig> {
+        let base = self.preset.map_or_else(TrainConfig::default, Preset::config);
+        let mut config = match &self.config {
+            Some(path) => config_file::read(path, &base)?,
+            None => base,
+        };
+        for (name, text) in self.settings.given() {
+            config.set(name, text)?;
         }
+        for (name, value) in [("data", &config.data), ("model", &config.model)] {
+            if value.is_empty() {
+                return Err(Error::Missing { name });
+            }
+        }
+        Ok(config)
     }
 }
 
@@ -250,37 +183,76 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use clap::CommandFactory;
+    use mbti::Axis;
+
+    fn train(arguments: &[&str]) -> TrainArgs {
+        let all = [&["mbti", "train"], arguments].concat();
+        match Cli::try_parse_from(all).unwrap().command {
+            Command::Train(args) => *args,
+            _ => unreachable!(),
+        }
+    }
 
     #[test]
     fn the_arguments_are_consistent_and_their_defaults_are_the_records_own() {
         Cli::command().debug_assert();
-        let cli = Cli::try_parse_from(["mbti", "train", "--data", "d", "--model", "m"]).unwrap();
-        let Command::Train(args) = cli.command else { unreachable!() };
         let expected = TrainConfig { data: "d".into(), model: "m".into(), ..TrainConfig::default() };
-        assert_eq!(args.config(), expected);
+        assert_eq!(train(&["--data", "d", "--model", "m"]).config().unwrap(), expected);
     }
 
     #[test]
-    fn axes_are_all_or_a_list() {
-        assert_eq!(parse_axes("all").unwrap().0, Axis::ALL);
-        assert_eq!(
-            parse_axes("J-P,ei").unwrap().0,
-            [Axis::JudgingPerceiving, Axis::ExtraversionIntroversion]
-        );
-        assert!(parse_axes("X-Y").is_err());
+    fn a_flag_goes_before_the_file_and_the_file_before_the_preset() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        std::fs::write(&file, "data = \"d\"\nmodel = \"m\"\nseed = 7\nlearning_rate = 1e-3\n").unwrap();
+        let file = file.to_str().unwrap();
+        let found =
+            train(&["--preset", "tutorial", "--config", file, "--learning-rate", "1e-4"]).config().unwrap();
+        assert_eq!((found.learning_rate, found.seed, found.sample_fraction), (Some(1e-4), 7, 0.1));
+        assert_eq!(found.axes, [Axis::JudgingPerceiving]);
     }
 
     #[test]
-    fn a_wrong_word_is_refused_with_those_that_are_allowed() {
-        for (name, value, allowed) in
-            [("--dtype", "f16", "bf16"), ("--trainable", "lore", "lora"), ("--class-weights", "1", "0.6,0.4")]
-        {
-            let arguments = ["mbti", "train", "--data", "d", "--model", "m", name, value];
-            let error = Cli::try_parse_from(arguments).unwrap_err().to_string();
+    fn older_names_and_flags_without_a_value_are_understood() {
+        let found = train(&[
+            "--data",
+            "d",
+            "--model",
+            "m",
+            "--epochs",
+            "2",
+            "--batch-size",
+            "3",
+            "--gradient-checkpointing",
+            "--load-best-model-at-end=false",
+            "--axes",
+            "all",
+            "--lora-target-modules",
+            "a,b",
+        ])
+        .config()
+        .unwrap();
+        assert_eq!((found.num_train_epochs, found.per_device_train_batch_size), (2.0, 3));
+        assert!(found.gradient_checkpointing && !found.load_best_model_at_end);
+        assert_eq!((found.axes.len(), found.lora_target_modules.len()), (4, 2));
+    }
+
+    #[test]
+    fn a_wrong_word_is_refused_with_those_that_are_allowed_and_a_missing_name_by_name() {
+        for (name, value, allowed) in [
+            ("--dtype", "f16", "bf16"),
+            ("--trainable", "lore", "lora"),
+            ("--class-weights", "1", "0.6,0.4"),
+            ("--optim", "sgd", "adamw_8bit"),
+            ("--axes", "X-Y", "J-P"),
+            ("--weight-decay", "2", "from 0 to 1"),
+        ] {
+            let error =
+                train(&["--data", "d", "--model", "m", name, value]).config().unwrap_err().to_string();
             assert!(error.contains(allowed), "{error}");
         }
-        let arguments = ["mbti", "train", "--data", "d", "--model", "m", "--lora-target-modules", "a,b"];
-        let Command::Train(args) = Cli::try_parse_from(arguments).unwrap().command else { unreachable!() };
-        assert_eq!(args.config().lora_target_modules, ["a", "b"]);
+        assert!(train(&["--data", "d"]).config().unwrap_err().to_string().contains("--model"));
+        let error = Cli::try_parse_from(["mbti", "train", "--preset", "best"]).unwrap_err().to_string();
+        assert!(error.contains("best-quality"), "{error}");
     }
 }

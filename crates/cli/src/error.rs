@@ -19,6 +19,19 @@ pub enum Error {
     Model(#[from] model::Error),
     #[error("Run {run} is another engine's, or has ended. `mbti runs show {run}` tells.")]
     NotOurs { run: i64 },
+    #[error("--{name} is missing. Name it, or give it in the file of --config.")]
+    Missing { name: &'static str },
+    #[error("The settings in {} cannot be used: {reason}", .path.display())]
+    ConfigFile { path: std::path::PathBuf, reason: String },
+    #[error("The settings cannot be written as TOML: {0}")]
+    Toml(String),
+    /// A setting that is not allowed.
+    #[error("{}", .0.message)]
+    Problem(Problem),
+    #[error("--sweep {given} is not of the form name=value,value. An example: --sweep seed=0,1,2")]
+    Sweep { given: String },
+    #[error("{failed} of {runs} runs of the sweep failed. `mbti runs list` tells which.")]
+    SweepFailed { failed: usize, runs: usize },
     #[error("{} is there already. Name a folder that is not.", .path.display())]
     FolderExists { path: std::path::PathBuf },
     #[error("Standard input or output failed: {0}")]
@@ -39,10 +52,28 @@ impl Error {
             Error::NotOurs { run } => {
                 Problem::new(record::ProblemCode::RunHasEnded, self).with("run", run).with("status", "–")
             }
+            Error::Missing { name } => Problem::new(record::ProblemCode::BadSetting, self)
+                .with("name", name)
+                .with("value", "–")
+                .with("allowed", "a name"),
+            Error::ConfigFile { path, reason } => Problem::new(record::ProblemCode::BadConfigFile, self)
+                .with("path", path.display())
+                .with("reason", reason),
+            Error::Problem(problem) => problem.clone(),
             Error::FolderExists { path } => {
                 Problem::new(record::ProblemCode::NameTaken, self).with("name", path.display())
             }
-            Error::Io(_) | Error::Json(_) => Problem::new(record::ProblemCode::Internal, self),
+            Error::Io(_)
+            | Error::Json(_)
+            | Error::Toml(_)
+            | Error::Sweep { .. }
+            | Error::SweepFailed { .. } => Problem::new(record::ProblemCode::Internal, self),
         }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Problem(problem)
     }
 }

@@ -1,13 +1,18 @@
 //! The engine: the binary `mbti`. Results go to standard output, all else to standard error.
 
 mod args;
+mod config_file;
 mod datasets;
 mod error;
 mod models;
 mod predict_command;
 mod print;
 mod recorder;
+mod report;
 mod runs;
+mod settings;
+mod signals;
+mod sweep;
 mod train_command;
 
 use std::{io::Write, process::ExitCode};

@@ -1,16 +1,10 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use record::{Event, Problem, Step, TrainConfig};
-use train::Progress;
+use train::{Progress, Wish};
 
-use crate::{Context, error::Error, print};
+use crate::{Context, error::Error, print, report, signals::Signals};
 
 /// Steps are written to the history so often, and stops looked for, rather than at each step.
 const EVERY: Duration = Duration::from_millis(200);
@@ -19,9 +13,11 @@ const EVERY: Duration = Duration::from_millis(200);
 pub struct Recorder<'a> {
     context: &'a Context,
     run: i64,
-    /// Set by Ctrl+C and by the system's wish that the process end.
-    signalled: Arc<AtomicBool>,
-    stop: bool,
+    signals: Signals,
+    /// What was wished at the last look into the history.
+    wish: Wish,
+    /// Whether somebody still reads standard output.
+    is_read: bool,
     config: TrainConfig,
     unwritten: Vec<Step>,
     last_look: Instant,
@@ -29,18 +25,14 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub fn new(
-        context: &'a Context,
-        run: i64,
-        config: TrainConfig,
-        signalled: Arc<AtomicBool>,
-    ) -> Recorder<'a> {
+    pub fn new(context: &'a Context, run: i64, config: TrainConfig, signals: Signals) -> Recorder<'a> {
         let bar = ProgressBar::new(0);
         Recorder {
             context,
             run,
-            signalled,
-            stop: false,
+            signals,
+            wish: Wish::GoOn,
+            is_read: true,
             config,
             unwritten: Vec::new(),
             last_look: Instant::now(),
@@ -48,12 +40,12 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Takes one thing down and answers whether the run is to go on.
-    pub fn take(&mut self, progress: Progress) -> Result<bool, Problem> {
+    /// Takes one thing down and answers how the run is to go on.
+    pub fn take(&mut self, progress: Progress) -> Result<Wish, Problem> {
         self.try_take(progress).map_err(|error| error.problem())
     }
 
-    fn try_take(&mut self, progress: Progress) -> Result<bool, Error> {
+    fn try_take(&mut self, progress: Progress) -> Result<Wish, Error> {
         let (store, runtime) = (&self.context.home.store, &self.context.runtime);
         match progress {
             Progress::Loaded { report, trainable } => {
@@ -66,11 +58,21 @@ impl<'a> Recorder<'a> {
                 self.style("tokens {bar:30} {pos}/{len} texts", total as u64);
                 self.bar.set_position(done as u64);
             }
-            Progress::Begin { total_steps, learning_rate } => {
+            Progress::Baseline { done, total } => {
+                self.style("words {bar:30} {pos}/{len} steps", u64::from(total));
+                self.bar.set_position(u64::from(done));
+            }
+            Progress::Begin { total_steps, first_step, learning_rate } => {
                 self.config.learning_rate = Some(learning_rate);
                 runtime.block_on(store.set_plan(self.run, total_steps, &self.config))?;
                 self.style("{bar:30} {pos}/{len} steps, {msg}", u64::from(total_steps));
-                self.bar.set_position(0);
+                self.bar.set_position(u64::from(first_step));
+            }
+            Progress::Paused(paused) => {
+                self.flush()?;
+                runtime.block_on(store.set_paused(self.run, paused))?;
+                let what = if paused { "waits; `mbti runs continue` lets it go on" } else { "goes on" };
+                self.note(&format!("Run {} {what}.", self.run));
             }
             Progress::Event(event) => self.event(event)?,
             Progress::Saved(folder) => {
@@ -79,7 +81,7 @@ impl<'a> Recorder<'a> {
             }
             Progress::Working => {}
         }
-        self.look_for_a_stop()
+        self.look_for_a_wish()
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Error> {
@@ -92,22 +94,44 @@ impl<'a> Recorder<'a> {
                     step.loss, step.tokens_per_second, step.seconds_left
                 ));
             }
+            Event::Estimate(estimate) => {
+                self.flush()?;
+                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
+                runtime.block_on(store.set_estimate(self.run, estimate))?;
+                let minutes = (estimate.training_seconds.unwrap_or(0.0)
+                    + estimate.evaluation_seconds.unwrap_or(0.0))
+                    / 60.0;
+                self.note(&format!(
+                    "Expected: {:.0} MiB of memory, {minutes:.1} minutes.",
+                    estimate.peak_mib
+                ));
+            }
+            Event::Baseline(baseline) => {
+                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
+                runtime.block_on(store.set_baseline(self.run, baseline))?;
+                self.note(&format!("The bag of words, after {:.1} s:", baseline.seconds));
+                for (axis, found) in &baseline.assessment.by_text.axes {
+                    self.note(&line(*axis, &found.metrics));
+                }
+            }
             Event::Evaluation(evaluation) => {
                 self.flush()?;
                 let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.add_evaluation(self.run, evaluation))?;
-                if !self.context.json {
-                    self.bar.suspend(|| {
-                        print::note(&format!("After step {}:", evaluation.step));
-                        for (axis, metrics) in &evaluation.axes {
-                            let value =
-                                |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.3}"));
-                            let [accuracy, majority] =
-                                [metrics.accuracy, metrics.majority_accuracy].map(value);
-                            print::note(&format!("  {axis}  accuracy {accuracy}, majority {majority}"));
-                        }
-                    });
+                self.note(&format!("After step {}:", evaluation.step));
+                for (axis, metrics) in &evaluation.axes {
+                    self.note(&line(*axis, metrics));
                 }
+            }
+            Event::Notice(notice) => {
+                self.flush()?;
+                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
+                runtime.block_on(store.add_notice(self.run, notice))?;
+                self.note(&notice.problem.message);
+            }
+            Event::Assessment(assessment) => {
+                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
+                runtime.block_on(store.set_assessment(self.run, assessment))?;
             }
             Event::Finished(finished) => {
                 self.flush()?;
@@ -116,7 +140,18 @@ impl<'a> Recorder<'a> {
                 self.bar.finish_and_clear();
             }
         }
-        if self.context.json { print::json(event) } else { Ok(()) }
+        if self.context.json && self.is_read {
+            // A reader that went away ends no run.
+            self.is_read = print::json(event).is_ok();
+        }
+        Ok(())
+    }
+
+    /// A message above the progress bar, where a person reads.
+    fn note(&self, text: &str) {
+        if !self.context.json {
+            self.bar.suspend(|| print::note(text));
+        }
     }
 
     /// Writes down the steps that are not written yet.
@@ -127,17 +162,26 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn look_for_a_stop(&mut self) -> Result<bool, Error> {
+    fn look_for_a_wish(&mut self) -> Result<Wish, Error> {
         if self.last_look.elapsed() >= EVERY {
             // Only here is the clock set back: an evaluation writes too, and one every few steps
             // would otherwise put off the look for ever.
             self.last_look = Instant::now();
             self.flush()?;
             let (store, runtime) = (&self.context.home.store, &self.context.runtime);
-            self.stop |= runtime.block_on(store.stop_requested(self.run))?;
+            let wishes = runtime.block_on(store.wishes(self.run))?;
+            self.wish = match (wishes.stop, wishes.pause) {
+                (Some(store::Stop::Now), _) => Wish::StopNow,
+                (Some(store::Stop::Save), _) => Wish::StopAndSave,
+                (None, true) => Wish::Pause,
+                (None, false) => Wish::GoOn,
+            };
         }
-        self.stop |= self.signalled.load(Ordering::Relaxed);
-        Ok(!self.stop)
+        Ok(match (self.signals.count(), self.wish) {
+            (0, wish) => wish,
+            (1, Wish::StopNow) | (2.., _) => Wish::StopNow,
+            (1, _) => Wish::StopAndSave,
+        })
     }
 
     fn style(&self, template: &str, length: u64) {
@@ -146,4 +190,10 @@ impl<'a> Recorder<'a> {
             self.bar.set_style(style);
         }
     }
+}
+
+fn line(axis: mbti::Axis, metrics: &record::AxisMetrics) -> String {
+    let [accuracy, majority, balanced] =
+        [metrics.accuracy, metrics.majority_accuracy, metrics.balanced_accuracy].map(report::number);
+    format!("  {axis}  accuracy {accuracy}, majority {majority}, balanced accuracy {balanced}")
 }

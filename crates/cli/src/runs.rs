@@ -5,8 +5,9 @@ use record::{Run, RunProgress, SplitMethod};
 use crate::{
     Context,
     args::Runs,
+    config_file,
     error::{Error, Result},
-    print,
+    print, report,
 };
 
 pub fn run(context: &Context, command: Runs) -> Result<()> {
@@ -16,13 +17,36 @@ pub fn run(context: &Context, command: Runs) -> Result<()> {
             let all = runtime.block_on(app::runs::list(home))?;
             if *json { print::json(&all) } else { print_list(&all) }
         }
-        Runs::Show { id } => {
+        Runs::Show { id, config: true } => {
+            let config = runtime.block_on(home.store.run(id))?.config;
+            print::line(config_file::write(&config)?.trim_end())
+        }
+        Runs::Compare { ids } => {
+            let found = runtime.block_on(app::runs::compare(home, &ids))?;
+            if *json { print::json(&found) } else { report::compare(&found) }
+        }
+        Runs::Show { id, config: false } => {
             let progress = runtime.block_on(app::runs::show(home, id, 0))?;
             if *json { print::json(&progress) } else { print_run(&progress) }
         }
-        Runs::Stop { id } => {
-            runtime.block_on(app::runs::stop(home, id))?;
-            print::note(&format!("Run {id} ends after the step it is in. What it has learned is kept."));
+        Runs::Stop { id, now } => {
+            let stop = if now { app::runs::Stop::Now } else { app::runs::Stop::Save };
+            runtime.block_on(app::runs::stop(home, id, stop))?;
+            print::note(&if now {
+                format!("Run {id} ends now. What was saved before is kept.")
+            } else {
+                format!("Run {id} ends after the step it is in. What it has learned is kept.")
+            });
+            Ok(())
+        }
+        Runs::Pause { id } => {
+            runtime.block_on(app::runs::pause(home, id))?;
+            print::note(&format!("Run {id} saves and waits. `mbti runs continue {id}` lets it go on."));
+            Ok(())
+        }
+        Runs::Continue { id } => {
+            runtime.block_on(app::runs::unpause(home, id))?;
+            print::note(&format!("Run {id} goes on."));
             Ok(())
         }
         Runs::Merge { id, out } => merge(context, id, out),
@@ -42,10 +66,15 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
     if let Some(out) = out.as_ref().filter(|out| out.exists()) {
         return Err(Error::FolderExists { path: out.clone() });
     }
-    let target = out.unwrap_or_else(|| folder.clone());
+    // A checkpoint stays as it is, since the run may go on from it.
+    let own = context.home.run_folder(id).join("model");
+    let target = out.clone().unwrap_or_else(|| own.clone());
     let network = model::open(&folder)?;
     let notes = network.notes();
     model::save_merged(network, &target, notes)?;
+    if out.is_none() && own != folder {
+        context.runtime.block_on(context.home.store.set_model_folder(id, &own))?;
+    }
     drop(lock);
     print::note(&format!("Run {id} is a whole model in {}.", target.display()));
     Ok(())
@@ -110,6 +139,20 @@ fn print_run(progress: &RunProgress) -> Result<()> {
     if let Some(folder) = &run.model_folder {
         print::line(&format!("model folder: {folder}"))?;
     }
+    if let Some(estimate) = &run.estimate {
+        let peak = run.peak_rss_mib.map_or_else(|| "–".to_owned(), |peak| format!("{peak:.0} MiB"));
+        print::line(&format!("memory: {:.0} MiB expected, {peak} at most", estimate.peak_mib))?;
+    }
+    if let Some(best) = run.best_step {
+        print::line(&format!("kept are the weights of step {best}, whose evaluation was the best"))?;
+    }
+    for notice in &progress.notices {
+        print::line(&format!("after step {}: {}", notice.step, notice.problem.message))?;
+    }
+    if progress.resumable {
+        print::line(&format!("`mbti train --resume {}` goes on with it", run.id))?;
+    }
+    report::assessment(run)?;
     for evaluation in &progress.evaluations {
         print::line(&format!("\nAfter step {}:", evaluation.step))?;
         print::metrics(evaluation.axes.iter())?;

@@ -1,14 +1,8 @@
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::{Path, PathBuf};
 
 use data::{Example, Split};
-use record::{RunStatus, TrainConfig};
-use train::{Inputs, Outcome};
+use record::{DataSet, RunStatus, TrainConfig};
+use train::{Inputs, Outcome, Progress, Wish};
 
 use crate::{
     Context,
@@ -16,18 +10,36 @@ use crate::{
     error::{Error, Result},
     print,
     recorder::Recorder,
+    report,
+    signals::Signals,
+    sweep,
 };
 
 pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
-    let home = &context.home;
-    let run = match args.run {
-        Some(run) => run,
-        None => context.runtime.block_on(app::runs::create(home, &args.config()))?,
-    };
-    let config = context.runtime.block_on(home.store.run(run))?.config;
+    let (home, runtime) = (&context.home, &context.runtime);
+    if let Some(run) = args.resume {
+        return resume(context, run);
+    }
+    if let Some(run) = args.run {
+        return begin(context, run);
+    }
+    let config = args.config()?;
+    if args.estimate {
+        return estimate(context, &config);
+    }
+    if !args.sweep.is_empty() {
+        return sweep::run(context, &config, &args.sweep);
+    }
+    begin(context, runtime.block_on(app::runs::create(home, &config))?)
+}
+
+/// Takes up a run that is written down.
+fn begin(context: &Context, run: i64) -> Result<()> {
+    let (home, runtime) = (&context.home, &context.runtime);
+    let config = runtime.block_on(home.store.run(run))?.config;
     // The lock is held until the run is closed, so that nobody takes it for interrupted.
     let lock = app::runs::lock(home, run)?.ok_or(Error::NotOurs { run })?;
-    if !context.runtime.block_on(home.store.begin_run(run))? {
+    if !runtime.block_on(home.store.begin_run(run))? {
         return Err(Error::NotOurs { run });
     }
     if !context.json {
@@ -36,50 +48,112 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
             config.model, config.data
         ));
     }
-    let done = train_run(context, run, &config);
-    let told = match &done {
-        Ok(outcome) => tell(context, outcome),
+    let done = work(context, run, &config, false);
+    drop(lock);
+    done
+}
+
+/// Goes on with a run that ended early, or that waits.
+fn resume(context: &Context, run: i64) -> Result<()> {
+    let (home, runtime) = (&context.home, &context.runtime);
+    runtime.block_on(app::runs::reconcile(home))?;
+    let found = runtime.block_on(home.store.run(run))?;
+    if found.status.is_active() && (found.paused || found.pause_requested) {
+        runtime.block_on(app::runs::unpause(home, run))?;
+        print::note(&format!("Run {run} goes on in the process that has it."));
+        return Ok(());
+    }
+    let lock = app::runs::lock(home, run)?.ok_or(Error::NotOurs { run })?;
+    let step = train::newest_checkpoint(&home.run_folder(run))?;
+    let step = step.ok_or(train::Error::NothingToResume { run })?;
+    if !runtime.block_on(home.store.resume_run(run, step))? {
+        return Err(Error::NotOurs { run });
+    }
+    if !context.json {
+        print::note(&format!("Run {run} goes on after step {step}."));
+    }
+    let done = work(context, run, &found.config, true);
+    drop(lock);
+    done
+}
+
+/// Trains and closes the run in the history, however it ends.
+fn work(context: &Context, run: i64, config: &TrainConfig, resume: bool) -> Result<()> {
+    let done = train_run(context, run, config, resume);
+    match &done {
+        // When nobody reads what came of it the run has ended well all the same.
+        Ok(outcome) => tell(context, outcome).ok(),
         Err(error) => {
-            context.runtime.block_on(home.store.fail_run(run, &error.problem()))?;
-            Ok(())
+            // On a full disk the history cannot be written either; the run is then found to be
+            // interrupted at the next look, and the reason is told here.
+            context.runtime.block_on(context.home.store.fail_run(run, &error.problem())).ok()
         }
     };
-    drop(lock);
-    done?;
-    told
+    done.map(drop)
+}
+
+/// The texts of a run, in memory.
+struct Texts {
+    examples: Vec<Example>,
+    valid: Option<Vec<Example>>,
+    data_set: DataSet,
+    split: Split,
+}
+
+fn read_texts(context: &Context, config: &TrainConfig) -> Result<Texts> {
+    let (home, runtime) = (&context.home, &context.runtime);
+    let (examples, data_set) = runtime.block_on(app::data_sets::load(home, &config.data))?;
+    let valid = config.valid.as_deref();
+    let valid = valid.map(|name| runtime.block_on(app::data_sets::load(home, name))).transpose()?;
+    let valid = valid.map(|(examples, _)| examples);
+    let split = data::split_for(&examples, valid.as_deref(), config)?;
+    Ok(Texts { examples, valid, data_set, split })
+}
+
+impl Texts {
+    fn inputs<'a>(&'a self, run: i64, config: &'a TrainConfig, folders: &'a Folders) -> Inputs<'a> {
+        Inputs {
+            run,
+            config,
+            model_folder: &folders.model,
+            run_folder: &folders.run,
+            words_folder: folders.words.as_deref(),
+            train: pick(&self.examples, &self.split.train),
+            valid: pick(self.valid.as_ref().unwrap_or(&self.examples), &self.split.valid),
+            train_rows: &self.split.train,
+            made_up: self.data_set.made_up,
+            resume: false,
+        }
+    }
+}
+
+struct Folders {
+    model: PathBuf,
+    run: PathBuf,
+    /// That of the built-in bag of words, unless it is the model itself.
+    words: Option<PathBuf>,
+}
+
+fn folders(context: &Context, run: i64, config: &TrainConfig) -> Result<Folders> {
+    let (home, runtime) = (&context.home, &context.runtime);
+    let model = PathBuf::from(runtime.block_on(home.store.model(&config.model))?.folder);
+    let models = runtime.block_on(home.store.models())?;
+    let words = models.into_iter().find(|model| model.built_in && model.family == "words");
+    let words = words.map(|words| PathBuf::from(words.folder)).filter(|words| *words != model);
+    Ok(Folders { model, run: home.run_folder(run), words })
 }
 
 /// Puts together what the run needs and trains.
-fn train_run(context: &Context, run: i64, config: &TrainConfig) -> Result<Outcome> {
+fn train_run(context: &Context, run: i64, config: &TrainConfig, resume: bool) -> Result<Outcome> {
     let (home, runtime) = (&context.home, &context.runtime);
-    let signalled = Arc::new(AtomicBool::new(false));
-    let flag = signalled.clone();
-    // A handler that cannot be set leaves Ctrl+C as it is, which ends the run without saving.
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).ok();
+    let signals = Signals::listen();
+    let folders = folders(context, run, config)?;
+    let texts = read_texts(context, config)?;
+    write_split(&folders.run, &texts.split)?;
+    runtime.block_on(home.store.set_split(run, &texts.split.summary))?;
 
-    let (examples, data_set) = runtime.block_on(app::data_sets::load(home, &config.data))?;
-    let given = config.valid.as_deref();
-    let given = given.map(|name| runtime.block_on(app::data_sets::load(home, name))).transpose()?;
-    let valid = given.as_ref().map(|(examples, _)| examples.as_slice());
-    let split = match valid {
-        Some(valid) => data::split_given(&examples, valid, config.seed)?,
-        None => data::split(&examples, config.validation_fraction, config.seed)?,
-    };
-    let run_folder = home.run_folder(run);
-    write_split(&run_folder, &split)?;
-    runtime.block_on(home.store.set_split(run, &split.summary))?;
-    let model = runtime.block_on(home.store.model(&config.model))?;
-
-    let inputs = Inputs {
-        run,
-        config,
-        model_folder: &PathBuf::from(model.folder),
-        run_folder: &run_folder,
-        train: pick(&examples, &split.train),
-        valid: pick(valid.unwrap_or(&examples), &split.valid),
-        made_up: data_set.made_up,
-    };
-    let mut recorder = Recorder::new(context, run, config.clone(), signalled);
+    let inputs = Inputs { resume, ..texts.inputs(run, config, &folders) };
+    let mut recorder = Recorder::new(context, run, config.clone(), signals);
     let outcome = train::run(&inputs, &mut |progress| recorder.take(progress));
     // What was told before a failure belongs into the history as well.
     let flushed = recorder.flush();
@@ -88,10 +162,31 @@ fn train_run(context: &Context, run: i64, config: &TrainConfig) -> Result<Outcom
     // A run that was stopped before its first step tells no end of its own.
     if runtime.block_on(home.store.run(run))?.status == RunStatus::Running {
         recorder
-            .take(train::Progress::Event(&record::Event::Finished(outcome.finished.clone())))
+            .take(Progress::Event(&record::Event::Finished(outcome.finished.clone())))
             .map_err(train::Error::Progress)?;
     }
     Ok(outcome)
+}
+
+/// Tells what a run would need, and writes nothing.
+fn estimate(context: &Context, config: &TrainConfig) -> Result<()> {
+    let found = try_estimate(context, config);
+    if context.json {
+        // Whoever asked by program gets the problem in the place of the estimate.
+        match &found {
+            Ok(estimate) => print::json(&record::Event::Estimate(*estimate))?,
+            Err(error) => print::json(&serde_json::json!({"problem": error.problem()}))?,
+        }
+        return found.map(drop);
+    }
+    report::estimate(&found?)
+}
+
+fn try_estimate(context: &Context, config: &TrainConfig) -> Result<record::Estimate> {
+    let folders = Folders { words: None, ..folders(context, 0, config)? };
+    let texts = read_texts(context, config)?;
+    let inputs = texts.inputs(0, config, &folders);
+    Ok(train::estimate(&inputs, &mut |_| Ok(Wish::GoOn))?)
 }
 
 fn pick<'a>(examples: &'a [Example], rows: &[u32]) -> Vec<&'a Example> {
@@ -109,12 +204,24 @@ fn tell(context: &Context, outcome: &Outcome) -> Result<()> {
         return Ok(());
     }
     let finished = &outcome.finished;
-    let how = if finished.stopped { "stopped" } else { "finished" };
+    let run = context.runtime.block_on(context.home.store.run(finished.run))?;
+    let how = match (finished.stopped, finished.stopped_early) {
+        (true, _) => "stopped",
+        (false, true) => "ended, as its evaluations became no better,",
+        (false, false) => "finished",
+    };
     print::line(&format!(
         "Run {} {how} after {} steps: {:.1} s of training, {:.0} tokens a second.",
         finished.run, finished.steps, finished.train_seconds, finished.tokens_per_second
     ))?;
-    print::metrics(finished.axes.iter())?;
+    if let Some(best) = finished.best_step {
+        print::line(&format!("Kept are the weights of step {best}, whose evaluation was the best."))?;
+    }
+    report::assessment(&run)?;
+    if finished.stopped {
+        let id = finished.run;
+        print::line(&format!("`mbti train --resume {id}` goes on with it."))?;
+    }
     if let Some(folder) = &outcome.model_folder {
         print::line(&format!("The model lies in {}", folder.display()))?;
     }

@@ -111,12 +111,12 @@ fn unknown_names_and_numbers_and_settings() {
             .fails(&["train", "--data", "mine", "--model", "words", "--device", "cuda:0"])
             .contains("cuda:0")
     );
+    assert!(engine.fails(&["train", "--data", "mine"]).contains("--model is missing"));
+    let error = engine.fails(&["train", "--data", "mine", "--model", "words", "--axes", "X-Y"]);
+    assert!(error.contains("axes cannot be X-Y"), "{error}");
     // A wrong way to call is the parser's, with exit code 2.
-    assert_eq!(engine.output(&["train", "--data", "mine"]).status.code(), Some(2));
-    assert_eq!(
-        engine.output(&["train", "--data", "mine", "--model", "words", "--axes", "X-Y"]).status.code(),
-        Some(2)
-    );
+    assert_eq!(engine.output(&["train", "--no-such-flag"]).status.code(), Some(2));
+    assert_eq!(engine.output(&["train", "--resume", "1", "--seed", "2"]).status.code(), Some(2));
 }
 
 #[test]

@@ -60,8 +60,46 @@ fn a_stop_by_command_or_by_signal_keeps_what_was_learned() {
         assert_eq!(engine.status(1), "stopped");
         engine.ok(&["predict", "--run", "1", "abc"]);
         assert!(engine.fails(&["runs", "stop", "1"]).contains("has ended"));
-        assert!(!engine.home.path().join("runs/1/checkpoints").join("step-00000010").exists());
+        // It can be gone on with, from a checkpoint of its last step.
+        let shown = engine.json(&["runs", "show", "1"]);
+        let step = shown["steps"].as_array().unwrap().last().unwrap()["step"].as_u64().unwrap();
+        assert_eq!(shown["resumable"], true);
+        let checkpoints = engine.home.path().join("runs/1/checkpoints");
+        assert!(checkpoints.join(format!("step-{step:08}/manifest.json")).exists());
     }
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_where_it_was_and_one_that_is_finished_does_not() {
+    let engine = Engine::new();
+    let mut child = long_run(&engine);
+    engine.ok(&["runs", "stop", "1", "--now"]);
+    wait_until("the engine's end", || child.try_wait().unwrap().is_some());
+    assert_eq!(engine.status(1), "stopped");
+    let first = engine.json(&["runs", "show", "1"])["steps"].as_array().unwrap().len();
+
+    let mut child = engine.command(&["train", "--resume", "1"]).spawn().unwrap();
+    wait_until("more steps than before", || {
+        engine.json(&["runs", "show", "1"])["steps"].as_array().unwrap().len() > first + 10
+    });
+    engine.ok(&["runs", "pause", "1"]);
+    wait_until("the pause", || engine.json(&["runs", "show", "1"])["run"]["paused"] == true);
+    let shown = engine.json(&["runs", "show", "1"]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(engine.json(&["runs", "show", "1"])["steps"], shown["steps"]);
+    // A lost terminal is no reason to end.
+    Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+    engine.ok(&["train", "--resume", "1"]);
+    wait_until("it goes on", || {
+        let now = engine.json(&["runs", "show", "1"]);
+        now["run"]["paused"] == false
+            && now["steps"].as_array().unwrap().len() > shown["steps"].as_array().unwrap().len()
+    });
+    engine.ok(&["runs", "stop", "1"]);
+    wait_until("the engine's end", || child.try_wait().unwrap().is_some());
+
+    engine.ok(&["train", "--data", "d", "--model", "words", "--max-steps", "3"]);
+    assert!(engine.fails(&["train", "--resume", "2"]).contains("no whole checkpoint"));
 }
 
 /// Runs a command in a mount namespace of its own, in which `setup` has been done. `None` where

@@ -1,11 +1,11 @@
 //! A model folder and a text to probabilities per axis and a type.
 
-use std::{path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use data::{Batch, Tokenizer, encode_one};
 use mbti::Axis;
 use model::{Mode, Network};
-use record::{AxisPrediction, Prediction, Problem, ProblemCode};
+use record::{AxisPrediction, Calibration, Prediction, Problem, ProblemCode};
 use serde_json::Value;
 
 /// Texts are read up to so many tokens where the model does not say on how many it was trained.
@@ -39,6 +39,8 @@ pub struct Loaded {
     network: Network,
     tokenizer: Tokenizer,
     max_length: usize,
+    /// What the validation texts told of its probabilities; empty for a model that was not judged.
+    calibration: BTreeMap<Axis, Calibration>,
     /// Name of the model that the run started from.
     model: String,
     run: i64,
@@ -51,7 +53,23 @@ pub fn load(folder: &Path, run: i64) -> Result<Loaded, Error> {
         network.note("max_length").and_then(Value::as_u64).map_or(DEFAULT_MAX_LENGTH, |n| n as usize);
     let (tokenizer, max_length) = network.tokenizer(wanted)?;
     let model = network.note("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Loaded { network, tokenizer, max_length, model, run })
+    let calibration = network.note("calibration").and_then(|note| serde_json::from_value(note.clone()).ok());
+    let calibration = calibration.unwrap_or_default();
+    Ok(Loaded { network, tokenizer, max_length, calibration, model, run })
+}
+
+/// The likelier letter of an axis, from the log odds of its second one.
+fn judged(axis: Axis, logit: f64, calibration: Option<&Calibration>) -> AxisPrediction {
+    let temperature = calibration.map_or(1.0, |calibration| calibration.temperature);
+    let second = metrics::probability(logit, temperature);
+    let class = usize::from(second > 0.5);
+    let of_class = |probability: f64| if class == 1 { probability } else { 1.0 - probability };
+    let interval = calibration.map(|calibration| {
+        let ends = metrics::interval(&calibration.band, logit, second).map(of_class);
+        [ends[0].min(ends[1]), ends[0].max(ends[1])]
+    });
+    let unsure = interval.is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high);
+    AxisPrediction { letter: axis.letters()[class], probability: of_class(second), interval, unsure }
 }
 
 /// Judges one text.
@@ -66,15 +84,11 @@ pub fn predict(loaded: &Loaded, text: &str) -> Result<Prediction, Error> {
     let batch = Batch { ids: one.ids, offsets, rows: vec![0], tokens: u64::from(tokens) };
     let logits = loaded.network.forward(&batch, Mode::Evaluate)?.squeeze(0)?.to_vec1::<f32>()?;
     let head = &loaded.network.head;
-    let axes: std::collections::BTreeMap<Axis, AxisPrediction> = head
+    let axes: BTreeMap<Axis, AxisPrediction> = head
         .axes
         .iter()
-        .zip(head.probabilities(&logits))
-        .map(|(&axis, second)| {
-            let class = usize::from(second > 0.5);
-            let probability = if class == 1 { second } else { 1.0 - second };
-            (axis, AxisPrediction { letter: axis.letters()[class], probability })
-        })
+        .zip(head.log_odds(&logits))
+        .map(|(&axis, logit)| (axis, judged(axis, logit, loaded.calibration.get(&axis))))
         .collect();
     let letter = |axis: Axis| axes.get(&axis).map_or('-', |found| found.letter.as_char());
     Ok(Prediction {

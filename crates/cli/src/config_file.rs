@@ -1,0 +1,79 @@
+//! Settings in a file: TOML, or JSON.
+
+use std::path::Path;
+
+use record::TrainConfig;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// Reads a file of settings; what it does not say is as in `base`.
+pub fn read(path: &Path, base: &TrainConfig) -> Result<TrainConfig> {
+    let wrong = |reason: String| Error::ConfigFile { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+    let said: Value = if is_json {
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
+    } else {
+        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?
+    };
+    let Value::Object(said) = said else { return Err(wrong("it is no table of settings".to_owned())) };
+    let Value::Object(mut all) = serde_json::to_value(base)? else {
+        return Err(wrong("the defaults are no table".to_owned()));
+    };
+    for (name, value) in said {
+        // A name that a setting had in older versions stands for the one that it has now.
+        let name = match name.as_str() {
+            "epochs" => "num_train_epochs".to_owned(),
+            "batch_size" => "per_device_train_batch_size".to_owned(),
+            _ => name,
+        };
+        all.insert(name, value);
+    }
+    let config: TrainConfig =
+        serde_json::from_value(Value::Object(all)).map_err(|error| wrong(error.to_string()))?;
+    config.check()?;
+    Ok(config)
+}
+
+/// The settings as TOML that [`read`] takes.
+pub fn write(config: &TrainConfig) -> Result<String> {
+    toml::to_string(config).map_err(|error| Error::Toml(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use record::Preset;
+
+    #[test]
+    fn what_is_written_reads_back_as_the_same_settings_whatever_the_base() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        for preset in Preset::ALL {
+            let mut config = preset.config();
+            (config.data, config.model) = ("my \"posts\"".into(), "m".into());
+            (config.learning_rate, config.lora_target_modules) = (Some(2e-5), vec!["q_proj".into()]);
+            std::fs::write(&path, write(&config).unwrap()).unwrap();
+            assert_eq!(read(&path, &TrainConfig::default()).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_is_named_with_what_is_wrong_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text, reason) in [
+            ("a.toml", "seed = ", "seed"),
+            ("b.toml", "lerning_rate = 1", "lerning_rate"),
+            ("c.json", "[1]", "no table"),
+            ("d.toml", "seed = \"x\"", "u32"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let error = read(&path, &TrainConfig::default()).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(reason), "{error}");
+        }
+        assert!(read(&folder.path().join("none"), &TrainConfig::default()).is_err());
+    }
+}

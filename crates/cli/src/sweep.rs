@@ -1,0 +1,104 @@
+//! Many runs one after another, each in a process of its own, so that memory and failures are its
+//! own as well.
+
+use std::process::{Command, Stdio};
+
+use record::{RunStatus, TrainConfig};
+
+use crate::{
+    Context,
+    error::{Error, Result},
+    print, report,
+    signals::Signals,
+};
+
+/// Settings whose own values have commas; their values in a sweep are told apart by semicolons.
+const LISTS: [&str; 3] = ["axes", "class_weights", "lora_target_modules"];
+
+/// Every combination of the values that are swept over, the first setting changing slowest.
+pub fn combinations(config: &TrainConfig, sweeps: &[String]) -> Result<Vec<TrainConfig>> {
+    let mut all = vec![config.clone()];
+    for sweep in sweeps {
+        let wrong = || Error::Sweep { given: sweep.clone() };
+        let (name, values) = sweep.split_once('=').ok_or_else(wrong)?;
+        let name = name.trim().replace('-', "_");
+        let cut = if LISTS.contains(&name.as_str()) { ';' } else { ',' };
+        let values: Vec<&str> = values.split(cut).map(str::trim).collect();
+        if values.iter().any(|value| value.is_empty()) {
+            return Err(wrong());
+        }
+        let mut next = Vec::with_capacity(all.len() * values.len());
+        for config in &all {
+            for value in &values {
+                let mut config = config.clone();
+                config.set(&name, value)?;
+                next.push(config);
+            }
+        }
+        all = next;
+    }
+    Ok(all)
+}
+
+/// Queues a run for each combination and works on them one after another.
+pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result<()> {
+    let (home, runtime) = (&context.home, &context.runtime);
+    let signals = Signals::listen();
+    let mut queue = Vec::new();
+    for config in combinations(config, sweeps)? {
+        let run = runtime.block_on(app::runs::create(home, &config))?;
+        // Held while the run waits for its turn, so that nobody takes it for left alone.
+        queue.push((run, app::runs::queue_lock(home, run)?));
+    }
+    let runs: Vec<i64> = queue.iter().map(|(run, _)| *run).collect();
+    print::note(&format!("{} runs are queued.", runs.len()));
+    let mut failed = 0;
+    for (place, (run, lock)) in queue.into_iter().enumerate() {
+        if signals.count() > 0 {
+            runtime.block_on(app::runs::stop(home, run, app::runs::Stop::Save)).ok();
+            continue;
+        }
+        if runtime.block_on(home.store.run(run))?.status != RunStatus::Queued {
+            // Stopped by somebody while it waited.
+            continue;
+        }
+        print::note(&format!("Run {run}, {} of {}:", place + 1, runs.len()));
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--home").arg(&home.folder).arg("train").arg("--run").arg(run.to_string());
+        if context.json {
+            command.arg("--json");
+        }
+        // Ctrl+C reaches the child by its group; this process waits until it has saved.
+        let ended = command.stdin(Stdio::null()).status()?;
+        failed += usize::from(!ended.success());
+        drop(lock);
+    }
+    let found = runtime.block_on(app::runs::compare(home, &runs))?;
+    if !context.json {
+        report::compare(&found)?;
+    }
+    if failed > 0 { Err(Error::SweepFailed { failed, runs: runs.len() }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use record::ClassWeighting;
+
+    #[test]
+    fn a_sweep_is_every_combination_and_lists_are_told_apart_by_semicolons() {
+        let sweep = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+            combinations(&TrainConfig::default(), &texts)
+        };
+        let found = sweep(&["learning_rate=1e-5,2e-5", "seed=0,1,2"]).unwrap();
+        let pairs: Vec<_> = found.iter().map(|config| (config.learning_rate.unwrap(), config.seed)).collect();
+        assert_eq!(pairs, [(1e-5, 0), (1e-5, 1), (1e-5, 2), (2e-5, 0), (2e-5, 1), (2e-5, 2)]);
+        let found = sweep(&["class-weights=balanced;0.6,0.4"]).unwrap();
+        assert_eq!(found[1].class_weights, ClassWeighting::Given([0.6, 0.4]));
+        for wrong in ["seed", "seed=", "seed=1,,2", "sed=1", "seed=x"] {
+            assert!(sweep(&[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

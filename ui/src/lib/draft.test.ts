@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { FAKE_DEFAULTS } from "./backend/fake";
+import { FAKE_DEFAULTS, FAKE_PRESETS } from "./backend/fake-config";
 import type { TrainConfig } from "./backend/types/TrainConfig";
-import { classWeightsOf, configOf, draftOf, draftProblem, isAllowed, type NumberSetting } from "./draft";
+import { classWeightsOf, configOf, draftOf, draftProblem, presetDraft, sameRun } from "./draft";
+import { isAllowed, type NumberSetting } from "./numbers";
 
 describe("a draft", () => {
   it("gives back the config that it was made of", () => {
@@ -15,7 +16,11 @@ describe("a draft", () => {
     { trainable: "head" },
     { trainable: "lora", lora_rank: 64, lora_alpha: 12.5, lora_dropout: 0.1 },
     { trainable: "lora", lora_target_modules: ["q_proj", "v_proj"], use_rslora: true },
-    { gradient_checkpointing: true },
+    { gradient_checkpointing: true, load_best_model_at_end: false },
+    { dtype: "tf32", optim: "adamw_8bit", split_by: "text", sample_fraction: 0.1 },
+    { lr_scheduler_type: "constant_with_warmup", warmup_steps: 20, warmup_ratio: 0.1, adam_epsilon: 1e-6 },
+    { metric_for_best_model: "roc_auc", early_stopping_patience: 3, early_stopping_threshold: 0.01, save_total_limit: 0 },
+    { max_tokens_per_batch: 2048, per_device_eval_batch_size: 4, save_steps: 7, logging_steps: 5, max_grad_norm: 0 },
     { class_weights: "none" },
     { class_weights: "0.6,0.4" },
   ])("gives back %j", (changed) => {
@@ -25,18 +30,33 @@ describe("a draft", () => {
   });
 
   it.each<[NumberSetting, string]>([
-    ["epochs", "0"],
-    ["epochs", ""],
-    ["epochs", "many"],
-    ["epochs", "Infinity"],
+    ["num_train_epochs", "0"],
+    ["num_train_epochs", ""],
+    ["num_train_epochs", "many"],
+    ["num_train_epochs", "Infinity"],
     ["max_steps", "2.5"],
     ["max_steps", "0"],
-    ["batch_size", "4294967296"],
+    ["per_device_train_batch_size", "4294967296"],
     ["learning_rate", "1.5"],
     ["weight_decay", "-1"],
     ["max_length", "3"],
     ["validation_fraction", "1"],
     ["seed", "-1"],
+    ["sample_fraction", "0"],
+    ["sample_fraction", "1.1"],
+    ["max_tokens_per_batch", "3"],
+    ["per_device_eval_batch_size", "0"],
+    ["warmup_steps", "1.5"],
+    ["warmup_ratio", "1"],
+    ["adam_beta1", "1"],
+    ["adam_beta2", "-0.1"],
+    ["adam_epsilon", "0"],
+    ["max_grad_norm", "1000001"],
+    ["save_steps", "0"],
+    ["logging_steps", ""],
+    ["save_total_limit", "-1"],
+    ["early_stopping_patience", "0.5"],
+    ["early_stopping_threshold", "1001"],
     ["lora_rank", "0"],
     ["lora_rank", "2.5"],
     ["lora_alpha", "0"],
@@ -57,10 +77,10 @@ describe("a draft", () => {
 
   it("understands full-width digits and an exponent", () => {
     const draft = draftOf(FAKE_DEFAULTS);
-    draft.numbers.batch_size = "１６";
+    draft.numbers.per_device_train_batch_size = "１６";
     draft.numbers.learning_rate = "2e-5";
     draft.numbers.eval_steps = " ";
-    expect(configOf(draft)).toMatchObject({ batch_size: 16, learning_rate: 0.00002, eval_steps: null });
+    expect(configOf(draft)).toMatchObject({ per_device_train_batch_size: 16, learning_rate: 0.00002, eval_steps: null });
   });
 
   it("is not held up by what was typed for LoRA before something else was chosen", () => {
@@ -77,6 +97,23 @@ describe("a draft", () => {
     expect(configOf(draft).lora_target_modules).toEqual(["query", "key", "value"]);
     draft.lora_target_modules = " , ";
     expect(configOf(draft).lora_target_modules).toEqual([]);
+  });
+});
+
+describe("a preset", () => {
+  it.each(FAKE_PRESETS)("$preset fills in all but the data and the model", ({ config }) => {
+    const draft = draftOf({ ...FAKE_DEFAULTS, data: "mine", valid: "yours", model: "words" });
+    const filled = presetDraft(config, draft);
+    expect(configOf(filled)).toEqual({ ...config, data: "mine", valid: "yours", model: "words" });
+    expect(draftProblem(filled)).toBeNull();
+    expect(sameRun(filled, draft)).toBe(false);
+    expect(sameRun(filled, presetDraft(config, filled))).toBe(true);
+  });
+
+  it("takes a setting that was left out for one that is empty", () => {
+    const { max_steps: _, valid: __, ...rest } = FAKE_DEFAULTS;
+    const config = configOf(draftOf(rest as TrainConfig));
+    expect(config).toMatchObject({ max_steps: null, valid: null });
   });
 });
 

@@ -1,36 +1,51 @@
 import type { Backend } from "./backend/backend";
+import type { Notice } from "./backend/types/Notice";
 import type { Run } from "./backend/types/Run";
 import { EMPTY_CURVE, type Curve } from "./curve";
 import { pollRun } from "./poller";
 import { dismissProblem, reportProblem } from "./problem.svelte";
 
-/** A run that is being looked at, kept up to date while it goes on. */
-export interface Follow {
+interface Followed {
   readonly run: Run | null;
   readonly curve: Curve;
   /** Whether the run's model is an adapter. */
   readonly adapter: boolean;
+  /** Whether the run ended early and can go on. */
+  readonly resumable: boolean;
+  readonly notices: readonly Notice[];
+}
+
+/** A run that is being looked at, kept up to date while it goes on. */
+export interface Follow extends Followed {
+  /** Follows this run; one that is followed already is read anew only if it had ended. */
   start(run: number): void;
-  /** Reads the run anew after its adapter was merged; all else that is shown stays until then. */
+  /** Reads the run anew, as after a merge or a resumption; what is shown stays until then. */
   reload(): void;
   stop(): void;
 }
 
+const NOTHING: Followed = { run: null, curve: EMPTY_CURVE, adapter: false, resumable: false, notices: [] };
+
 export function createFollow(backend: Backend, onEnd: (run: Run) => void = () => {}): Follow {
-  const nothing = { run: null, curve: EMPTY_CURVE, adapter: false };
-  let shown = $state.raw<{ run: Run | null; curve: Curve; adapter: boolean }>(nothing);
+  let shown = $state.raw<Followed>(NOTHING);
   let followed: number | null = null;
+  // Not a state: who starts to follow within an effect must not depend on it.
+  let ended = false;
   let close = () => {};
 
   function follow(run: number): void {
     close();
+    ended = false;
     close = pollRun({
       showRun: (id, afterStep) => backend.showRun(id, afterStep),
       run,
-      onProgress: ({ run, adapter }, curve) => (shown = { run, curve, adapter }),
+      onProgress: ({ run, adapter, resumable, notices }, curve) => (shown = { run, curve, adapter, resumable, notices }),
       onError: (error) => reportProblem(error, "poll"),
       onRecovered: () => dismissProblem("poll"),
-      onEnd,
+      onEnd: (run) => {
+        ended = true;
+        onEnd(run);
+      },
     });
   }
 
@@ -44,9 +59,15 @@ export function createFollow(backend: Backend, onEnd: (run: Run) => void = () =>
     get adapter() {
       return shown.adapter;
     },
+    get resumable() {
+      return shown.resumable;
+    },
+    get notices() {
+      return shown.notices;
+    },
     start(run) {
-      if (followed === run) return;
-      shown = nothing;
+      if (followed === run && !ended) return;
+      if (followed !== run) shown = NOTHING;
       followed = run;
       follow(run);
     },
@@ -58,7 +79,7 @@ export function createFollow(backend: Backend, onEnd: (run: Run) => void = () =>
     stop() {
       close();
       followed = null;
-      shown = nothing;
+      shown = NOTHING;
     },
   };
 }

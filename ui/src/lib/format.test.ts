@@ -4,6 +4,7 @@ import {
   formatCompact,
   formatDate,
   formatDuration,
+  formatMemory,
   formatMilliseconds,
   formatNumber,
   formatPercent,
@@ -81,5 +82,20 @@ describe("dates and sizes", () => {
     expect(formatBytes("en", 188_000)).toBe("188 kB");
     expect(formatBytes("en", 999_900)).toBe("1 MB");
     expect(formatBytes("en", 4_400_000)).toBe("4.4 MB");
+  });
+});
+
+describe("memory", () => {
+  it.each([
+    [0, "0.0 MiB"],
+    [4.26, "4.3 MiB"],
+    [412.6, "413 MiB"],
+    [1024, "1.0 GiB"],
+    [7430, "7.3 GiB"],
+    [204_800, "200 GiB"],
+    [null, "—"],
+  ])("of %s MiB is %s in both languages", (value, text) => {
+    expect(formatMemory("en", value)).toBe(text);
+    expect(formatMemory("zh", value)).toBe(text);
   });
 });

@@ -5,6 +5,8 @@
 
 /** What stands for a metric that has no value. */
 export const NO_VALUE = "—";
+/** The same in a table, where it is set off by itself. */
+export const NO_VALUE_SHORT = "–";
 
 export function formatNumber(locale: string, value: number | null, digits = 0): string {
   if (value === null || !Number.isFinite(value)) return NO_VALUE;
@@ -88,6 +90,14 @@ export function formatBytes(locale: string, bytes: number): string {
     place += 1;
   }
   return unit(locale, BYTE_UNITS[place]!, value, place > 0 && value < 9.95 ? 1 : 0);
+}
+
+/** Memory as the system counts it, in the units that are named alike in both languages. */
+export function formatMemory(locale: string, mebibytes: number | null): string {
+  if (mebibytes === null || !Number.isFinite(mebibytes)) return NO_VALUE;
+  if (mebibytes < 1024) return `${formatNumber(locale, mebibytes, mebibytes < 9.95 ? 1 : 0)} MiB`;
+  const gibibytes = mebibytes / 1024;
+  return `${formatNumber(locale, gibibytes, gibibytes < 99.95 ? 1 : 0)} GiB`;
 }
 
 /** 4.4M or 440万: a number of weights, of which only the size matters. */

@@ -84,7 +84,7 @@ describe("the poller", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(showRun).toHaveBeenCalledTimes(2);
     close();
-    answer({ run: {} as never, steps: [], evaluations: [], adapter: false });
+    answer({ run: {} as never, steps: [], evaluations: [], adapter: false, resumable: false, notices: [] });
     await vi.advanceTimersByTimeAsync(30_000);
     expect(showRun).toHaveBeenCalledTimes(2);
   });
@@ -98,6 +98,8 @@ describe("the curve", () => {
     steps: steps.map(step),
     evaluations: evaluations.map(evaluation),
     adapter: false,
+    resumable: false,
+    notices: [],
   });
 
   it("does not miss the evaluation that comes after its step", () => {

@@ -9,7 +9,7 @@ const shown = (changed: Partial<TrainConfig>) => new Map(settingsOf({ ...FAKE_DE
 afterEach(() => setLanguage("en"));
 
 describe.each(languages)("the settings of a run in %s", (language) => {
-  const { settings, dtypes, trainables, class_weightings, window } = dictionaries[language];
+  const { settings, dtypes, trainables, optims, schedulers, metrics, class_weightings, when_empty, window } = dictionaries[language];
 
   it("are all there in words where LoRA is what learns", () => {
     setLanguage(language);
@@ -31,7 +31,7 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     expect(found.get(settings.lora_target_modules)).toBe("query, value");
     expect(found.get(settings.use_rslora)).toBe(window.yes);
     expect(found.get(settings.gradient_checkpointing)).toBe(window.no);
-    expect(shown({ trainable: "lora" }).get(settings.lora_target_modules)).toBe(window.default_target_modules);
+    expect(shown({ trainable: "lora" }).get(settings.lora_target_modules)).toBe(when_empty.lora_target_modules);
   });
 
   it.each(["all", "head"] as const)("leave out LoRA's where %s learns", (trainable) => {
@@ -40,6 +40,25 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     expect(found.get(settings.trainable)).toBe(trainables[trainable]);
     expect([...found.keys()].filter((name) => name.includes("LoRA"))).toEqual([]);
     expect(found.size).toBe(Object.keys(settings).length - 5);
+  });
+
+  it("say what an empty one means, and name the choices", () => {
+    setLanguage(language);
+    const found = shown({ optim: "adamw_8bit", lr_scheduler_type: "cosine", metric_for_best_model: "log_loss" });
+    for (const name of ["max_steps", "max_tokens_per_batch", "learning_rate", "save_steps"] as const) {
+      expect(found.get(settings[name])).toBe(when_empty[name]);
+    }
+    expect(found.get(settings.optim)).toBe(optims.adamw_8bit);
+    expect(found.get(settings.lr_scheduler_type)).toBe(schedulers.cosine);
+    expect(found.get(settings.metric_for_best_model)).toBe(metrics.log_loss);
+    expect(found.get(settings.adam_epsilon)).toBe("0.00000001");
+  });
+
+  it("leave out how a part is held out where none is", () => {
+    setLanguage(language);
+    const found = shown({ valid: "others" });
+    expect(found.has(settings.validation_fraction)).toBe(false);
+    expect(found.has(settings.split_by)).toBe(false);
   });
 
   it("tell the class weights by name, or letter by letter", () => {

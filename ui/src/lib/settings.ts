@@ -4,42 +4,65 @@ import type { TrainConfig } from "./backend/types/TrainConfig";
 import { classWeightsOf } from "./draft";
 import { formatPercent } from "./format";
 import { language, t, words } from "./i18n";
+import type { Dictionary } from "./i18n/en";
+import { CHOICE_WORDS, type ChoiceSetting } from "./settingGroups";
 
 /** The settings of a run in words: what was left empty shows what that means. */
 export function settingsOf(config: TrainConfig): [name: string, value: string][] {
   const locale = language();
   const number = (value: number) => new Intl.NumberFormat(locale, { maximumSignificantDigits: 12 }).format(value);
-  const orDefault = (value: number | null, meaning: string) => (value === null ? meaning : number(value));
+  const orDefault = (name: Exclude<keyof Dictionary["when_empty"], "lora_target_modules">) =>
+    config[name] === null || config[name] === undefined ? words().when_empty[name] : number(config[name]);
   const yesOrNo = (value: boolean) => (value ? t("yes") : t("no"));
+  const known = words();
   const values: Record<keyof TrainConfig, string> = {
     data: config.data,
-    valid: config.valid ?? t("train_hold_out"),
+    valid: config.valid ?? t(config.split_by === "text" ? "train_hold_out_text" : "train_hold_out"),
     model: config.model,
     axes: config.axes.join(", "),
-    epochs: number(config.epochs),
-    max_steps: orDefault(config.max_steps, t("default_max_steps")),
-    batch_size: number(config.batch_size),
-    gradient_accumulation_steps: number(config.gradient_accumulation_steps),
-    learning_rate: orDefault(config.learning_rate, t("default_learning_rate")),
-    weight_decay: number(config.weight_decay),
-    max_length: number(config.max_length),
-    eval_steps: orDefault(config.eval_steps, t("default_eval_steps")),
+    sample_fraction: formatPercent(locale, config.sample_fraction),
     validation_fraction: formatPercent(locale, config.validation_fraction),
+    split_by: known.split_bys[config.split_by],
     // A seed is a name and not an amount, and takes no separators.
     seed: String(config.seed),
+    num_train_epochs: number(config.num_train_epochs),
+    max_steps: orDefault("max_steps"),
+    max_length: number(config.max_length),
+    per_device_train_batch_size: number(config.per_device_train_batch_size),
+    max_tokens_per_batch: orDefault("max_tokens_per_batch"),
+    gradient_accumulation_steps: number(config.gradient_accumulation_steps),
+    per_device_eval_batch_size: orDefault("per_device_eval_batch_size"),
+    learning_rate: orDefault("learning_rate"),
+    lr_scheduler_type: known.schedulers[config.lr_scheduler_type],
+    warmup_steps: number(config.warmup_steps),
+    warmup_ratio: formatPercent(locale, config.warmup_ratio),
+    optim: known.optims[config.optim],
+    weight_decay: number(config.weight_decay),
+    max_grad_norm: number(config.max_grad_norm),
+    adam_beta1: number(config.adam_beta1),
+    adam_beta2: number(config.adam_beta2),
+    adam_epsilon: number(config.adam_epsilon),
+    class_weights: classWeightsText(config, number),
+    eval_steps: orDefault("eval_steps"),
+    save_steps: orDefault("save_steps"),
+    logging_steps: number(config.logging_steps),
+    save_total_limit: number(config.save_total_limit),
+    metric_for_best_model: known.metrics[config.metric_for_best_model],
+    load_best_model_at_end: yesOrNo(config.load_best_model_at_end),
+    early_stopping_patience: number(config.early_stopping_patience),
+    early_stopping_threshold: number(config.early_stopping_threshold),
     device: deviceName(config.device),
-    dtype: words().dtypes[config.dtype],
-    trainable: words().trainables[config.trainable],
+    dtype: known.dtypes[config.dtype],
+    gradient_checkpointing: yesOrNo(config.gradient_checkpointing),
+    trainable: known.trainables[config.trainable],
     lora_rank: number(config.lora_rank),
     lora_alpha: number(config.lora_alpha),
     lora_dropout: number(config.lora_dropout),
-    lora_target_modules: config.lora_target_modules.join(", ") || t("default_target_modules"),
+    lora_target_modules: config.lora_target_modules.join(", ") || known.when_empty.lora_target_modules,
     use_rslora: yesOrNo(config.use_rslora),
-    gradient_checkpointing: yesOrNo(config.gradient_checkpointing),
-    class_weights: classWeightsText(config, number),
   };
   return (Object.keys(values) as (keyof TrainConfig)[])
-    .filter((name) => name !== "validation_fraction" || config.valid === null)
+    .filter((name) => !["validation_fraction", "split_by"].includes(name) || !config.valid)
     .filter((name) => !name.includes("lora") || config.trainable === "lora")
     .map((name) => [words().settings[name], values[name]]);
 }
@@ -57,6 +80,12 @@ export function lettersOfAll(axes: readonly Axis[]): [first: string, second: str
   const letters = axes.map(lettersOf);
   const list = (place: 0 | 1) => letters.map((pair) => pair[place]).join(t("list_separator"));
   return [list(0), list(1)];
+}
+
+/** What one of the words that a setting can be is called. */
+export function choiceName(name: ChoiceSetting, choice: string): string {
+  const names: Readonly<Record<string, string>> = words()[CHOICE_WORDS[name]];
+  return names[choice] ?? choice;
 }
 
 export function deviceName(device: string): string {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { metricsOf } from "./backend/fake-run";
+import { metricsOf } from "./backend/fake-metrics";
 import { setLanguage } from "./i18n";
 import { majorityMacroF1, verdict } from "./verdict";
 import { verdictText } from "./verdictText";

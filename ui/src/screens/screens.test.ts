@@ -1,28 +1,10 @@
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/svelte";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import App from "../App.svelte";
-import { createFake, type Fake, type StartingPoint } from "../lib/backend/fake";
-import { dictionaries, languages, setLanguage, type Language } from "../lib/i18n";
+import { createFake } from "../lib/backend/fake";
+import { dictionaries, languages, setLanguage } from "../lib/i18n";
 import { dismissProblem, reportProblem, watchForProblems } from "../lib/problem.svelte";
-
-const at = (id: string) => screen.findByTestId(id);
-const values = (select: HTMLElement) => [...(select as HTMLSelectElement).options].map((option) => option.value);
-
-async function open(startingPoint: StartingPoint, nav: string, language: Language = "en"): Promise<Fake> {
-  setLanguage(language);
-  const fake = createFake({ startingPoint });
-  render(App, { backend: fake });
-  await fireEvent.click(await at(nav));
-  return fake;
-}
-
-async function type(id: string, value: string): Promise<void> {
-  await fireEvent.input(await at(id), { target: { value } });
-}
-
-async function choose(id: string, value: string): Promise<void> {
-  await fireEvent.change(await at(id), { target: { value } });
-}
+import { at, choose, open, type, values } from "./testing";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -74,7 +56,7 @@ describe.each(languages)("in %s", (language) => {
 
   it("Train shows a run as it goes on and how it ended", async () => {
     const fake = await open("data", "nav-train", language);
-    expect(document.body.textContent).not.toContain(words.window.stop);
+    expect(document.body.textContent).not.toContain(words.window.stop_save);
     expect((await at("train-data") as HTMLSelectElement).value).toBe("made-up");
     expect(document.body.textContent).toContain(words.window.model_only_words);
     await fireEvent.click(await at("start-button"));
@@ -180,13 +162,14 @@ describe("the window", () => {
   it("marks a letter that is as good as drawn by lot, and never writes more than 100 %", async () => {
     setLanguage("en");
     const fake = createFake({ startingPoint: "finished" });
+    const uncalibrated = { interval: null, unsure: false };
     fake.predict = async (run) => ({
       type: "ENFP",
       axes: {
-        "E-I": { letter: "E", probability: 0.5449 },
-        "N-S": { letter: "N", probability: 0.655 },
-        "F-T": { letter: "F", probability: 0.9999 },
-        "J-P": { letter: "P", probability: 0.55 },
+        "E-I": { letter: "E", probability: 0.5449, ...uncalibrated },
+        "N-S": { letter: "N", probability: 0.655, ...uncalibrated },
+        "F-T": { letter: "F", probability: 0.9999, ...uncalibrated },
+        "J-P": { letter: "P", probability: 0.55, ...uncalibrated },
       },
       model: "words",
       run,
@@ -233,7 +216,7 @@ describe("the window", () => {
     await type("train-max-steps", "5");
     await fireEvent.click(await at("start-button"));
     await at("stop-button");
-    expect(start).toHaveBeenCalledWith(expect.objectContaining({ epochs: 2, max_steps: 5, valid: null }));
+    expect(start).toHaveBeenCalledWith(expect.objectContaining({ num_train_epochs: 2, max_steps: 5, valid: null }));
     expect(screen.queryByTestId("problem")).toBeNull();
   });
 

@@ -1,8 +1,10 @@
 import type { DataSet } from "./types/DataSet";
 import type { DataSetDetail } from "./types/DataSetDetail";
+import type { Estimate } from "./types/Estimate";
 import type { ImportReport } from "./types/ImportReport";
 import type { Model } from "./types/Model";
 import type { Prediction } from "./types/Prediction";
+import type { PresetConfig } from "./types/PresetConfig";
 import type { Run } from "./types/Run";
 import type { RunProgress } from "./types/RunProgress";
 import type { TrainConfig } from "./types/TrainConfig";
@@ -27,8 +29,16 @@ export interface Backend {
   defaultConfig(): Promise<TrainConfig>;
   /** Starts the engine, a process of its own, and tells the run's number. */
   startTraining(config: TrainConfig): Promise<number>;
-  /** Asks the run to end after its current step; it keeps what it has learned. */
-  stopRun(run: number): Promise<void>;
+  /** What a run with this config would need; measures two steps, which may take a minute. */
+  estimateRun(config: TrainConfig): Promise<Estimate>;
+  presets(): Promise<PresetConfig[]>;
+  /** Asks the run to wait after its current step, with its work saved. */
+  pauseRun(run: number): Promise<void>;
+  unpauseRun(run: number): Promise<void>;
+  /** Asks the run to end after its current step and to keep what it has learned, or to end at once. */
+  stopRun(run: number, now: boolean): Promise<void>;
+  /** Lets a run that ended early go on from its last checkpoint. */
+  resumeRun(run: number): Promise<void>;
   removeRun(run: number): Promise<void>;
   /** Makes a whole model of a run's adapter and its base model, which may take a minute. */
   mergeRun(run: number): Promise<void>;

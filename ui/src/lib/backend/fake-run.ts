@@ -1,8 +1,11 @@
+import { stepsOf } from "./fake-config";
 import { hash, problem } from "./fake-data";
+import { assess, confusionOf, metricsOf, SKILLS, type Held } from "./fake-metrics";
 import type { Axis } from "./types/Axis";
-import type { AxisMetrics } from "./types/AxisMetrics";
 import type { DataSet } from "./types/DataSet";
+import type { Estimate } from "./types/Estimate";
 import type { Evaluation } from "./types/Evaluation";
+import type { Notice } from "./types/Notice";
 import type { Run } from "./types/Run";
 import type { Step } from "./types/Step";
 import type { TrainConfig } from "./types/TrainConfig";
@@ -12,17 +15,26 @@ export interface FakeRun {
   run: Run;
   steps: Step[];
   evaluations: Evaluation[];
+  notices: Notice[];
   /** Texts of each letter among those held out. */
-  held: Map<Axis, [number, number]>;
+  held: Held;
   adapter: boolean;
+  /** Whether it was told to stop at once. */
+  stopNow: boolean;
 }
 
-export function createRun(id: number, config: TrainConfig, data: DataSet, balance: FakeRun["held"]): FakeRun {
+const SECONDS_A_STEP = 0.085;
+
+export function createRun(
+  id: number,
+  config: TrainConfig,
+  data: DataSet,
+  balance: Held,
+  estimate: Estimate | null = null,
+): FakeRun {
   const valid = Math.round(data.examples * config.validation_fraction);
   const train = data.examples - valid;
-  const perStep = config.batch_size * config.gradient_accumulation_steps;
-  const steps = Math.max(1, Math.ceil((train * config.epochs) / perStep));
-  const held: FakeRun["held"] = new Map();
+  const held = new Map<Axis, [number, number]>();
   for (const axis of config.axes) {
     const [first, second] = balance.get(axis) ?? [1, 1];
     const firstHeld = Math.round((valid * first) / (first + second));
@@ -30,13 +42,14 @@ export function createRun(id: number, config: TrainConfig, data: DataSet, balanc
   }
   const authors = data.authors;
   const given = config.valid !== null;
+  const byText = authors === null || config.split_by === "text";
   const run: Run = {
     id,
     status: "queued",
     config,
     made_up: data.made_up,
     split: {
-      method: given ? "given" : authors === null ? "by_text" : "by_author",
+      method: given ? "given" : byText ? "by_text" : "by_author",
       seed: config.seed,
       train_examples: train,
       valid_examples: valid,
@@ -48,7 +61,7 @@ export function createRun(id: number, config: TrainConfig, data: DataSet, balanc
     started_at: null,
     finished_at: null,
     train_seconds: null,
-    total_steps: Math.min(steps, config.max_steps ?? steps),
+    total_steps: stepsOf(config, train),
     last_step: null,
     axes: {},
     tokens_per_second: null,
@@ -56,31 +69,55 @@ export function createRun(id: number, config: TrainConfig, data: DataSet, balanc
     failure: null,
     model_folder: null,
     stop_requested: false,
+    pause_requested: false,
+    paused: false,
+    estimate,
+    baseline: null,
+    assessment: null,
+    best_step: null,
+    optimizer_mib: null,
   };
-  return { run, steps: [], evaluations: [], held, adapter: false };
+  return { run, steps: [], evaluations: [], notices: [], held, adapter: false, stopNow: false };
 }
 
-/** Goes on by one step, and ends where the real thing would. */
+/** Goes on by one step, and ends or waits where the real thing would. */
 export function advance(fake: FakeRun): void {
-  const { run, steps } = fake;
+  const { run } = fake;
   if (run.status === "queued") {
     run.status = "running";
-    run.started_at = new Date().toISOString();
+    run.started_at ??= new Date().toISOString();
+    if (run.config.dtype === "tf32") fake.notices.push({ step: 0, problem: problem("no_tf32") });
     return;
   }
   if (run.status !== "running") return;
+  if (run.stop_requested && fake.stopNow) {
+    end(fake, "stopped");
+    return;
+  }
+  if (run.pause_requested && !run.stop_requested) {
+    run.paused = true;
+    return;
+  }
+  run.paused = false;
+  learn(fake);
+}
+
+function learn(fake: FakeRun): void {
+  const { run, steps } = fake;
   const total = run.total_steps ?? 1;
   const number = steps.length + 1;
-  const perStep = run.config.batch_size * run.config.gradient_accumulation_steps;
+  const perStep = run.config.per_device_train_batch_size * run.config.gradient_accumulation_steps;
   const noise = (hash(`${run.id} ${number}`) % 1000) / 1000 - 0.5;
   const step: Step = {
     step: number,
     epoch: (number * perStep) / (run.split?.train_examples ?? 1),
     loss: 0.45 + 0.27 * Math.exp((-3 * number) / total) + noise * 0.14,
     learning_rate: 0.001 * (1 - number / total),
+    grad_norm: 1.3 + noise * 0.6,
     samples_per_second: 92 + noise * 8,
     tokens_per_second: 7400 + noise * 500,
-    seconds_left: (total - number) * 0.085,
+    seconds_left: (total - number) * SECONDS_A_STEP,
+    memory_mib: 388 + noise * 10,
   };
   steps.push(step);
   run.last_step = step;
@@ -92,56 +129,48 @@ export function advance(fake: FakeRun): void {
 }
 
 export function end(fake: FakeRun, status: "finished" | "stopped" | "interrupted" | "failed"): void {
-  const { run, steps } = fake;
+  const { run, steps, held } = fake;
   run.status = status;
-  run.finished_at = status === "interrupted" ? null : new Date().toISOString();
-  run.train_seconds = status === "interrupted" ? null : steps.length * 0.085;
-  run.peak_rss_mib = status === "interrupted" ? null : 412.6;
-  if (status === "finished" || status === "stopped") {
-    run.model_folder = `/home/you/.mbti-tuner/runs/${run.id}/model`;
-    fake.adapter = run.config.trainable === "lora";
+  run.paused = false;
+  run.pause_requested = false;
+  const told = status !== "interrupted";
+  run.finished_at = told ? new Date().toISOString() : null;
+  run.train_seconds = told ? steps.length * SECONDS_A_STEP : null;
+  run.peak_rss_mib = told ? 412.6 : null;
+  run.optimizer_mib = told ? 33.5 : null;
+  if (status === "failed") {
+    const params = { step: String(steps.length), rows: "17, 204, 311", checkpoint: String(fake.evaluations.at(-1)?.step ?? 0) };
+    run.failure = problem("loss_not_finite", params);
   }
-  if (status === "failed") run.failure = problem("loss_not_finite", { step: String(steps.length) });
+  const saved = (status === "finished" || status === "stopped") && !fake.stopNow;
+  if (!saved) return;
+  run.model_folder = `/home/you/.mbti-tuner/runs/${run.id}/model`;
+  fake.adapter = run.config.trainable === "lora";
+  const best = fake.evaluations.at(-2)?.step ?? null;
+  run.best_step = status === "finished" && run.config.load_best_model_at_end ? best : null;
+  const authors = run.split?.valid_authors ?? null;
+  run.assessment = assess(held, authors, run.best_step ?? steps.length);
+  if (run.config.model !== "words") {
+    run.baseline = { seconds: 1.8, assessment: assess(held, authors, steps.length, true) };
+  }
+}
+
+/** Whether a run ended early with something to go on from. */
+export function isResumable({ run, evaluations }: FakeRun): boolean {
+  return ["stopped", "interrupted", "failed"].includes(run.status) && evaluations.length > 0;
+}
+
+export function resume(fake: FakeRun): void {
+  const { run } = fake;
+  Object.assign(run, { finished_at: null, train_seconds: null, peak_rss_mib: null, optimizer_mib: null });
+  Object.assign(run, { failure: null, assessment: null, baseline: null, best_step: null, stop_requested: false });
+  run.status = "queued";
+  fake.stopNow = false;
 }
 
 function evaluate(fake: FakeRun, done: number): void {
   const axes: Evaluation["axes"] = {};
-  for (const [axis, [first, second]] of fake.held) {
-    // Each axis is learned to another degree: E-I well, N-S not at all.
-    const skill = { "E-I": 0.75, "N-S": 0, "F-T": 0.5, "J-P": 0.12 }[axis] * (0.3 + 0.7 * done);
-    const lean = second / (first + second);
-    axes[axis] = metricsOf([
-      answers(first, 1 - lean + skill * lean, false),
-      answers(second, lean + skill * (1 - lean), true),
-    ]);
-  }
+  for (const [axis, held] of fake.held) axes[axis] = metricsOf(confusionOf(held, SKILLS[axis] * (0.3 + 0.7 * done)));
   fake.evaluations.push({ step: fake.steps.length, loss: 0.52 + 0.17 * Math.exp(-2.5 * done), axes });
   fake.run.axes = axes;
-}
-
-function answers(texts: number, recall: number, second: boolean): [number, number] {
-  const right = Math.round(texts * recall);
-  return second ? [texts - right, right] : [right, texts - right];
-}
-
-/** The metrics of one axis from its confusion counts, null where one has no value. */
-export function metricsOf(confusion: AxisMetrics["confusion"]): AxisMetrics {
-  const [[a, b], [c, d]] = confusion;
-  const texts = a + b + c + d;
-  const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole);
-  const f1First = ratio(2 * a, 2 * a + b + c);
-  const f1Second = ratio(2 * d, 2 * d + b + c);
-  const recalls = [ratio(a, a + b), ratio(d, c + d)];
-  const root = Math.sqrt((a + b) * (c + d) * (a + c) * (b + d));
-  const mean = (left: number | null, right: number | null) =>
-    left === null || right === null ? null : (left + right) / 2;
-  return {
-    accuracy: ratio(a + d, texts),
-    f1: f1Second,
-    macro_f1: mean(f1First, f1Second),
-    balanced_accuracy: mean(recalls[0]!, recalls[1]!),
-    mcc: ratio(a * d - b * c, root),
-    majority_accuracy: ratio(Math.max(a + b, c + d), texts),
-    confusion,
-  };
 }

@@ -1,15 +1,19 @@
-import { AXES, lettersOf } from "../axes";
 import { isActive } from "../runs";
 import type { Backend } from "./backend";
-import { createDataSet, createDetail, hash, importProblem, nameFromPath, problem } from "./fake-data";
-import { advance, createRun, end, type FakeRun } from "./fake-run";
+import { estimateOf, FAKE_DEFAULTS, FAKE_PRESETS } from "./fake-config";
+import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
+import { predict } from "./fake-predict";
+import { advance, createRun, end, isResumable, resume, type FakeRun } from "./fake-run";
 import type { Axis } from "./types/Axis";
+import type { Estimate } from "./types/Estimate";
 import type { ImportReport } from "./types/ImportReport";
 import type { Model } from "./types/Model";
-import type { Prediction } from "./types/Prediction";
+import type { Notice } from "./types/Notice";
 import type { TrainConfig } from "./types/TrainConfig";
 
-const startingPoints = ["empty", "data", "training", "finished", "stopped", "interrupted", "failed", "history"] as const;
+export { FAKE_DEFAULTS } from "./fake-config";
+
+const startingPoints = ["empty", "data", "training", "paused", "finished", "stopped", "interrupted", "failed", "history"] as const;
 export type StartingPoint = (typeof startingPoints)[number];
 
 export interface FakeOptions {
@@ -32,6 +36,12 @@ export function startingPoint(search: string): StartingPoint {
   return startingPoints.find((point) => point === wanted) ?? "empty";
 }
 
+/** What can happen on the way of a run. */
+const NOTICES: readonly Notice[] = [
+  { step: 6, problem: problem("batch_halved", { step: "6", batch_size: "4", gradient_accumulation_steps: "2" }) },
+  { step: 12, problem: problem("checkpoint_passed_over", { path: "/home/you/runs/3/checkpoints/12", reason: "it is cut short" }) },
+];
+
 const WORDS: Model = {
   name: "words",
   family: "words",
@@ -40,33 +50,6 @@ const WORDS: Model = {
   folder: "",
   built_in: true,
   created_at: "2026-01-01T00:00:00Z",
-};
-
-export const FAKE_DEFAULTS: TrainConfig = {
-  data: "",
-  valid: null,
-  model: "",
-  axes: [...AXES],
-  epochs: 1,
-  max_steps: null,
-  batch_size: 8,
-  gradient_accumulation_steps: 1,
-  learning_rate: null,
-  weight_decay: 0.01,
-  max_length: 256,
-  eval_steps: null,
-  validation_fraction: 0.2,
-  seed: 0,
-  device: "auto",
-  dtype: "f32",
-  trainable: "all",
-  lora_rank: 8,
-  lora_alpha: 16,
-  lora_dropout: 0,
-  lora_target_modules: [],
-  use_rslora: false,
-  gradient_checkpointing: false,
-  class_weights: "balanced",
 };
 
 /** The program's stand-in for tests and for an ordinary browser: all in memory, all invented. */
@@ -109,11 +92,23 @@ export function createFake(options: FakeOptions = {}): Fake {
         model: models.at(-1)!.name,
       })),
     startTraining: (config) => answer(() => start(config).run.id),
-    stopRun: (id) =>
+    estimateRun: (config) => answer(() => estimate(config)),
+    presets: () => answer(() => [...FAKE_PRESETS]),
+    pauseRun: (id) => answer(() => void (activeRunOf(id).run.pause_requested = true)),
+    unpauseRun: (id) => answer(() => void (activeRunOf(id).run.pause_requested = false)),
+    stopRun: (id, now) =>
       answer(() => {
-        const { run } = runOf(id);
-        if (!isActive(run.status)) throw problem("run_has_ended", { run: String(id), status: run.status });
-        run.stop_requested = true;
+        const found = activeRunOf(id);
+        found.run.stop_requested = true;
+        found.stopNow = now;
+      }),
+    resumeRun: (id) =>
+      answer(() => {
+        const found = runOf(id);
+        if (isActive(found.run.status)) throw problem("run_is_active", { run: String(id) });
+        if (!isResumable(found)) throw problem("nothing_to_resume", { run: String(id) });
+        resume(found);
+        clock = Date.now();
       }),
     removeRun: (id) =>
       answer(() => {
@@ -132,11 +127,19 @@ export function createFake(options: FakeOptions = {}): Fake {
     listRuns: () => answer(() => runs.map(({ run }) => run).reverse()),
     showRun: (id, afterStep) =>
       answer(() => {
-        const { run, steps, evaluations, adapter } = runOf(id);
+        const found = runOf(id);
+        const { run, steps, evaluations, adapter, notices } = found;
         const isNew = (point: { step: number }) => point.step > afterStep;
-        return { run, steps: steps.filter(isNew), evaluations: evaluations.filter(isNew), adapter };
+        return {
+          run,
+          steps: steps.filter(isNew),
+          evaluations: evaluations.filter(isNew),
+          adapter,
+          resumable: isResumable(found),
+          notices,
+        };
       }),
-    predict: (id, text) => answer(() => predict(id, text)),
+    predict: (id, text) => answer(() => predict(runOf(id).run, text)),
     tick(steps = 1) {
       for (let step = 0; step < steps; step += 1) runs.forEach(advance);
     },
@@ -171,6 +174,23 @@ export function createFake(options: FakeOptions = {}): Fake {
     throw problem("unknown_run", { run: String(id) });
   }
 
+  function activeRunOf(id: number): FakeRun {
+    const found = runOf(id);
+    const { status } = found.run;
+    if (!isActive(status)) throw problem("run_has_ended", { run: String(id), status });
+    return found;
+  }
+
+  function estimate(config: TrainConfig): Estimate {
+    return estimateOf(config, modelOf(config.model), dataSet(config.data).data_set.examples);
+  }
+
+  function modelOf(name: string): Model {
+    const found = models.find((model) => model.name === name);
+    if (found) return found;
+    throw problem("unknown_model", { name, known: models.map((model) => model.name).join(", ") });
+  }
+
   function importAs(path: string, name: string, madeUp: boolean): ImportReport {
     const refusal = importProblem(path);
     if (refusal) throw refusal;
@@ -201,44 +221,13 @@ export function createFake(options: FakeOptions = {}): Fake {
   function start(config: TrainConfig): FakeRun {
     const data = dataSet(config.data);
     if (config.valid !== null) dataSet(config.valid);
-    if (!models.some((model) => model.name === config.model)) {
-      throw problem("unknown_model", { name: config.model, known: models.map((model) => model.name).join(", ") });
-    }
+    modelOf(config.model);
     if (config.axes.length === 0) throw problem("bad_setting", { name: "axes", value: "", allowed: "one to four" });
     const balance = new Map(Object.entries(createDetail(data).axes) as [Axis, [number, number]][]);
-    const run = createRun(nextRun++, config, data.data_set, balance);
+    const run = createRun(nextRun++, config, data.data_set, balance, estimate(config));
     runs.push(run);
     clock = Date.now();
     return run;
-  }
-
-  function predict(id: number, text: string): Prediction {
-    const { run } = runOf(id);
-    if (run.model_folder === null) throw problem("run_has_no_model", { run: String(id), status: run.status });
-    const words = text.split(/\s+|(?=[\u4e00-\u9fff])/).filter((word) => /[\p{L}\p{N}]/u.test(word));
-    if (words.length === 0) throw problem("empty_text");
-    const axes: Prediction["axes"] = {};
-    let type = "";
-    for (const axis of AXES) {
-      if (!run.config.axes.includes(axis)) {
-        type += "-";
-        continue;
-      }
-      const value = hash(axis + text.trim());
-      const letter = lettersOf(axis)[value % 2]!;
-      axes[axis] = { letter, probability: 0.5 + ((value >>> 3) % 480) / 1000 };
-      type += letter;
-    }
-    const tokens = Math.min(words.length + 2, run.config.max_length);
-    return {
-      type,
-      axes,
-      model: run.config.model,
-      run: id,
-      milliseconds: 1.4 + words.length / 100,
-      tokens,
-      truncated: words.length + 2 > run.config.max_length,
-    };
   }
 
   function goTo(point: StartingPoint): void {
@@ -254,6 +243,7 @@ export function createFake(options: FakeOptions = {}): Fake {
       end(runThrough({ ...config, model: "bert-tiny" }, 14), "failed");
       runThrough({ ...config, data: "kaggle", valid: "posts", model: "bert-tiny", trainable: "lora" });
       end(runThrough(config, 30), "interrupted");
+      runs.at(-1)!.notices.push(...NOTICES);
       const stopped = runThrough({ ...config, data: "posts", max_length: 8 }, 40);
       stopped.run.stop_requested = true;
       advance(stopped);
@@ -261,6 +251,11 @@ export function createFake(options: FakeOptions = {}): Fake {
       return;
     }
     const run = runThrough(config, point === "finished" ? Infinity : 38);
+    if (point === "paused") {
+      run.run.pause_requested = true;
+      run.notices.push(...NOTICES);
+      advance(run);
+    }
     if (point === "stopped") run.run.stop_requested = true;
     if (point === "interrupted" || point === "failed") end(run, point);
     else if (point === "stopped") advance(run);

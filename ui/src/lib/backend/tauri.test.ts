@@ -25,7 +25,12 @@ describe("the door to Rust", () => {
     await tauri.removeModel("m");
     await tauri.defaultConfig();
     await tauri.startTraining(FAKE_DEFAULTS);
-    await tauri.stopRun(1);
+    await tauri.estimateRun(FAKE_DEFAULTS);
+    await tauri.presets();
+    await tauri.pauseRun(1);
+    await tauri.unpauseRun(1);
+    await tauri.stopRun(1, true);
+    await tauri.resumeRun(1);
     await tauri.removeRun(1);
     await tauri.mergeRun(1);
     await tauri.listRuns();
@@ -45,7 +50,12 @@ describe("the door to Rust", () => {
       ["remove_model", { name: "m" }],
       ["default_config", {}],
       ["start_training", { config: FAKE_DEFAULTS }],
-      ["stop_run", { run: 1 }],
+      ["estimate_run", { config: FAKE_DEFAULTS }],
+      ["presets", {}],
+      ["pause_run", { run: 1 }],
+      ["unpause_run", { run: 1 }],
+      ["stop_run", { run: 1, now: true }],
+      ["resume_run", { run: 1 }],
       ["remove_run", { run: 1 }],
       ["merge_run", { run: 1 }],
       ["list_runs", {}],

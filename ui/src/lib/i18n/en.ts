@@ -1,18 +1,19 @@
 import type { Axis } from "../backend/types/Axis";
-import type { Dtype } from "../backend/types/Dtype";
 import type { Letter } from "../backend/types/Letter";
-import type { ProblemCode } from "../backend/types/ProblemCode";
 import type { RunStatus } from "../backend/types/RunStatus";
 import type { SkipReason } from "../backend/types/SkipReason";
-import type { TrainConfig } from "../backend/types/TrainConfig";
-import type { Trainable } from "../backend/types/Trainable";
-import type { ClassWeightingChoice } from "../draft";
+import { problems } from "./en/problems";
+import { report } from "./en/report";
+import * as settings from "./en/settings";
+import { training } from "./en/training";
 
 /**
  * Every word that the window shows, in English. `{name}` is filled in; a message with a
  * vertical bar has a form for one and a form for any other number, chosen by `{n}`.
  */
 const window = {
+  ...training,
+  ...report,
   program: "MBTI Tuner",
   navigation: "Screens",
   nav_data: "Data",
@@ -119,10 +120,6 @@ const window = {
   advanced: "Advanced",
   advanced_hint: "The settings as they are suit most data sets.",
   empty_means_default: "empty: {value}",
-  default_learning_rate: "the model's own",
-  default_max_steps: "no limit",
-  default_eval_steps: "four times in a run",
-  default_target_modules: "all linear layers",
   class_weights_given: "The two weights",
   class_weights_given_hint: "The first for {first}; the second for {second}.",
   class_weights_of: "{first}: {first_weight}; {second}: {second_weight}",
@@ -134,7 +131,6 @@ const window = {
   starting: "Starting…",
   run_title: "Run {run}",
   run_on: "{model} learns from {data}",
-  stop: "Stop",
   stopping: "Stopping…",
   stopping_hint: "The run ends after its current step and keeps what it has learned.",
   waiting_for_engine: "Waiting for the engine to start…",
@@ -201,6 +197,7 @@ const window = {
   split_title: "How the texts were parted",
   split_by_author: "By author: nobody's texts are on both sides.",
   split_by_text: "By text, as the data set names no authors. Texts by one person may be on both sides, and the scores may be too good.",
+  split_by_text_chosen: "By text, as was chosen. Texts by one person may be on both sides, and the scores may be too good.",
   split_given: "Validated with the data set that was chosen.",
   split_numbers: "{train} to learn from, {valid} to validate with",
   split_shared: "{n} author is on both sides. The scores may be too good, as the model can recognize the writer.|{n} authors are on both sides. The scores may be too good, as the model can recognize the writers.",
@@ -285,90 +282,6 @@ const skip_reasons = {
   not_utf8: "Not UTF-8 text",
 } as const satisfies Record<SkipReason, string>;
 
-const settings = {
-  data: "Data set",
-  valid: "Validation",
-  model: "Model",
-  axes: "Axes",
-  epochs: "Passes over the texts (epochs)",
-  max_steps: "Steps at most",
-  batch_size: "Texts in one pass (batch size)",
-  gradient_accumulation_steps: "Passes to one step (accumulation)",
-  learning_rate: "Learning rate",
-  weight_decay: "Weight decay",
-  max_length: "Tokens of a text at most",
-  eval_steps: "Steps between evaluations",
-  validation_fraction: "Part held out",
-  seed: "Seed",
-  device: "Device",
-  dtype: "Precision",
-  trainable: "What learns",
-  lora_rank: "LoRA rank",
-  lora_alpha: "LoRA alpha",
-  lora_dropout: "LoRA dropout",
-  lora_target_modules: "Layers with LoRA (target modules)",
-  use_rslora: "Rank-stabilized LoRA",
-  gradient_checkpointing: "Gradient checkpointing",
-  class_weights: "Class weights",
-} as const satisfies Record<keyof TrainConfig, string>;
-
-/** What stands below a setting whose name alone says little. */
-const setting_hints = {
-  dtype: "Numbers of 16 bits are less exact. What has to be exact, such as sums and the head, keeps 32 bits.",
-  trainable: "The head is the small last part, which turns what was read into letters. With LoRA or the head alone the base model stays as it is, and less memory is needed.",
-  lora_rank: "The width of the small matrices. A larger one can learn more and takes more memory.",
-  lora_alpha: "What the matrices add is multiplied by alpha over rank.",
-  lora_dropout: "The part of their input that is left out at random, against learning by heart.",
-  lora_target_modules: "The ends of the layers' names, parted by commas, such as query or q_proj.",
-  use_rslora: "Multiplies by alpha over the root of the rank instead, which suits large ranks.",
-  gradient_checkpointing: "Keeps less while it reads and computes it again when it is needed: less memory, a third to a half more time.",
-  class_weights: "How much each letter of an axis counts in learning. Balanced makes up for a letter that is rare.",
-} as const satisfies Partial<Record<keyof TrainConfig, string>>;
-
-const dtypes = {
-  f32: "32 bits (f32)",
-  bf16: "16 bits (bf16): half the memory for weights and activations",
-} as const satisfies Record<Dtype, string>;
-
-const trainables = {
-  all: "Everything",
-  lora: "LoRA: small matrices beside the layers, and the head",
-  head: "The head alone",
-} as const satisfies Record<Trainable, string>;
-
-const class_weightings = {
-  balanced: "Balanced: both letters count the same in all",
-  none: "None: every text counts the same",
-  given: "Given: two numbers",
-} as const satisfies Record<ClassWeightingChoice, string>;
-
-const allowed = {
-  data: "the name of a data set",
-  valid: "the name of another data set",
-  model: "the name of a model",
-  axes: "at least one axis",
-  epochs: "a number above 0, at most 1000",
-  max_steps: "a whole number from 1, or empty",
-  batch_size: "a whole number from 1",
-  gradient_accumulation_steps: "a whole number from 1",
-  learning_rate: "a number above 0, at most 1, or empty",
-  weight_decay: "a number from 0 to 1",
-  max_length: "a whole number from 4",
-  eval_steps: "a whole number from 1, or empty",
-  validation_fraction: "a number above 0, below 1",
-  seed: "a whole number from 0 to 4294967295",
-  device: "auto, cpu or cuda:0",
-  dtype: "f32 or bf16",
-  trainable: "all, lora or head",
-  lora_rank: "a whole number from 1 to 4096",
-  lora_alpha: "a number above 0, at most 10000",
-  lora_dropout: "a number from 0, below 1",
-  lora_target_modules: "ends of the names of linear layers in the model, parted by commas, or empty",
-  use_rslora: "true or false",
-  gradient_checkpointing: "true or false",
-  class_weights: "two numbers above 0, at most 1000000, such as 0.6,0.4",
-} as const satisfies Record<keyof TrainConfig, string>;
-
 /** Formats of weights that are not read, by the names that Rust sends. */
 const weight_formats = {
   pickle: "it is a pickle, which can run programs when it is opened",
@@ -382,62 +295,21 @@ const parts = { training: "training", validation: "validation" } as const;
 
 const expected_columns = "body and mbti (author and E-I, N-S, F-T, J-P if there are any), or type and posts";
 
-const problems = {
-  cannot_read: "{path} cannot be read: {reason}. Check that it is there and that you may read it, then try again.",
-  cannot_write: "{path} cannot be written: {reason}. Make room on the disk or check your rights, then try again.",
-  not_found: "There is nothing at {path}. Check the path, or choose it with the button.",
-  empty_file: "{path} is empty. Choose a CSV file with a line of column names and at least one row.",
-  not_text: "{path} is not a UTF-8 text file: line {line} holds other bytes. Save it as CSV in UTF-8 and import it again.",
-  unknown_columns: "The columns of {path} are {found}; that is no format known here. Expected are {expected}. Rename the columns in the first line of the file.",
-  no_usable_row: "None of the {rows} rows of {path} can be used. The first, on line {line}: {reason}. Check that the file holds texts and types such as INFP.",
-  name_taken: "The name \"{name}\" is taken. Choose another name, or remove what has it now.",
-  bad_name: "\"{name}\" cannot be a name. Use letters, digits, spaces, hyphens and underscores.",
-  in_use: "\"{name}\" is being used by run {run}, which is not over. Wait for the run to end, or stop it.",
-  unknown_data_set: "There is no data set \"{name}\". There are: {known}. Choose one of these, or import it again.",
-  unknown_model: "There is no model \"{name}\". There are: {known}. Choose one of these, or add its folder.",
-  unknown_run: "There is no run {run}; it may have been removed. Choose another in Runs.",
-  unknown_family: "The model in {path} cannot be trained here: {reason}. Choose one of the families Phi-3, Llama, Mistral, Qwen2, Qwen3, BERT, RoBERTa, XLM-RoBERTa, DistilBERT and ModernBERT.",
-  incomplete_model: "The model folder {path} lacks {missing}. Fetch the model again with all its files.",
-  base_of_adapter: "\"{name}\" is the base model of run {run}, which learned with LoRA and cannot predict without it. Merge that run into a whole model, or remove it first.",
-  adapter_only: "{path} is an adapter, which only changes another model and cannot be trained without it. Add that base model instead; adapter_config.json names it.",
-  weight_mismatch: "The weights in {path} do not fit its config.json: {weight} is {found}, not {expected}. Fetch the model again.",
-  bad_weights: "The weights file {path} is damaged or in a format that is not read: {reason}. Fetch it again, as model.safetensors.",
-  bad_model_file: "{path} cannot be understood: {reason}. Fetch the model again.",
-  bad_setting: "\"{name}\" cannot be \"{value}\". Allowed: {allowed}. Change it and start again.",
-  one_class_only: "All {texts} training texts have the letter {letter} on {axis}, so there is nothing to tell apart. Leave out this axis, or use a data set that has both letters.",
-  too_few_texts: "There are only {texts} texts for {part}. Import more texts, by at least two authors.",
-  loss_not_finite: "The loss ran out of bounds at step {step}, so training was ended. Start again with a lower learning rate.",
-  no_such_device: "The device {device} is not there. Choose the processor, or leave the choice to the program.",
-  empty_text: "The text has no words. Type a few, and the prediction appears.",
-  run_has_no_model: "Run {run} ({status}) has nothing to predict with. Choose another run, or wait until it has learned something.",
-  no_finished_run: "There is no finished run to predict with. Train a model first.",
-  run_is_active: "Run {run} is not over. Wait for its end, or stop it first.",
-  run_has_ended: "Run {run} is over already ({status}). There is nothing to do; a new run can be started in Train.",
-  engine_not_started: "The training engine {path} could not be started: {reason}. Install the program again, or allow the engine in your antivirus program.",
-  engine_gone: "The engine ended before its work was done, perhaps for want of memory. The details below have its last words. Mend what they name, or close other programs, and try again.",
-  bad_history: "The history {path} cannot be opened: {reason}. Close other copies of the program; if it stays so, move the file away and start the program again.",
-  internal: "Something went wrong that should not have. Try again; if it happens again, report it with the details below.",
-} as const satisfies Record<ProblemCode, string>;
-
 export const en = {
   window,
   axes,
   letters,
   statuses,
   skip_reasons,
-  settings,
-  setting_hints,
-  dtypes,
-  trainables,
-  class_weightings,
-  allowed,
+  ...settings,
   weight_formats,
   parts,
   expected_columns: { all: expected_columns },
   problems,
 } as const;
 
+/** The same keys as a section of English, whatever the words. */
+export type Words<Section> = { readonly [Key in keyof Section]: string };
+
 /** The same sections and keys as English, whatever the words. */
-export type Dictionary = {
-  readonly [Section in keyof typeof en]: { readonly [Key in keyof (typeof en)[Section]]: string };
-};
+export type Dictionary = { readonly [Section in keyof typeof en]: Words<(typeof en)[Section]> };

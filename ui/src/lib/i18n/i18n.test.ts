@@ -66,7 +66,15 @@ describe("the dictionaries", () => {
       bad_setting: ["allowed", "name", "value"],
       one_class_only: ["axis", "letter", "texts"],
       too_few_texts: ["part", "texts"],
-      loss_not_finite: ["step"],
+      loss_not_finite: ["checkpoint", "rows", "step"],
+      cannot_fit: ["available", "needed", "settings"],
+      batch_halved: ["batch_size", "gradient_accumulation_steps", "step"],
+      out_of_memory: ["step"],
+      checkpoint_passed_over: ["path", "reason"],
+      nothing_to_resume: ["run"],
+      checkpoint_mismatch: ["path", "reason"],
+      no_tf32: [],
+      bad_config_file: ["path", "reason"],
       no_such_device: ["device"],
       empty_text: [],
       run_has_no_model: ["run", "status"],
@@ -123,7 +131,7 @@ describe("the chosen language", () => {
 describe("a problem's sentence", () => {
   const badSetting: Problem = {
     code: "bad_setting",
-    params: { name: "batch_size", value: "0", allowed: "a whole number from 1" },
+    params: { name: "per_device_train_batch_size", value: "0", allowed: "a whole number from 1" },
     message: "",
   };
 
@@ -171,6 +179,25 @@ describe("a problem's sentence", () => {
     expect(says("too_few_texts", { part: "validation", texts: "0" })).toContain("验证");
     expect(says("no_usable_row", { path: "a", rows: "3", line: "2", reason: "no_type" })).toContain("缺少类型");
     setLanguage("en");
+  });
+
+  it("names the settings that would fit, with their values, or says that none would", () => {
+    const says = (settings: string) =>
+      problemText({ code: "cannot_fit", params: { needed: "9000.4", available: "7430", settings }, message: "" });
+    expect(says("trainable=lora,gradient_checkpointing=true")).toContain(
+      `9000 MiB of memory, and 7430 MiB are there. What would make it fit: What learns: ${en.trainables.lora}; Gradient checkpointing: yes.`,
+    );
+    expect(says("")).toContain(en.window.fits_nothing);
+    setLanguage("zh");
+    expect(says("trainable=head,max_length=64")).toContain("学习哪些权重：仅分类头；每条文本最多词元数：64");
+    setLanguage("en");
+  });
+
+  it("tells which texts broke the loss, and whether there is a checkpoint", () => {
+    const says = (checkpoint: string) =>
+      problemText({ code: "loss_not_finite", params: { step: "9", rows: "3, 7", checkpoint }, message: "" });
+    expect(says("5")).toMatch(/step 9.*3, 7.*step 5/);
+    expect(says("0")).toContain(`: ${en.window.none}.`);
   });
 
   it("falls back to the internal one for a code from a newer program", () => {

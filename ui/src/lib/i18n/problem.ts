@@ -1,5 +1,8 @@
 import type { Problem } from "../backend/types/Problem";
+import { settingsFrom } from "../fit";
+import { CHOICE_WORDS, isChoice } from "../settingGroups";
 import type { Dictionary } from "./en";
+import { fill } from "./fill";
 
 /**
  * A problem's params as the user's language has them. Rust sends names of settings, statuses
@@ -17,9 +20,38 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
   if (problem.code === "no_usable_row") replace(params, "reason", dictionary.skip_reasons);
   if (problem.code === "bad_weights") replace(params, "reason", dictionary.weight_formats);
   if (problem.code === "too_few_texts") replace(params, "part", dictionary.parts);
+  if (problem.code === "loss_not_finite") params["checkpoint"] = checkpointText(params["checkpoint"], dictionary);
+  if (problem.code === "cannot_fit") {
+    for (const name of ["needed", "available"]) params[name] = wholeText(params[name]);
+    params["settings"] = settingsText(params["settings"] ?? "", dictionary);
+  }
   replace(params, "status", dictionary.statuses);
   if (params["known"] === "") params["known"] = dictionary.window.none;
   return params;
+}
+
+/** Settings with their values, such as "Optimizer: AdamW, in 8 bits; LoRA rank: 4". */
+export function settingsText(settings: string, dictionary: Dictionary): string {
+  const named = settingsFrom(settings).map(([name, value]) => settingText(name, value, dictionary));
+  return named.join(dictionary.window.setting_separator) || dictionary.window.fits_nothing;
+}
+
+export function settingText(name: string, value: string, dictionary: Dictionary): string {
+  const { yes, no } = dictionary.window;
+  const choice = isChoice(name) ? lookUp(dictionary[CHOICE_WORDS[name]], value) : undefined;
+  const text = choice ?? (value === "true" ? yes : value === "false" ? no : value);
+  return fill("en", dictionary.window.setting_value, { name: lookUp(dictionary.settings, name) ?? name, value: text });
+}
+
+/** "step 40", or "none" for 0. What an older program wrote has no checkpoint. */
+function checkpointText(step: string | undefined, dictionary: Dictionary): string {
+  if (step === undefined || step === "0") return dictionary.window.none;
+  return fill("en", dictionary.window.at_step, { step });
+}
+
+function wholeText(value: string | undefined): string {
+  const number = Number(value ?? Number.NaN);
+  return Number.isFinite(number) ? String(Math.round(number)) : (value ?? "—");
 }
 
 function replace(params: Record<string, string>, name: string, section: Readonly<Record<string, string>>): void {

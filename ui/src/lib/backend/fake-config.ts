@@ -1,0 +1,150 @@
+import { AXES } from "../axes";
+import { problem } from "./fake-data";
+import type { Estimate } from "./types/Estimate";
+import type { Model } from "./types/Model";
+import type { PresetConfig } from "./types/PresetConfig";
+import type { TrainConfig } from "./types/TrainConfig";
+
+export const FAKE_DEFAULTS: TrainConfig = {
+  data: "",
+  valid: null,
+  model: "",
+  axes: [...AXES],
+  sample_fraction: 1,
+  validation_fraction: 0.2,
+  split_by: "author",
+  max_length: 256,
+  num_train_epochs: 1,
+  max_steps: null,
+  per_device_train_batch_size: 8,
+  max_tokens_per_batch: null,
+  per_device_eval_batch_size: null,
+  gradient_accumulation_steps: 1,
+  learning_rate: null,
+  lr_scheduler_type: "linear",
+  warmup_steps: 0,
+  warmup_ratio: 0,
+  optim: "adamw",
+  weight_decay: 0.01,
+  adam_beta1: 0.9,
+  adam_beta2: 0.999,
+  adam_epsilon: 1e-8,
+  max_grad_norm: 1,
+  class_weights: "balanced",
+  eval_steps: null,
+  save_steps: null,
+  logging_steps: 1,
+  save_total_limit: 2,
+  load_best_model_at_end: true,
+  metric_for_best_model: "loss",
+  early_stopping_patience: 0,
+  early_stopping_threshold: 0,
+  seed: 0,
+  device: "auto",
+  dtype: "f32",
+  trainable: "all",
+  lora_rank: 8,
+  lora_alpha: 16,
+  lora_dropout: 0,
+  lora_target_modules: [],
+  use_rslora: false,
+  gradient_checkpointing: false,
+};
+
+/** The presets as the program has them. */
+export const FAKE_PRESETS: readonly PresetConfig[] = [
+  {
+    preset: "tutorial",
+    config: {
+      ...FAKE_DEFAULTS,
+      axes: ["J-P"],
+      sample_fraction: 0.1,
+      split_by: "text",
+      max_length: 4096,
+      per_device_train_batch_size: 4,
+      gradient_accumulation_steps: 2,
+      learning_rate: 2e-5,
+      optim: "adamw_8bit",
+      class_weights: "0.6,0.4",
+      eval_steps: 1000,
+      save_steps: 1000,
+      metric_for_best_model: "accuracy",
+      seed: 42,
+      dtype: "tf32",
+    },
+  },
+  { preset: "quick_look", config: { ...FAKE_DEFAULTS, max_length: 128, max_steps: 100, eval_steps: 100 } },
+  {
+    preset: "best_quality",
+    config: {
+      ...FAKE_DEFAULTS,
+      num_train_epochs: 4,
+      per_device_train_batch_size: 16,
+      lr_scheduler_type: "cosine",
+      warmup_ratio: 0.1,
+      metric_for_best_model: "log_loss",
+      early_stopping_patience: 3,
+    },
+  },
+  {
+    preset: "small_memory",
+    config: {
+      ...FAKE_DEFAULTS,
+      max_length: 128,
+      per_device_train_batch_size: 1,
+      per_device_eval_batch_size: 1,
+      gradient_accumulation_steps: 8,
+      optim: "adamw_8bit",
+      dtype: "bf16",
+      trainable: "lora",
+      gradient_checkpointing: true,
+    },
+  },
+];
+
+/** Memory that the stand-in pretends to have, in MiB. */
+const AVAILABLE = 7430;
+
+/** What a run would need, or the problem that it does not fit. */
+export function estimateOf(config: TrainConfig, model: Model, texts: number): Estimate {
+  const bytes = config.dtype === "bf16" ? 2 : 4;
+  const million = (model.parameters ?? 500_000) / 1e6;
+  const learning = config.trainable === "all" ? million : million * 0.02;
+  const tokens = config.max_tokens_per_batch ?? config.per_device_train_batch_size * config.max_length;
+  const weights_mib = million * bytes;
+  const gradients_mib = learning * bytes;
+  const optimizer_mib = learning * (config.optim === "adamw" ? 8 : 2);
+  const activations_mib = ((tokens * bytes * million) / 400) * (config.gradient_checkpointing ? 0.15 : 1);
+  const rest_mib = 96;
+  const peak_mib = weights_mib + gradients_mib + optimizer_mib + activations_mib + rest_mib;
+  if (peak_mib > AVAILABLE) {
+    throw problem("cannot_fit", {
+      needed: String(Math.round(peak_mib)),
+      available: String(AVAILABLE),
+      settings: config.gradient_checkpointing ? "" : "trainable=lora,gradient_checkpointing=true",
+    });
+  }
+  const total_steps = stepsOf(config, texts);
+  const learned = Math.round(texts * config.num_train_epochs * 74);
+  return {
+    measured: true,
+    weights_mib,
+    gradients_mib,
+    optimizer_mib,
+    activations_mib,
+    rest_mib,
+    peak_mib,
+    available_mib: AVAILABLE,
+    total_steps,
+    tokens: learned,
+    training_seconds: learned / 7400,
+    evaluation_seconds: learned / 60_000,
+  };
+}
+
+/** Optimizer steps of a run over so many texts. */
+export function stepsOf(config: TrainConfig, texts: number): number {
+  const perStep = config.per_device_train_batch_size * config.gradient_accumulation_steps;
+  const steps = Math.max(1, Math.ceil((texts * config.num_train_epochs) / perStep));
+  return Math.min(steps, config.max_steps ?? steps);
+}

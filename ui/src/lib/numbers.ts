@@ -1,0 +1,113 @@
+import type { TrainConfig } from "./backend/types/TrainConfig";
+
+/** The settings that are numbers and count whatever learns. */
+export const NUMBER_SETTINGS = [
+  "sample_fraction",
+  "validation_fraction",
+  "seed",
+  "num_train_epochs",
+  "max_steps",
+  "max_length",
+  "per_device_train_batch_size",
+  "max_tokens_per_batch",
+  "gradient_accumulation_steps",
+  "per_device_eval_batch_size",
+  "learning_rate",
+  "warmup_steps",
+  "warmup_ratio",
+  "weight_decay",
+  "max_grad_norm",
+  "adam_beta1",
+  "adam_beta2",
+  "adam_epsilon",
+  "eval_steps",
+  "save_steps",
+  "logging_steps",
+  "save_total_limit",
+  "early_stopping_patience",
+  "early_stopping_threshold",
+] as const satisfies readonly (keyof TrainConfig)[];
+
+/** Those that are shown and count only where LoRA is chosen. */
+export const LORA_NUMBERS = [
+  "lora_rank",
+  "lora_alpha",
+  "lora_dropout",
+] as const satisfies readonly (keyof TrainConfig)[];
+export type LoraNumber = (typeof LORA_NUMBERS)[number];
+
+export const ALL_NUMBERS = [...NUMBER_SETTINGS, ...LORA_NUMBERS] as const;
+export type NumberSetting = (typeof ALL_NUMBERS)[number];
+
+interface Allowed {
+  empty?: boolean;
+  whole?: boolean;
+  good: (value: number) => boolean;
+}
+
+const from = (least: number): Allowed => ({ whole: true, good: (value) => value >= least });
+const emptyOrFrom = (least: number): Allowed => ({ ...from(least), empty: true });
+/** 0 is among them, 1 is not. */
+const part: Allowed = { good: (value) => value >= 0 && value < 1 };
+const to = (greatest: number): Allowed => ({ good: (value) => value >= 0 && value <= greatest });
+const aboveZeroTo = (greatest: number): Allowed => ({ good: (value) => value > 0 && value <= greatest });
+
+/** What may be typed; the same as the Rust side checks, which alone decides. */
+const ALLOWED: Record<NumberSetting, Allowed> = {
+  sample_fraction: aboveZeroTo(1),
+  validation_fraction: { good: (value) => value > 0 && value < 1 },
+  seed: from(0),
+  num_train_epochs: aboveZeroTo(1000),
+  max_steps: emptyOrFrom(1),
+  max_length: from(4),
+  per_device_train_batch_size: from(1),
+  max_tokens_per_batch: emptyOrFrom(4),
+  gradient_accumulation_steps: from(1),
+  per_device_eval_batch_size: emptyOrFrom(1),
+  learning_rate: { ...aboveZeroTo(1), empty: true },
+  warmup_steps: from(0),
+  warmup_ratio: part,
+  weight_decay: to(1),
+  max_grad_norm: to(1e6),
+  adam_beta1: part,
+  adam_beta2: part,
+  adam_epsilon: aboveZeroTo(1),
+  eval_steps: emptyOrFrom(1),
+  save_steps: emptyOrFrom(1),
+  logging_steps: from(1),
+  save_total_limit: from(0),
+  early_stopping_patience: from(0),
+  early_stopping_threshold: to(1000),
+  lora_rank: { whole: true, good: (value) => value >= 1 && value <= 4096 },
+  lora_alpha: aboveZeroTo(10_000),
+  lora_dropout: part,
+};
+
+const GREATEST_WHOLE = 2 ** 32 - 1;
+
+export function isNumberSetting(name: string): name is NumberSetting {
+  return Object.hasOwn(ALLOWED, name);
+}
+
+export function isAllowed(name: NumberSetting, text: string): boolean {
+  const { empty = false, whole = false, good } = ALLOWED[name];
+  const value = parse(text);
+  if (value === null) return empty;
+  if (whole && !(Number.isInteger(value) && value <= GREATEST_WHOLE)) return false;
+  return Number.isFinite(value) && good(value);
+}
+
+/** A number as it was typed; null where nothing was. */
+export function parse(text: string): number | null {
+  const simple = plain(text).replace("。", ".");
+  return simple === "" ? null : Number(simple);
+}
+
+export function partsOf(text: string): string[] {
+  return plain(text).split(/[,、]/).map((part) => part.trim());
+}
+
+function plain(text: string): string {
+  // Chinese input methods type full-width digits and commas, which mean the same.
+  return text.normalize("NFKC").trim();
+}

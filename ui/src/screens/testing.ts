@@ -1,0 +1,25 @@
+import { fireEvent, render, screen } from "@testing-library/svelte";
+import App from "../App.svelte";
+import { createFake, type Fake, type StartingPoint } from "../lib/backend/fake";
+import { setLanguage, type Language } from "../lib/i18n";
+
+// What all tests of the screens do: open one, type, choose.
+
+export const at = (id: string) => screen.findByTestId(id);
+export const values = (select: HTMLElement) => [...(select as HTMLSelectElement).options].map((option) => option.value);
+
+export async function open(startingPoint: StartingPoint, nav: string, language: Language = "en"): Promise<Fake> {
+  setLanguage(language);
+  const fake = createFake({ startingPoint });
+  render(App, { backend: fake });
+  await fireEvent.click(await at(nav));
+  return fake;
+}
+
+export async function type(id: string, value: string): Promise<void> {
+  await fireEvent.input(await at(id), { target: { value } });
+}
+
+export async function choose(id: string, value: string): Promise<void> {
+  await fireEvent.change(await at(id), { target: { value } });
+}

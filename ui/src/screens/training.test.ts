@@ -1,0 +1,177 @@
+import { fireEvent, screen, waitFor, within } from "@testing-library/svelte";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { problem } from "../lib/backend/fake-data";
+import { dictionaries, languages, setLanguage } from "../lib/i18n";
+import { dismissProblem } from "../lib/problem.svelte";
+import { GROUPS, SETTING_GROUPS } from "../lib/settingGroups";
+import { at, choose, open, type } from "./testing";
+
+const SOON = { timeout: 2000 };
+const click = async (id: string) => fireEvent.click(await at(id));
+const pressed = async (id: string) => (await at(id)).getAttribute("aria-pressed");
+
+beforeEach(() => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+});
+
+afterEach(() => {
+  dismissProblem();
+  setLanguage("en");
+});
+
+describe.each(languages)("in %s", (language) => {
+  const words = dictionaries[language];
+
+  it("the advanced settings stand in named groups, each with its hint and its name in files", async () => {
+    await open("data", "nav-train", language);
+    await choose("train-trainable", "lora");
+    for (const group of GROUPS) {
+      const found = await at(`group-${group}`);
+      expect(found.textContent).toContain(words.setting_groups[group]);
+      for (const name of SETTING_GROUPS[group]) {
+        expect(found.textContent, name).toContain(words.settings[name]);
+        expect(found.textContent, name).toContain(words.setting_hints[name]);
+        expect([...found.querySelectorAll("code")].map((code) => code.textContent), name).toContain(name);
+      }
+    }
+    expect((await at("train-max_tokens_per_batch")).getAttribute("placeholder")).toContain(
+      words.when_empty.max_tokens_per_batch,
+    );
+  });
+
+  it("a preset fills in the form and is marked until something is changed", async () => {
+    const fake = await open("data", "nav-train", language);
+    const start = vi.spyOn(fake, "startTraining");
+    expect((await at("preset-tutorial")).textContent).toContain(words.presets.tutorial);
+    expect((await at("preset-tutorial")).textContent).toContain(words.preset_hints.tutorial);
+    await click("preset-tutorial");
+    expect(await pressed("preset-tutorial")).toBe("true");
+    expect(((await at("train-data")) as HTMLSelectElement).value).toBe("made-up");
+    expect(((await at("train-optim")) as HTMLSelectElement).value).toBe("adamw_8bit");
+    await type("train-warmup_ratio", "0.1");
+    expect(await pressed("preset-tutorial")).toBe("false");
+    await click("start-button");
+    await at("pause-button");
+    expect(start).toHaveBeenCalledWith(
+      expect.objectContaining({ axes: ["J-P"], split_by: "text", seed: 42, model: "words", warmup_ratio: 0.1 }),
+    );
+  });
+
+  it("an estimate tells memory and time, and when it is out of date", async () => {
+    await open("data", "nav-train", language);
+    await click("estimate-button");
+    const found = await at("estimate-result");
+    for (const name of ["weights", "gradients", "optimizer", "activations", "rest", "training"] as const) {
+      expect(found.textContent).toContain(words.window[`estimate_${name}`]);
+    }
+    expect(found.textContent).toContain("7.3 GiB");
+    expect(found.querySelectorAll("rect[width]").length).toBeGreaterThan(5);
+    expect(screen.queryByTestId("estimate-stale")).toBeNull();
+    await type("train-max_length", "64");
+    expect((await at("estimate-stale")).textContent).toBe(words.window.estimate_stale);
+    await click("estimate-button");
+    await waitFor(() => expect(screen.queryByTestId("estimate-stale")).toBeNull());
+  });
+
+  it("a run that does not fit is told with the settings that would, which one click takes", async () => {
+    const fake = await open("data", "nav-train", language);
+    const estimateRun = fake.estimateRun;
+    const settings = "trainable=lora,gradient_checkpointing=true";
+    vi.spyOn(fake, "estimateRun").mockImplementation(async (config) => {
+      if (config.trainable === "lora" && config.gradient_checkpointing) return estimateRun(config);
+      throw problem("cannot_fit", { needed: "20480", available: "7430", settings });
+    });
+    await click("estimate-button");
+    const told = await at("fit-problem");
+    expect(told.textContent).toContain("20.0 GiB");
+    expect(told.textContent).toContain(words.trainables.lora);
+    expect(screen.queryByTestId("problem")).toBeNull();
+    await click("fit-apply");
+    await at("estimate-result");
+    expect(((await at("train-trainable")) as HTMLSelectElement).value).toBe("lora");
+    expect(((await at("train-gradient_checkpointing")) as HTMLInputElement).checked).toBe(true);
+  });
+
+  it("a run that never fits is told without a button", async () => {
+    const fake = await open("data", "nav-train", language);
+    const unfit = problem("cannot_fit", { needed: "20480", available: "7430", settings: "" });
+    vi.spyOn(fake, "estimateRun").mockRejectedValue(unfit);
+    await click("estimate-button");
+    expect((await at("fit-problem")).textContent).toContain(words.window.fit_nothing);
+    expect(screen.queryByTestId("fit-apply")).toBeNull();
+  });
+
+  it("a run is paused and goes on", async () => {
+    const fake = await open("training", "nav-train", language);
+    await click("pause-button");
+    await waitFor(async () => expect((await at("pause-button")).textContent).toContain(words.window.pausing));
+    expect(((await at("pause-button")) as HTMLButtonElement).disabled).toBe(true);
+    fake.tick();
+    const unpause = await screen.findByTestId("unpause-button", {}, SOON);
+    expect(unpause.textContent).toContain(words.window.unpause);
+    expect((await at("run-status")).textContent).toContain(words.window.paused);
+    expect(document.body.textContent).toContain(words.window.paused_hint);
+    const points = (await at("loss-chart")).dataset["points"];
+    fake.tick(5);
+    await click("unpause-button");
+    await waitFor(async () => expect((await at("unpause-button")).textContent).toContain(words.window.unpausing));
+    fake.tick(2);
+    await screen.findByTestId("pause-button", {}, SOON);
+    await waitFor(async () => expect((await at("loss-chart")).dataset["points"]).not.toBe(points), SOON);
+  });
+
+  it("a run is stopped at once only after asking, and goes on from its checkpoint", async () => {
+    const fake = await open("training", "nav-train", language);
+    const stop = vi.spyOn(fake, "stopRun");
+    await click("stop-now-button");
+    expect(screen.getByRole("alertdialog").textContent).toContain(words.window.stop_now_question);
+    expect(stop).not.toHaveBeenCalled();
+    await click("confirm-button");
+    expect(stop).toHaveBeenCalledWith(1, true);
+    fake.tick();
+    const outcome = await screen.findByTestId("outcome", {}, SOON);
+    expect(outcome.textContent).toContain(words.window.resume_hint);
+    expect(outcome.textContent).toContain(words.window.outcome_stopped_now);
+    expect(within(outcome).queryByTestId("try-button")).toBeNull();
+    await click("resume-button");
+    await screen.findByTestId("stop-button", {}, SOON);
+    fake.tick(200);
+    await waitFor(
+      async () => expect(within(await at("outcome")).getByTestId("run-status").dataset["status"]).toBe("finished"),
+      SOON,
+    );
+  });
+
+  it("what happened on the way is told in words", async () => {
+    await open("paused", "nav-train", language);
+    const notices = await at("run-notices");
+    expect([...notices.children].map((notice) => (notice as HTMLElement).dataset["code"])).toEqual([
+      "batch_halved",
+      "checkpoint_passed_over",
+    ]);
+    expect(notices.textContent).not.toMatch(/[{}—]/);
+    expect(document.body.textContent).toContain("MiB");
+  });
+});
+
+describe("an ended run in Runs", () => {
+  it("goes on from its last checkpoint, and is followed", async () => {
+    const fake = await open("interrupted", "nav-runs");
+    await click("runs-row");
+    await click("resume-button");
+    await screen.findByTestId("pause-button", {}, SOON);
+    fake.tick(3);
+    await waitFor(async () => expect(Number((await at("loss-chart")).dataset["points"])).toBeGreaterThan(38), SOON);
+    await click("nav-train");
+    await screen.findByTestId("pause-button", {}, { timeout: 4000 });
+  });
+
+  it("says why it cannot go on", async () => {
+    const fake = await open("interrupted", "nav-runs");
+    vi.spyOn(fake, "resumeRun").mockRejectedValue(problem("checkpoint_mismatch", { path: "/c", reason: "other texts" }));
+    await click("runs-row");
+    await click("resume-button");
+    expect((await at("problem")).textContent).toContain("other texts");
+    await waitFor(async () => expect(((await at("resume-button")) as HTMLButtonElement).disabled).toBe(false));
+  });
+});

@@ -27,15 +27,16 @@ only mbti
 only record mbti
 only data mbti record
 only hub record
+only metrics mbti record
 only model mbti record data
-only train mbti record data model
-only predict mbti record data model
+only train mbti record data metrics model
+only predict mbti record data metrics model
 only store mbti record
 only app record data hub store
-only cli mbti record data hub model train predict store app
+only cli mbti record data hub metrics model train predict store app
 only mbti-tuner app record
-for package in mbti-tuner app store hub data; do never "$package" candle-core; done
+for package in mbti-tuner app store hub data metrics; do never "$package" candle-core; done
 for package in app cli store train; do never "$package" tauri; done
-for package in data model train predict; do never "$package" sqlx; done
+for package in data metrics model train predict; do never "$package" sqlx; done
 [ "$failed" -eq 0 ] && echo "The crates depend on each other as ARCHITECTURE.md says." >&2
 exit "$failed"

@@ -21,8 +21,9 @@ def main():
     parser.add_argument("home")
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", required=True)
-    parser.add_argument("train", nargs="*")
-    arguments = parser.parse_args()
+    cut = sys.argv.index("--")
+    arguments = parser.parse_args(sys.argv[1:cut])
+    arguments.train = sys.argv[cut + 1 :]
 
     def run(*command, check=True):
         found = subprocess.run([arguments.engine, "--home", arguments.home, *command], capture_output=True, text=True)

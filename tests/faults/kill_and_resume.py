@@ -52,8 +52,9 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("train", nargs="*")
-    arguments = parser.parse_args()
+    cut = sys.argv.index("--")
+    arguments = parser.parse_args(sys.argv[1:cut])
+    arguments.train = sys.argv[cut + 1 :]
     chance = random.Random(arguments.seed)
     train = ["train", "--data", arguments.data, "--model", arguments.model, *arguments.train]
 
@@ -80,7 +81,7 @@ def main():
             folder = os.path.join(arguments.home, "runs", str(run), "checkpoints")
         until = time.time() + chance.uniform(0.2, max(1.0, took / 6))
         while process.poll() is None and time.time() < until + (10 if folder else 0):
-            if folder and time.time() >= until and any(name.endswith(".new") for name in os.listdir(folder) if os.path.isdir(folder)):
+            if folder and time.time() >= until and os.path.isdir(folder) and any(n.endswith(".new") for n in os.listdir(folder)):
                 time.sleep(chance.uniform(0, 0.1))
                 at_saving += 1
                 break

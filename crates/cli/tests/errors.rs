@@ -147,3 +147,32 @@ fn a_home_that_is_a_file_or_whose_history_is_damaged() {
     damaged.file("history.sqlite", "not a database, but long enough to look like one to anybody");
     assert!(damaged.fails(&["runs", "list"]).contains("history.sqlite cannot be opened"));
 }
+
+#[test]
+fn memory_that_runs_short_halves_the_batches_as_long_as_it_can_and_is_told() {
+    let engine = Engine::new();
+    engine.import_small("d");
+    let folder = tiny_bert(engine.home.path());
+    engine.ok(&["models", "add", folder.to_str().unwrap(), "--name", "tiny"]);
+    let train = |limit: &str| {
+        let mut command = engine.command(&["train", "--data", "d", "--model", "tiny", "--json"]);
+        let output = command.env("MBTI_MEMORY_LIMIT_MIB", limit).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    // Less than the program itself takes: every size is too large, down to a single text.
+    let (code, error) = train("5");
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("Memory ran out in step 1 with one text at a time"), "{error}");
+    let shown = engine.json(&["runs", "show", "1"]);
+    let notices = shown["notices"].as_array().unwrap();
+    let sizes: Vec<&str> =
+        notices.iter().map(|notice| notice["problem"]["params"]["batch_size"].as_str().unwrap()).collect();
+    assert_eq!(sizes, ["4", "2", "1"]);
+    assert_eq!(notices[0]["problem"]["params"]["gradient_accumulation_steps"], "2");
+    assert_eq!(shown["run"]["failure"]["code"], "out_of_memory");
+    // Less than the weights, their gradients and the optimizer: refused before anything is read.
+    let (code, error) = train("0.01");
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("needs at least") && error.contains("MiB"), "{error}");
+    assert_eq!(engine.json(&["runs", "show", "2"])["run"]["failure"]["code"], "cannot_fit");
+}

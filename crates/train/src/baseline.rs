@@ -67,6 +67,8 @@ pub(crate) fn baseline(
     let learning_rate = network.default_learning_rate();
     let set = TrainingSet { encoded: train, types, weights };
     let mut learner = Learner::new(&config, network, set);
+    // It is small beside any language model, and no smaller batch would help it.
+    learner.watches_memory = false;
     'epochs: for epoch in 0.. {
         for group in groups(&learner.set.encoded, &config, epoch) {
             let step = learner.optimizer.step;

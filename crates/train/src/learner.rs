@@ -32,6 +32,8 @@ pub(crate) struct Learner<'a> {
     pub(crate) set: TrainingSet,
     /// How often the micro-batches were halved for want of memory.
     pub(crate) halvings: u32,
+    /// Whether it is looked before each micro-batch that there is room for it.
+    pub(crate) watches_memory: bool,
     /// What one more id in a micro-batch takes, in MiB, and what was held before the first.
     memory: Option<MemoryOfAnId>,
 }
@@ -66,7 +68,7 @@ impl<'a> Learner<'a> {
             Optim::Adamw8bit => Moments::Blocks8,
         };
         let optimizer = AdamW::new(&mut network.weights, hyperparameters, moments);
-        Learner { config, network, optimizer, set, halvings: 0, memory: None }
+        Learner { config, network, optimizer, set, halvings: 0, watches_memory: true, memory: None }
     }
 
     /// Forward and backward over the micro-batches of one group, then one move of the weights.
@@ -119,7 +121,7 @@ impl<'a> Learner<'a> {
     /// On a system that gives out more memory than it has and then ends whoever uses it, running
     /// out has to be seen before: by what a micro-batch took so far, for each of its ids.
     fn check_room(&self, ids: usize, now: Option<f64>) -> Result<()> {
-        let Some(memory) = &self.memory else { return Ok(()) };
+        let Some(memory) = self.memory.as_ref().filter(|_| self.watches_memory) else { return Ok(()) };
         let wanted = memory.before + memory.an_id * ids as f64;
         let room = memory::limit_mib();
         if room.is_some_and(|room| wanted > room) && now.is_some() {

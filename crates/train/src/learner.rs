@@ -34,6 +34,9 @@ pub(crate) struct Learner<'a> {
     pub(crate) halvings: u32,
     /// Whether it is looked before each micro-batch that there is room for it.
     pub(crate) watches_memory: bool,
+    /// What of the optimizer's state the system has not given room yet, in MiB: pages of zeros
+    /// count only once something is written to them, which the first step does.
+    pub(crate) optimizer_to_come_mib: f64,
     /// What one more id in a micro-batch takes, in MiB, and what was held before the first.
     memory: Option<MemoryOfAnId>,
 }
@@ -67,8 +70,20 @@ impl<'a> Learner<'a> {
             Optim::Adamw => Moments::F32,
             Optim::Adamw8bit => Moments::Blocks8,
         };
+        let before = memory::rss_mib();
         let optimizer = AdamW::new(&mut network.weights, hyperparameters, moments);
-        Learner { config, network, optimizer, set, halvings: 0, watches_memory: true, memory: None }
+        let came = memory::rss_mib().zip(before).map_or(0.0, |(now, before)| (now - before).max(0.0));
+        let optimizer_to_come_mib = (optimizer.state_bytes() as f64 / (1024.0 * 1024.0) - came).max(0.0);
+        Learner {
+            config,
+            network,
+            optimizer,
+            set,
+            halvings: 0,
+            watches_memory: true,
+            optimizer_to_come_mib,
+            memory: None,
+        }
     }
 
     /// Forward and backward over the micro-batches of one group, then one move of the weights.
@@ -135,7 +150,9 @@ impl<'a> Learner<'a> {
         let before = self.memory.as_ref().map_or(before, |memory| memory.before);
         if self.memory.as_ref().is_none_or(|memory| ids > memory.most_ids) && ids > 0 {
             let an_id = (peak - before).max(0.0) / ids as f64;
-            self.memory = Some(MemoryOfAnId { before, an_id, most_ids: ids });
+            // What the optimizer's first step will take is not there at the first look.
+            let to_come = if self.memory.is_none() { self.optimizer_to_come_mib } else { 0.0 };
+            self.memory = Some(MemoryOfAnId { before: before + to_come, an_id, most_ids: ids });
         }
     }
 

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test lint build package parity
+.PHONY: run test lint build package parity metrics-parity faults
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -27,3 +27,11 @@ package:
 ## parity: compare every family with Transformers on fresh random models, and on pretrained ones
 parity:
 	@scripts/parity.sh
+
+## metrics-parity: compare every metric with scikit-learn on 1,000 random cases
+metrics-parity:
+	@scripts/metrics-parity.sh
+
+## faults: kill a real engine 30 times, fill its disk, and compare its end with that of a run untouched
+faults:
+	@scripts/faults.sh

@@ -1,6 +1,6 @@
 use std::io::{BufRead, IsTerminal, Read, Write};
 
-use record::Prediction;
+use record::{AxisPrediction, Prediction};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -56,11 +56,23 @@ fn answer_lines(loaded: &predict::Loaded) -> Result<()> {
     }
 }
 
+/// The probability of a letter, how far it can be trusted, and in words when it says nothing.
+fn chance(found: &AxisPrediction) -> String {
+    let AxisPrediction { probability, interval, unsure, .. } = *found;
+    let interval = interval.map_or_else(String::new, |[low, high]| format!("  [{low:.2}, {high:.2}]"));
+    let doubt = match (unsure, found.interval) {
+        (true, _) => "  unsure: either letter may be right",
+        // Of a model that was not calibrated the probability is all that is known.
+        (false, None) if probability < 0.55 => "  (close to a coin toss)",
+        (false, _) => "",
+    };
+    format!("{probability:.2}{interval}{doubt}")
+}
+
 fn print_prediction(prediction: &Prediction) -> Result<()> {
     print::line(&prediction.mbti)?;
     for (axis, found) in &prediction.axes {
-        let doubt = if found.probability < 0.55 { "  (close to a coin toss)" } else { "" };
-        print::line(&format!("{axis}  {}  {:.2}{doubt}", found.letter, found.probability))?;
+        print::line(&format!("{axis}  {}  {}", found.letter, chance(found)))?;
     }
     let cut = if prediction.truncated { ", the rest was not read" } else { "" };
     print::note(&format!(
@@ -68,4 +80,26 @@ fn print_prediction(prediction: &Prediction) -> Result<()> {
         prediction.run, prediction.model, prediction.milliseconds, prediction.tokens
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mbti::Axis;
+
+    #[test]
+    fn doubt_is_told_in_words() {
+        let [letter, _] = Axis::JudgingPerceiving.letters();
+        let said =
+            |probability, interval, unsure| chance(&AxisPrediction { letter, probability, interval, unsure });
+        assert_eq!(
+            said(0.6, Some([0.4, 0.8]), true),
+            "0.60  [0.40, 0.80]  unsure: either letter may be right"
+        );
+        assert_eq!(said(0.8, Some([0.7, 0.9]), false), "0.80  [0.70, 0.90]");
+        // A narrow interval just above one half is a small lead, and no doubt.
+        assert_eq!(said(0.53, Some([0.51, 0.55]), false), "0.53  [0.51, 0.55]");
+        assert_eq!(said(0.53, None, false), "0.53  (close to a coin toss)");
+        assert_eq!(said(0.9, None, false), "0.90");
+    }
 }

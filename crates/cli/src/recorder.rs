@@ -98,13 +98,11 @@ impl<'a> Recorder<'a> {
                 self.flush()?;
                 let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.set_estimate(self.run, estimate))?;
-                let minutes = (estimate.training_seconds.unwrap_or(0.0)
-                    + estimate.evaluation_seconds.unwrap_or(0.0))
-                    / 60.0;
-                self.note(&format!(
-                    "Expected: {:.0} MiB of memory, {minutes:.1} minutes.",
-                    estimate.peak_mib
-                ));
+                let time = estimate.training_seconds.map_or_else(String::new, |seconds| {
+                    let all = seconds + estimate.evaluation_seconds.unwrap_or(0.0);
+                    format!(", {:.1} minutes", all / 60.0)
+                });
+                self.note(&format!("Expected: {:.0} MiB of memory{time}.", estimate.peak_mib));
             }
             Event::Baseline(baseline) => {
                 let (store, runtime) = (&self.context.home.store, &self.context.runtime);

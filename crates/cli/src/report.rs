@@ -46,8 +46,13 @@ fn levels(assessment: &Assessment) -> impl Iterator<Item = (&'static str, &Level
 
 /// The majority line, the bag of words and the model, by text and by author.
 pub fn assessment(run: &Run) -> Result<()> {
-    let Some(found) = &run.assessment else { return Ok(()) };
     let words = run.baseline.as_ref().map(|baseline| &baseline.assessment);
+    let Some(found) = &run.assessment else {
+        // A run that has not ended is judged by its evaluations; what it has to beat is known.
+        let Some(words) = words else { return Ok(()) };
+        print::line("\nThe bag of words on the same texts:")?;
+        return print::metrics(words.by_text.axes.iter().map(|(axis, found)| (axis, &found.metrics)));
+    };
     for (units, level) in levels(found) {
         let words =
             words.and_then(|words| levels(words).find(|(name, _)| *name == units)).map(|(_, level)| level);
@@ -148,6 +153,12 @@ pub fn compare(runs: &[Run]) -> Result<()> {
     };
     for units in ["texts", "authors"] {
         for axis in Axis::ALL {
+            let majority = |run: &Run| level(run, units, false)?.axes.get(&axis)?.metrics.majority_accuracy;
+            let cells: Vec<Option<f64>> = runs.iter().map(majority).collect();
+            if cells.iter().any(Option::is_some) {
+                let cells = cells.into_iter().map(number).collect();
+                row(format!("{axis} accuracy of the majority by {units}"), cells, true);
+            }
             for metric in SHOWN {
                 for (whose, words) in [("", false), (" of words", true)] {
                     let cells: Vec<Option<String>> = runs

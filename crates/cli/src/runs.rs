@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use record::{Run, RunProgress, SplitMethod};
+use record::{Run, RunProgress, SplitBy, SplitMethod};
 
 use crate::{
     Context,
@@ -108,16 +108,18 @@ fn print_list(all: &[Run]) -> Result<()> {
 
 fn print_run(progress: &RunProgress) -> Result<()> {
     let run = &progress.run;
-    print::line(&format!("Run {}: {}, steps {}", run.id, run.status.name(), steps(run)))?;
+    let waits = if run.paused { ", waits" } else { "" };
+    print::line(&format!("Run {}: {}{waits}, steps {}", run.id, run.status.name(), steps(run)))?;
     if let Some(failure) = &run.failure {
         print::line(&format!("Reason: {}", failure.message))?;
     }
     print::line(&format!("model {}, data {}, seed {}", run.config.model, run.config.data, run.config.seed))?;
     if let Some(split) = &run.split {
-        let method = match split.method {
-            SplitMethod::ByAuthor => "held out by author",
-            SplitMethod::ByText => "held out by text, since no authors are named",
-            SplitMethod::Given => "a validation set of its own",
+        let method = match (split.method, run.config.split_by) {
+            (SplitMethod::ByAuthor, _) => "held out by author",
+            (SplitMethod::ByText, SplitBy::Text) => "held out by text, as asked for",
+            (SplitMethod::ByText, SplitBy::Author) => "held out by text, since no authors are named",
+            (SplitMethod::Given, _) => "a validation set of its own",
         };
         print::line(&format!(
             "{} training texts, {} to validate ({method})",
@@ -142,6 +144,11 @@ fn print_run(progress: &RunProgress) -> Result<()> {
     if let Some(estimate) = &run.estimate {
         let peak = run.peak_rss_mib.map_or_else(|| "–".to_owned(), |peak| format!("{peak:.0} MiB"));
         print::line(&format!("memory: {:.0} MiB expected, {peak} at most", estimate.peak_mib))?;
+        // Both without evaluations; the time of a run that ended early is that of fewer steps.
+        if let Some(expected) = estimate.training_seconds {
+            let taken = run.train_seconds.map_or_else(|| "–".to_owned(), |taken| format!("{taken:.1} s"));
+            print::line(&format!("training: {expected:.1} s expected, {taken} taken"))?;
+        }
     }
     if let Some(best) = run.best_step {
         print::line(&format!("kept are the weights of step {best}, whose evaluation was the best"))?;

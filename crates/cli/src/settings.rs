@@ -155,7 +155,10 @@ impl Args for Settings {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::args::Cli;
+    use clap::Parser;
     use record::TrainConfig;
+    use serde_json::Value;
 
     #[test]
     fn every_setting_of_a_run_is_a_flag_and_every_flag_is_a_setting() {
@@ -175,5 +178,54 @@ mod tests {
         names.sort_unstable();
         flags.sort_unstable();
         assert_eq!(flags, names);
+    }
+
+    #[test]
+    fn each_flag_changes_its_own_setting_and_no_other() {
+        let config = |arguments: &[String]| {
+            let all = ["mbti", "train"].map(String::from).into_iter().chain(arguments.iter().cloned());
+            let parsed = Cli::try_parse_from(all).unwrap();
+            let crate::args::Command::Train(args) = parsed.command else { unreachable!() };
+            let Value::Object(config) = serde_json::to_value(args.config().unwrap()).unwrap() else {
+                unreachable!()
+            };
+            config
+        };
+        let named = ["--data=d".to_owned(), "--model=m".to_owned()];
+        let usual = config(&named);
+        for &(name, ..) in SETTINGS {
+            let value = match name {
+                "data" | "valid" | "model" => "x",
+                "axes" => "J-P",
+                "split_by" => "text",
+                "lr_scheduler_type" => "cosine",
+                "optim" => "adamw_8bit",
+                "class_weights" => "none",
+                "metric_for_best_model" => "mcc",
+                "device" => "cpu",
+                "dtype" => "bf16",
+                "trainable" => "lora",
+                "lora_target_modules" => "q_proj",
+                "load_best_model_at_end" => "false",
+                "use_rslora" | "gradient_checkpointing" => "true",
+                "sample_fraction"
+                | "validation_fraction"
+                | "learning_rate"
+                | "warmup_ratio"
+                | "weight_decay"
+                | "adam_beta1"
+                | "adam_beta2"
+                | "adam_epsilon"
+                | "lora_dropout"
+                | "early_stopping_threshold" => "0.5",
+                _ => "7",
+            };
+            let flag = format!("--{}", name.replace('_', "-"));
+            let others = named.iter().filter(|other| !other.starts_with(&format!("{flag}="))).cloned();
+            let changed = config(&others.chain([format!("{flag}={value}")]).collect::<Vec<_>>());
+            let differ: Vec<&String> =
+                changed.keys().filter(|&key| changed.get(key) != usual.get(key)).collect();
+            assert_eq!(differ, [name]);
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! Many runs one after another, each in a process of its own, so that memory and failures are its
 //! own as well.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
 
 use record::{RunStatus, TrainConfig};
 
@@ -68,9 +71,10 @@ pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result
         if context.json {
             command.arg("--json");
         }
-        // Ctrl+C reaches the child by its group; this process waits until it has saved.
-        let ended = command.stdin(Stdio::null()).status()?;
-        failed += usize::from(!ended.success());
+        let ended = wait(context, run, command.stdin(Stdio::null()).spawn()?, &signals)?;
+        // One that was stopped before its engine took it up has not failed, though the engine has.
+        let stopped = runtime.block_on(home.store.run(run))?.status == RunStatus::Stopped;
+        failed += usize::from(!ended.success() && !stopped);
         drop(lock);
     }
     let found = runtime.block_on(app::runs::compare(home, &runs))?;
@@ -78,6 +82,24 @@ pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result
         report::compare(&found)?;
     }
     if failed > 0 { Err(Error::SweepFailed { failed, runs: runs.len() }) } else { Ok(()) }
+}
+
+/// Waits for the engine of a run until it has saved. Ctrl+C reaches it by its group, but a signal
+/// to this process alone does not, so that the run is asked to stop by the history as well.
+fn wait(context: &Context, run: i64, mut engine: Child, signals: &Signals) -> Result<ExitStatus> {
+    let mut heard = 0;
+    loop {
+        if signals.count() > heard {
+            heard = signals.count();
+            let stop = if heard > 1 { app::runs::Stop::Now } else { app::runs::Stop::Save };
+            // A run that has ended meanwhile needs no asking.
+            context.runtime.block_on(app::runs::stop(&context.home, run, stop)).ok();
+        }
+        match engine.try_wait()? {
+            Some(ended) => return Ok(ended),
+            None => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 #[cfg(test)]

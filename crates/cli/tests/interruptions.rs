@@ -102,6 +102,37 @@ fn a_run_that_was_stopped_goes_on_where_it_was_and_one_that_is_finished_does_not
     assert!(engine.fails(&["train", "--resume", "2"]).contains("no whole checkpoint"));
 }
 
+#[test]
+fn a_second_interrupt_ends_at_once_with_what_was_saved_before() {
+    let engine = Engine::new();
+    let mut child = long_run(&engine);
+    // Between both the engine may have saved and ended, which is as well.
+    for _ in 0..2 {
+        Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
+    }
+    wait_until("the engine's end", || child.try_wait().unwrap().is_some());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(engine.status(1), "stopped");
+    engine.ok(&["predict", "--run", "1", "abc"]);
+}
+
+#[test]
+fn a_run_ends_well_when_nobody_reads_what_it_says() {
+    let engine = Engine::new();
+    engine.import_small("d");
+    for (place, json) in [&["--json"][..], &[]].into_iter().enumerate() {
+        let args = [&["train", "--data", "d", "--model", "words", "--max-steps", "20"], json].concat();
+        let mut child = engine.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert!(child.wait().unwrap().success());
+        let run = place as i64 + 1;
+        assert_eq!(engine.status(run), "finished");
+        let shown = engine.json(&["runs", "show", &run.to_string()]);
+        assert_eq!(shown["steps"].as_array().unwrap().len(), 20);
+        assert!(shown["run"]["assessment"].is_object());
+    }
+}
+
 /// Runs a command in a mount namespace of its own, in which `setup` has been done. `None` where
 /// the system allows no such namespaces.
 fn in_namespace(setup: &str, engine: &Engine, args: &[&str]) -> Option<(Option<i32>, String)> {

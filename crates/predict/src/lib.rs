@@ -101,3 +101,62 @@ pub fn predict(loaded: &Loaded, text: &str) -> Result<Prediction, Error> {
         truncated,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use record::UncertaintyBand;
+
+    const AXIS: Axis = Axis::JudgingPerceiving;
+
+    fn calibration(temperature: f64, [lower, upper]: [f64; 2]) -> Calibration {
+        Calibration {
+            temperature,
+            fitted_texts: 10,
+            judged_texts: 10,
+            log_loss: None,
+            calibrated_log_loss: None,
+            expected_calibration_error: None,
+            calibrated_expected_calibration_error: None,
+            band: UncertaintyBand { logits: vec![-9.0, 9.0], lower: vec![lower; 2], upper: vec![upper; 2] },
+        }
+    }
+
+    fn is_close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-12
+    }
+
+    #[test]
+    fn without_a_calibration_the_probability_is_the_networks_own_and_nothing_is_said_of_doubt() {
+        for (logit, class) in [(0.1, 1), (-0.1, 0)] {
+            let found = judged(AXIS, logit, None);
+            assert_eq!(found.letter, AXIS.letters()[class]);
+            assert!(is_close(found.probability, 1.0 / (1.0 + (-0.1f64).exp())));
+            assert_eq!((found.interval, found.unsure), (None, false));
+        }
+    }
+
+    #[test]
+    fn the_temperature_divides_the_logit() {
+        let found = judged(AXIS, 3.0, Some(&calibration(2.0, [0.7, 0.9])));
+        assert!(is_close(found.probability, 1.0 / (1.0 + (-1.5f64).exp())));
+    }
+
+    #[test]
+    fn the_interval_is_that_of_the_letter_which_is_shown() {
+        // The same band for both: of class 1 it says 10 to 30 %, which is 70 to 90 % of class 0.
+        let found = judged(AXIS, -1.5, Some(&calibration(1.0, [0.1, 0.3])));
+        let [low, high] = found.interval.unwrap_or_default();
+        assert_eq!(found.letter, AXIS.letters()[0]);
+        assert!(is_close(low, 0.7) && is_close(high, 0.9) && !found.unsure);
+        assert!(low <= found.probability && found.probability <= high);
+    }
+
+    #[test]
+    fn an_interval_that_holds_one_half_is_doubt_on_either_side() {
+        for logit in [-0.3, 0.3] {
+            assert!(judged(AXIS, logit, Some(&calibration(1.0, [0.4, 0.6]))).unsure);
+        }
+        assert!(!judged(AXIS, 0.3, Some(&calibration(1.0, [0.51, 0.6]))).unsure);
+    }
+}

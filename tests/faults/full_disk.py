@@ -6,48 +6,30 @@ and after room is made the run must end as one that never met a full disk.
 FOLDER is an empty tmpfs, which is the home. Run by scripts/faults.sh in a mount namespace.
 """
 
-import argparse
-import hashlib
-import json
 import os
 import subprocess
 import sys
 import time
 
+from engine import arguments as read_arguments, ask, command, result
+
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("engine")
-    parser.add_argument("home")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True)
-    cut = sys.argv.index("--")
-    arguments = parser.parse_args(sys.argv[1:cut])
-    arguments.train = sys.argv[cut + 1 :]
+    arguments = read_arguments()
 
-    def run(*command, check=True):
-        found = subprocess.run([arguments.engine, "--home", arguments.home, *command], capture_output=True, text=True)
-        assert not check or found.returncode == 0, found.stderr
-        return found
-
-    def show(number):
-        return json.loads(run("runs", "show", str(number), "--json").stdout)
-
-    def result(number):
-        progress = show(number)
-        assert progress["run"]["status"] == "finished", progress["run"]
-        weights = open(os.path.join(progress["run"]["model_folder"], "model.safetensors"), "rb").read()
-        return hashlib.sha256(weights).hexdigest(), [step["loss"] for step in progress["steps"]]
+    def run(*words):
+        done = subprocess.run(command(arguments, *words), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
     run("datasets", "import", arguments.data, "--name", "texts")
     run("models", "add", arguments.model, "--name", "model")
     train = ["train", "--data", "texts", "--model", "model", *arguments.train]
     run(*train)
-    expected = result(1)
+    expected = result(arguments, 1)
     run("runs", "remove", "1")
 
     process = subprocess.Popen(
-        [arguments.engine, "--home", arguments.home, *train], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command(arguments, *train), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     checkpoints = os.path.join(arguments.home, "runs", "2", "checkpoints")
     while process.poll() is None and not (os.path.isdir(checkpoints) and any(n[5:].isdigit() for n in os.listdir(checkpoints))):
@@ -70,11 +52,11 @@ def main():
     os.remove(ballast)
     names = sorted(os.listdir(checkpoints))
     assert all(name[5:].isdigit() for name in names), names
-    progress = show(2)
+    progress = ask(arguments, "runs", "show", "2")
     print(f"  status {progress['run']['status']}, resumable {progress['resumable']}, checkpoints {names}")
     assert progress["resumable"], progress
     run("train", "--resume", "2")
-    found = result(2)
+    found = result(arguments, 2)
     print(f"  never full: {expected[0]}\n  went on:    {found[0]}")
     if found != expected:
         print("  DIFFERENT")

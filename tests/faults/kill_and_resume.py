@@ -7,9 +7,6 @@ Prints for both runs the SHA-256 of the final weights and of the losses, and end
 differ.
 """
 
-import argparse
-import hashlib
-import json
 import os
 import random
 import signal
@@ -17,60 +14,31 @@ import subprocess
 import sys
 import time
 
-
-def engine(arguments, *command):
-    return [arguments.engine, "--home", arguments.home, *command]
-
-
-def query(arguments, *command):
-    found = subprocess.run(engine(arguments, *command, "--json"), capture_output=True, text=True, check=True)
-    return json.loads(found.stdout)
+from engine import arguments as read_arguments, ask, command, result
 
 
 def newest_run(arguments):
-    runs = query(arguments, "runs", "list")
+    runs = ask(arguments, "runs", "list")
     return runs[0] if runs else None
 
 
-def result(arguments, run):
-    """The hash of the weights, the losses with all their digits, and their hash."""
-    progress = query(arguments, "runs", "show", str(run))
-    assert progress["run"]["status"] == "finished", progress["run"]["status"]
-    losses = [(step["step"], repr(step["loss"])) for step in progress["steps"]]
-    assert [step for step, _ in losses] == list(range(1, progress["run"]["total_steps"] + 1)), losses
-    folder = progress["run"]["model_folder"]
-    names = [name for name in ("model.safetensors", "adapter_model.safetensors") if os.path.exists(f"{folder}/{name}")]
-    weights = hashlib.sha256(open(f"{folder}/{names[0]}", "rb").read()).hexdigest()
-    return weights, hashlib.sha256(json.dumps(losses).encode()).hexdigest(), losses
-
-
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("engine")
-    parser.add_argument("home")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    cut = sys.argv.index("--")
-    arguments = parser.parse_args(sys.argv[1:cut])
-    arguments.train = sys.argv[cut + 1 :]
+    arguments = read_arguments(("--kills", int, 30), ("--seed", int, int(time.time())))
     chance = random.Random(arguments.seed)
     train = ["train", "--data", arguments.data, "--model", arguments.model, *arguments.train]
 
     begin = time.time()
-    subprocess.run(engine(arguments, *train), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command(arguments, *train), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     whole = newest_run(arguments)["id"]
     expected = result(arguments, whole)
     took = time.time() - begin
     steps = len(expected[2])
 
-    kills, at_saving, starts, run = 0, 0, 0, None
+    kills, at_saving, run = 0, 0, None
     while True:
-        starts += 1
-        resumable = run is not None and query(arguments, "runs", "show", str(run))["resumable"]
-        command = ["train", "--resume", str(run)] if resumable else train
-        process = subprocess.Popen(engine(arguments, *command), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        resumable = run is not None and ask(arguments, "runs", "show", str(run))["resumable"]
+        words = ["train", "--resume", str(run)] if resumable else train
+        process = subprocess.Popen(command(arguments, *words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         if kills >= arguments.kills:
             error = process.communicate()[1]
             assert process.returncode == 0, error.decode()

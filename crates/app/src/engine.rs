@@ -183,8 +183,7 @@ mod tests {
 
     /// A home with a run that has an adapter for its model.
     async fn adapted() -> (tempfile::TempDir, Home, i64) {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::open(folder.path()).await.unwrap();
+        let (folder, home) = crate::home::empty_home().await;
         crate::data_sets::import_sample(&home).await.unwrap();
         let run = runs::create(&home, &runs::default_config(&home).await.unwrap()).await.unwrap();
         let model = home.run_folder(run).join("model");

@@ -73,3 +73,12 @@ pub(crate) fn bytes_of(folder: &Path) -> i64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files.filter_map(|file| file.metadata().ok()).map(|about| about.len() as i64).sum()
 }
+
+/// An empty home in a folder of its own, which goes when the first of the two is dropped.
+#[cfg(test)]
+pub(crate) async fn empty_home() -> (tempfile::TempDir, Home) {
+    #![allow(clippy::unwrap_used)]
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::open(folder.path()).await.unwrap();
+    (folder, home)
+}

@@ -157,12 +157,7 @@ pub async fn model_folder(home: &Home, run: Option<i64>) -> Result<(i64, PathBuf
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    async fn home() -> (tempfile::TempDir, Home) {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::open(folder.path()).await.unwrap();
-        (folder, home)
-    }
+    use crate::home::empty_home as home;
 
     async fn queued(home: &Home) -> i64 {
         crate::data_sets::import_sample(home).await.unwrap();

@@ -18,20 +18,7 @@ pub fn read(path: &Path, base: &TrainConfig) -> Result<TrainConfig> {
         toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?
     };
     let Value::Object(said) = said else { return Err(wrong("it is no table of settings".to_owned())) };
-    let Value::Object(mut all) = serde_json::to_value(base)? else {
-        return Err(wrong("the defaults are no table".to_owned()));
-    };
-    for (name, value) in said {
-        // A name that a setting had in older versions stands for the one that it has now.
-        let name = match name.as_str() {
-            "epochs" => "num_train_epochs".to_owned(),
-            "batch_size" => "per_device_train_batch_size".to_owned(),
-            _ => name,
-        };
-        all.insert(name, value);
-    }
-    let config: TrainConfig =
-        serde_json::from_value(Value::Object(all)).map_err(|error| wrong(error.to_string()))?;
+    let config = base.overlaid(said).map_err(|error| wrong(error.to_string()))?;
     config.check()?;
     Ok(config)
 }

@@ -41,13 +41,21 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> Result<()> {
     Ok(())
 }
 
+/// What stands where nothing is known.
+pub fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
+}
+
+pub fn number(value: Option<f64>) -> String {
+    or_dash(value.map(|value| format!("{value:.3}")))
+}
+
 /// The metrics against the line that they have to beat.
 pub fn metrics<'a>(axes: impl Iterator<Item = (&'a Axis, &'a AxisMetrics)>) -> Result<()> {
-    let value = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
     let rows: Vec<Vec<String>> = axes
         .map(|(axis, m)| {
             let cells = [m.majority_accuracy, m.accuracy, m.f1, m.macro_f1, m.balanced_accuracy, m.mcc];
-            std::iter::once(axis.name().to_owned()).chain(cells.map(value)).collect()
+            std::iter::once(axis.name().to_owned()).chain(cells.map(number)).collect()
         })
         .collect();
     table(&["axis", "majority", "accuracy", "f1", "macro_f1", "balanced_accuracy", "mcc"], &rows)

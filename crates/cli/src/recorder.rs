@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use record::{Event, Problem, Step, TrainConfig};
 use train::{Progress, Wish};
 
-use crate::{Context, error::Error, print, report, signals::Signals};
+use crate::{Context, error::Error, print, signals::Signals};
 
 /// Steps are written to the history so often, and stops looked for, rather than at each step.
 const EVERY: Duration = Duration::from_millis(200);
@@ -85,6 +85,8 @@ impl<'a> Recorder<'a> {
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Error> {
+        let Context { home, runtime, .. } = self.context;
+        let store = &home.store;
         match event {
             Event::Step(step) => {
                 self.unwritten.push(*step);
@@ -96,7 +98,6 @@ impl<'a> Recorder<'a> {
             }
             Event::Estimate(estimate) => {
                 self.flush()?;
-                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.set_estimate(self.run, estimate))?;
                 let time = estimate.training_seconds.map_or_else(String::new, |seconds| {
                     let all = seconds + estimate.evaluation_seconds.unwrap_or(0.0);
@@ -105,7 +106,6 @@ impl<'a> Recorder<'a> {
                 self.note(&format!("Expected: {:.0} MiB of memory{time}.", estimate.peak_mib));
             }
             Event::Baseline(baseline) => {
-                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.set_baseline(self.run, baseline))?;
                 self.note(&format!("The bag of words, after {:.1} s:", baseline.seconds));
                 for (axis, found) in &baseline.assessment.by_text.axes {
@@ -114,7 +114,6 @@ impl<'a> Recorder<'a> {
             }
             Event::Evaluation(evaluation) => {
                 self.flush()?;
-                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.add_evaluation(self.run, evaluation))?;
                 self.note(&format!("After step {}:", evaluation.step));
                 for (axis, metrics) in &evaluation.axes {
@@ -123,17 +122,14 @@ impl<'a> Recorder<'a> {
             }
             Event::Notice(notice) => {
                 self.flush()?;
-                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.add_notice(self.run, notice))?;
                 self.note(&notice.problem.message);
             }
             Event::Assessment(assessment) => {
-                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.set_assessment(self.run, assessment))?;
             }
             Event::Finished(finished) => {
                 self.flush()?;
-                let (store, runtime) = (&self.context.home.store, &self.context.runtime);
                 runtime.block_on(store.finish_run(finished))?;
                 self.bar.finish_and_clear();
             }
@@ -192,6 +188,6 @@ impl<'a> Recorder<'a> {
 
 fn line(axis: mbti::Axis, metrics: &record::AxisMetrics) -> String {
     let [accuracy, majority, balanced] =
-        [metrics.accuracy, metrics.majority_accuracy, metrics.balanced_accuracy].map(report::number);
+        [metrics.accuracy, metrics.majority_accuracy, metrics.balanced_accuracy].map(print::number);
     format!("  {axis}  accuracy {accuracy}, majority {majority}, balanced accuracy {balanced}")
 }

@@ -3,7 +3,10 @@
 use mbti::Axis;
 use record::{Assessment, Estimate, Estimated, Level, Metric, Run};
 
-use crate::{error::Result, print};
+use crate::{
+    error::Result,
+    print::{self, number, or_dash},
+};
 
 /// The metrics that are shown, each with its interval.
 const SHOWN: [Metric; 7] = [
@@ -16,10 +19,6 @@ const SHOWN: [Metric; 7] = [
     Metric::ExpectedCalibrationError,
 ];
 
-pub fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"))
-}
-
 fn with_interval(value: Option<f64>, interval: Option<[f64; 2]>) -> String {
     match interval {
         Some([low, high]) => format!("{} [{low:.3}, {high:.3}]", number(value)),
@@ -31,34 +30,34 @@ fn estimated(found: &Estimated) -> String {
     with_interval(found.value, found.interval)
 }
 
-fn cell(level: &Level, axis: Axis, metric: Metric) -> String {
-    level.axes.get(&axis).map_or_else(
-        || "–".to_owned(),
-        |found| with_interval(found.metrics.get(metric), found.intervals.get(&metric).copied()),
-    )
+fn cell(level: &Level, axis: Axis, metric: Metric) -> Option<String> {
+    let found = level.axes.get(&axis)?;
+    Some(with_interval(found.metrics.get(metric), found.intervals.get(&metric).copied()))
 }
 
-/// Texts and authors, each with its level where there is one.
-fn levels(assessment: &Assessment) -> impl Iterator<Item = (&'static str, &Level)> {
-    let authors = assessment.by_author.as_ref().map(|level| ("authors", level));
-    std::iter::once(("texts", &assessment.by_text)).chain(authors)
+/// What an assessment judges.
+const UNITS: [&str; 2] = ["texts", "authors"];
+
+/// The level of one of [`UNITS`], where there is one.
+fn level<'a>(assessment: &'a Assessment, units: &str) -> Option<&'a Level> {
+    if units == "texts" { Some(&assessment.by_text) } else { assessment.by_author.as_ref() }
 }
 
 /// The majority line, the bag of words and the model, by text and by author.
 pub fn assessment(run: &Run) -> Result<()> {
-    let words = run.baseline.as_ref().map(|baseline| &baseline.assessment);
-    let Some(found) = &run.assessment else {
+    let words = words(run);
+    let Some(found) = own(run) else {
         // A run that has not ended is judged by its evaluations; what it has to beat is known.
         let Some(words) = words else { return Ok(()) };
         print::line("\nThe bag of words on the same texts:")?;
         return print::metrics(words.by_text.axes.iter().map(|(axis, found)| (axis, &found.metrics)));
     };
-    for (units, level) in levels(found) {
-        let words =
-            words.and_then(|words| levels(words).find(|(name, _)| *name == units)).map(|(_, level)| level);
-        print::line(&format!("\nBy {} {units}, with 95 % intervals:", level.units))?;
+    for units in UNITS {
+        let Some(judged) = level(found, units) else { continue };
+        let words = words.and_then(|words| level(words, units));
+        print::line(&format!("\nBy {} {units}, with 95 % intervals:", judged.units))?;
         let mut rows = Vec::new();
-        for (axis, of_axis) in &level.axes {
+        for (axis, of_axis) in &judged.axes {
             for metric in SHOWN {
                 let majority = match metric {
                     Metric::Accuracy => number(of_axis.metrics.majority_accuracy),
@@ -69,22 +68,22 @@ pub fn assessment(run: &Run) -> Result<()> {
                     axis.name().to_owned(),
                     metric.name().to_owned(),
                     majority,
-                    words.map_or_else(|| "–".to_owned(), |words| cell(words, *axis, metric)),
-                    cell(level, *axis, metric),
+                    or_dash(words.and_then(|words| cell(words, *axis, metric))),
+                    or_dash(cell(judged, *axis, metric)),
                 ]);
             }
         }
         let kinds = [
-            ("exact match", None, words.map(|words| words.exact_match), level.exact_match),
+            ("exact match", None, words.map(|words| words.exact_match), judged.exact_match),
             (
                 "right letters",
-                level.majority_right_letters,
+                judged.majority_right_letters,
                 words.map(|w| w.right_letters),
-                level.right_letters,
+                judged.right_letters,
             ),
         ];
         for (name, majority, words, model) in kinds {
-            let words = words.map_or_else(|| "–".to_owned(), |words| estimated(&words));
+            let words = or_dash(words.map(|words| estimated(&words)));
             rows.push(vec!["all".into(), name.into(), number(majority), words, estimated(&model)]);
         }
         print::table(&["axis", "metric", "majority", "words", &run.config.model], &rows)?;
@@ -105,7 +104,7 @@ pub fn assessment(run: &Run) -> Result<()> {
 /// The parts of an estimate.
 pub fn estimate(found: &Estimate) -> Result<()> {
     let mib = |value: f64| format!("{value:.0} MiB");
-    let seconds = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.0} s"));
+    let seconds = |value: Option<f64>| or_dash(value.map(|value| format!("{value:.0} s")));
     let rows = [
         ("weights", mib(found.weights_mib)),
         ("gradients", mib(found.gradients_mib)),
@@ -113,13 +112,21 @@ pub fn estimate(found: &Estimate) -> Result<()> {
         ("activations", mib(found.activations_mib)),
         ("rest", mib(found.rest_mib)),
         ("peak", mib(found.peak_mib)),
-        ("available", found.available_mib.map_or_else(|| "–".to_owned(), mib)),
+        ("available", or_dash(found.available_mib.map(mib))),
         ("steps", found.total_steps.to_string()),
         ("tokens", found.tokens.to_string()),
         ("training", seconds(found.training_seconds)),
         ("evaluations", seconds(found.evaluation_seconds)),
     ];
     print::table(&["what", "needs"], &rows.map(|(name, value)| vec![name.to_owned(), value]))
+}
+
+fn own(run: &Run) -> Option<&Assessment> {
+    run.assessment.as_ref()
+}
+
+fn words(run: &Run) -> Option<&Assessment> {
+    run.baseline.as_ref().map(|baseline| &baseline.assessment)
 }
 
 /// Settings that differ, and metrics side by side.
@@ -139,42 +146,31 @@ pub fn compare(runs: &[Run]) -> Result<()> {
     let names: std::collections::BTreeSet<&String> =
         configs.iter().filter_map(|config| config.as_object()).flat_map(|config| config.keys()).collect();
     for name in names {
-        let text = |config: &serde_json::Value| match config.get(name) {
-            None => "–".to_owned(),
-            Some(serde_json::Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
+        let text = |config: &serde_json::Value| {
+            or_dash(
+                config.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+            )
         };
         row(name.clone(), configs.iter().map(text).collect(), false);
     }
-    let level = |run: &Run, units: &str, words: bool| -> Option<Level> {
-        let words_own = run.baseline.as_ref().map(|baseline| &baseline.assessment);
-        let found = if words { words_own } else { run.assessment.as_ref() }?;
-        levels(found).find(|(name, _)| *name == units).map(|(_, level)| level.clone())
+    let mut told = |name: String, cells: Vec<Option<String>>| {
+        if cells.iter().any(Option::is_some) {
+            row(name, cells.into_iter().map(or_dash).collect(), true);
+        }
     };
-    for units in ["texts", "authors"] {
+    for units in UNITS {
         for axis in Axis::ALL {
-            let majority = |run: &Run| level(run, units, false)?.axes.get(&axis)?.metrics.majority_accuracy;
-            let cells: Vec<Option<f64>> = runs.iter().map(majority).collect();
-            if cells.iter().any(Option::is_some) {
-                let cells = cells.into_iter().map(number).collect();
-                row(format!("{axis} accuracy of the majority by {units}"), cells, true);
-            }
+            let majority = |run: &Run| {
+                let value = level(own(run)?, units)?.axes.get(&axis)?.metrics.majority_accuracy;
+                Some(number(Some(value?)))
+            };
+            told(format!("{axis} accuracy of the majority by {units}"), runs.iter().map(majority).collect());
             for metric in SHOWN {
-                for (whose, words) in [("", false), (" of words", true)] {
-                    let cells: Vec<Option<String>> = runs
-                        .iter()
-                        .map(|run| {
-                            level(run, units, words)
-                                .filter(|l| l.axes.contains_key(&axis))
-                                .map(|l| cell(&l, axis, metric))
-                        })
-                        .collect();
-                    if cells.iter().any(Option::is_some) {
-                        let cells =
-                            cells.into_iter().map(|cell| cell.unwrap_or_else(|| "–".to_owned())).collect();
-                        row(format!("{axis} {}{whose} by {units}", metric.name()), cells, true);
-                    }
-                }
+                let by = |of: fn(&Run) -> Option<&Assessment>| {
+                    runs.iter().map(|run| cell(level(of(run)?, units)?, axis, metric)).collect()
+                };
+                told(format!("{axis} {} by {units}", metric.name()), by(own));
+                told(format!("{axis} {} of words by {units}", metric.name()), by(words));
             }
         }
     }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use data::{Example, Split};
 use record::{DataSet, RunStatus, TrainConfig};
-use train::{Inputs, Outcome, Progress, Wish};
+use train::{Checkpoint, Inputs, Outcome, Progress, Wish};
 
 use crate::{
     Context,
@@ -48,7 +48,7 @@ fn begin(context: &Context, run: i64) -> Result<()> {
             config.model, config.data
         ));
     }
-    let done = work(context, run, &config, false);
+    let done = work(context, run, &config, None);
     drop(lock);
     done
 }
@@ -64,21 +64,21 @@ fn resume(context: &Context, run: i64) -> Result<()> {
         return Ok(());
     }
     let lock = app::runs::lock(home, run)?.ok_or(Error::NotOurs { run })?;
-    let step = train::newest_checkpoint(&home.run_folder(run))?;
-    let step = step.ok_or(train::Error::NothingToResume { run })?;
+    let checkpoint = train::newest_checkpoint(run, &home.run_folder(run))?;
+    let step = checkpoint.step;
     if !runtime.block_on(home.store.resume_run(run, step))? {
         return Err(Error::NotOurs { run });
     }
     if !context.json {
         print::note(&format!("Run {run} goes on after step {step}."));
     }
-    let done = work(context, run, &found.config, true);
+    let done = work(context, run, &found.config, Some(checkpoint));
     drop(lock);
     done
 }
 
 /// Trains and closes the run in the history, however it ends.
-fn work(context: &Context, run: i64, config: &TrainConfig, resume: bool) -> Result<()> {
+fn work(context: &Context, run: i64, config: &TrainConfig, resume: Option<Checkpoint>) -> Result<()> {
     let done = train_run(context, run, config, resume);
     match &done {
         // When nobody reads what came of it the run has ended well all the same.
@@ -122,7 +122,7 @@ impl Texts {
             valid: pick(self.valid.as_ref().unwrap_or(&self.examples), &self.split.valid),
             train_rows: &self.split.train,
             made_up: self.data_set.made_up,
-            resume: false,
+            resume: None,
         }
     }
 }
@@ -144,7 +144,12 @@ fn folders(context: &Context, run: i64, config: &TrainConfig) -> Result<Folders>
 }
 
 /// Puts together what the run needs and trains.
-fn train_run(context: &Context, run: i64, config: &TrainConfig, resume: bool) -> Result<Outcome> {
+fn train_run(
+    context: &Context,
+    run: i64,
+    config: &TrainConfig,
+    resume: Option<Checkpoint>,
+) -> Result<Outcome> {
     let (home, runtime) = (&context.home, &context.runtime);
     let signals = Signals::listen();
     let folders = folders(context, run, config)?;

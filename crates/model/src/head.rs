@@ -48,11 +48,6 @@ impl Head {
         }
     }
 
-    /// The probability of class 1 on each axis, from the logits of one text.
-    pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
-        self.log_odds(logits).into_iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect()
-    }
-
     /// The letter that each output stands for.
     fn labels(&self) -> Vec<String> {
         match self.problem_type() {
@@ -129,10 +124,13 @@ mod tests {
 
     #[test]
     fn two_logits_give_the_probability_of_the_second_letter() {
+        let probabilities = |head: &Head, logits: &[f32]| -> Vec<f64> {
+            head.log_odds(logits).into_iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect()
+        };
         let head = Head { axes: vec![Axis::JudgingPerceiving] };
-        assert!((head.probabilities(&[1.0, 3.0])[0] - 1.0 / (1.0 + (-2f64).exp())).abs() < 1e-12);
+        assert!((probabilities(&head, &[1.0, 3.0])[0] - 1.0 / (1.0 + (-2f64).exp())).abs() < 1e-12);
         let all = Head { axes: Axis::ALL.to_vec() };
-        assert_eq!(all.probabilities(&[0.0, 100.0, -100.0, 0.0])[..1], [0.5]);
+        assert_eq!(probabilities(&all, &[0.0, 100.0, -100.0, 0.0])[..1], [0.5]);
         assert_eq!(all.outputs(), 4);
     }
 }

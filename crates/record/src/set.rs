@@ -1,19 +1,22 @@
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{Problem, ProblemCode, TrainConfig, config::bad_setting};
+use crate::{Problem, TrainConfig, config::bad_setting};
 
 impl TrainConfig {
+    /// These settings with others laid over them, as JSON by their names or by those that they had
+    /// in older versions.
+    pub fn overlaid(&self, said: Map<String, Value>) -> Result<TrainConfig, serde_json::Error> {
+        let mut all = serde_json::to_value(self)?;
+        for (name, value) in said {
+            all[current(&name)] = value;
+        }
+        serde_json::from_value(all)
+    }
+
     /// Gives the setting of this name the value that a text says, as on a command line: a number,
     /// `true` or `false`, a word, or several words with commas between.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), Problem> {
-        let Ok(Value::Object(mut all)) = serde_json::to_value(TrainConfig { ..self.clone() }) else {
-            return Err(Problem::new(ProblemCode::Internal, "the settings cannot be written as JSON"));
-        };
-        let name = match name {
-            "epochs" => "num_train_epochs",
-            "batch_size" => "per_device_train_batch_size",
-            other => other,
-        };
+        let name = current(name);
         let text = match (name, text.trim()) {
             ("axes", "all") => "E-I,N-S,F-T,J-P",
             (_, text) => text,
@@ -23,8 +26,7 @@ impl TrainConfig {
             [serde_json::from_str(text).ok(), Some(Value::from(text)), Some(Value::Array(words()))];
         let mut reasons = Vec::new();
         for value in readings.into_iter().flatten() {
-            all.insert(name.to_owned(), value);
-            match serde_json::from_value::<TrainConfig>(Value::Object(all.clone())) {
+            match self.overlaid(Map::from_iter([(name.to_owned(), value)])) {
                 Ok(config) => {
                     config.check()?;
                     *self = config;
@@ -37,6 +39,15 @@ impl TrainConfig {
         let of_its_kind = reasons.iter().find(|reason| !reason.starts_with("invalid type"));
         let reason = of_its_kind.or(reasons.first()).cloned().unwrap_or_default();
         Err(bad_setting(name, text, &format!("what it takes ({reason})")))
+    }
+}
+
+/// The name that a setting has now, by that one or by the one of older versions.
+fn current(name: &str) -> &str {
+    match name {
+        "epochs" => "num_train_epochs",
+        "batch_size" => "per_device_train_batch_size",
+        other => other,
     }
 }
 

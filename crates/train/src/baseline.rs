@@ -1,16 +1,17 @@
 use std::{path::Path, time::Instant};
 
-use data::Tokenizer;
+use data::Example;
 use model::Setup;
 use record::{Baseline, Dtype, LrSchedulerType, Optim, TrainConfig, Trainable};
 
 use crate::{
-    Inputs, Progress, Wish,
+    Inputs, Progress,
     batching::{groups, plan},
     class_weights,
     error::Result,
     evaluate::{ValidationSet, evaluate},
     learner::{Learner, TrainingSet},
+    progress::Tell,
     run::{authors, tokenize, types_of},
     schedule,
 };
@@ -18,8 +19,7 @@ use crate::{
 /// Steps after which the bag of words has learned what it will, whatever the number of texts.
 const MOST_STEPS: u32 = 1000;
 
-/// How the bag of words learns. On 7,000 short texts three passes at 1e-2 did as well as any of
-/// one to ten passes at 3e-3 to 3e-2 did.
+/// How the bag of words learns, whatever is asked of the model that it is compared with.
 fn config_of(config: &TrainConfig) -> TrainConfig {
     TrainConfig {
         num_train_epochs: 3.0,
@@ -34,29 +34,24 @@ fn config_of(config: &TrainConfig) -> TrainConfig {
         dtype: Dtype::F32,
         trainable: Trainable::All,
         gradient_checkpointing: false,
-        ..TrainConfig { warmup_steps: 0, warmup_ratio: 0.0, max_grad_norm: 1.0, ..config.clone() }
+        warmup_steps: 0,
+        warmup_ratio: 0.0,
+        max_grad_norm: 1.0,
+        ..config.clone()
     }
 }
 
 /// Lets the built-in bag of words learn from the same texts and judges it on the same ones, so
 /// that every run shows whether a language model is worth it. `None` when it was stopped.
-pub(crate) fn baseline(
-    inputs: &Inputs,
-    words_folder: &Path,
-    tell: &mut dyn FnMut(Progress) -> Result<Wish>,
-) -> Result<Option<Baseline>> {
+pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) -> Result<Option<Baseline>> {
     let begin = Instant::now();
     let mut config = config_of(inputs.config);
     let types = types_of(&inputs.train);
     let weights = class_weights(config.class_weights, &types, &config.axes)?;
     let network = model::start(words_folder, &Setup::of(&config))?;
     let (tokenizer, max_length) = network.tokenizer(config.max_length as usize)?;
-    let go_on = |wish: Wish| matches!(wish, Wish::GoOn | Wish::Pause);
-    let read = |texts: &[&data::Example], tokenizer: &Tokenizer| {
-        tokenize(tokenizer, texts, max_length, |_| Ok(true))
-    };
-    let (Some(train), Some(valid)) = (read(&inputs.train, &tokenizer)?, read(&inputs.valid, &tokenizer)?)
-    else {
+    let read = |texts: &[&Example]| tokenize(&tokenizer, texts, max_length, |_| Ok(true));
+    let (Some(train), Some(valid)) = (read(&inputs.train)?, read(&inputs.valid)?) else {
         return Ok(None);
     };
     let whole = plan(&train, &config).total_steps;
@@ -75,7 +70,7 @@ pub(crate) fn baseline(
             if step >= total {
                 break 'epochs;
             }
-            if !go_on(tell(Progress::Baseline { done: step, total })?) {
+            if !tell(Progress::Baseline { done: step, total })?.goes_on() {
                 return Ok(None);
             }
             let factor = schedule(config.lr_scheduler_type, step, 0, total);
@@ -84,7 +79,7 @@ pub(crate) fn baseline(
     }
     let valid =
         ValidationSet { encoded: valid, types: types_of(&inputs.valid), authors: authors(&inputs.valid) };
-    let working = || Ok(go_on(tell(Progress::Working)?));
+    let working = || Ok(tell(Progress::Working)?.goes_on());
     let Some(answers) = evaluate(&learner.network, &valid, &learner.set.weights, &config, working)? else {
         return Ok(None);
     };

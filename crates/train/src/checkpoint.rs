@@ -27,7 +27,7 @@ const MODEL: &str = "model";
 
 /// Where a run stands, beside its weights and its optimizer. The order of the texts and all
 /// randomness follow from the seed and the step, so that the step is the sampler's position.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) step: u32,
     pub(crate) halvings: u32,
@@ -152,23 +152,25 @@ fn steps(run_folder: &Path) -> Vec<u32> {
     steps
 }
 
-/// The step of the newest whole checkpoint of a run.
-pub fn newest_checkpoint(run_folder: &Path) -> Result<Option<u32>> {
-    Ok(newest(run_folder, &mut Vec::new()))
+/// The newest whole checkpoint of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub step: u32,
+    /// Newer ones that are not whole, each with what is wrong with it.
+    pub passed_over: Vec<(PathBuf, String)>,
 }
 
-/// The step of the newest whole checkpoint; those that are not are named with the reason.
-pub(crate) fn newest(run_folder: &Path, passed_over: &mut Vec<(PathBuf, String)>) -> Option<u32> {
-    steps(run_folder).into_iter().rev().find(|&step| {
+/// Finds the newest whole checkpoint of a run, which takes reading it all.
+pub fn newest_checkpoint(run: i64, run_folder: &Path) -> Result<Checkpoint> {
+    let mut passed_over = Vec::new();
+    for step in steps(run_folder).into_iter().rev() {
         let folder = path(run_folder, step);
         match damage(&folder) {
-            None => true,
-            Some(reason) => {
-                passed_over.push((folder, reason));
-                false
-            }
+            None => return Ok(Checkpoint { step, passed_over }),
+            Some(reason) => passed_over.push((folder, reason)),
         }
-    })
+    }
+    Err(Error::NothingToResume { run })
 }
 
 /// What is wrong with a checkpoint, if anything is.
@@ -236,7 +238,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let failed = |source| Error::WriteState { path: path.to_owned(), source };
     let text = serde_json::to_vec_pretty(value).map_err(|error| failed(error.into()))?;
     let mut file = File::create(path).map_err(failed)?;

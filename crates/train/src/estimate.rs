@@ -30,9 +30,14 @@ fn fixed(count: usize, trainable: usize, config: &TrainConfig) -> [f64; 3] {
 pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig) -> Result<()> {
     let Some(available) = memory::limit_mib() else { return Ok(()) };
     let needs = |config: &TrainConfig| -> Result<f64> {
-        let setup = Setup { shapes_only: true, ..Setup::of(config) };
+        // A weight that learns is copied and one that is frozen is not, so that all are looked at
+        // frozen where all would learn: what may not fit must not be held to find that out.
+        let all = config.trainable == Trainable::All;
+        let trainable = if all { Trainable::Head } else { config.trainable };
+        let setup = Setup { shapes_only: true, trainable, ..Setup::of(config) };
         let weights = model::start(model_folder, &setup)?.weights;
-        Ok(fixed(weights.count(), weights.trainable_count(), config).iter().sum())
+        let learning = if all { weights.count() } else { weights.trainable_count() };
+        Ok(fixed(weights.count(), learning, config).iter().sum())
     };
     let needed = needs(config)?;
     if needed <= available {

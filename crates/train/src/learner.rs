@@ -107,7 +107,7 @@ impl<'a> Learner<'a> {
         for (micro, rows) in group.iter().enumerate() {
             let batch = pack(&self.set.encoded, rows);
             let before = memory::rss_mib();
-            self.check_room(batch.ids.len(), before)?;
+            self.check_room(batch.ids.len())?;
             let seed = u64::from(self.config.seed) << 32 ^ u64::from(step) << 16 ^ micro as u64;
             let (network, types) = (&self.network, self.set.types_of(rows));
             let found = network.learn(
@@ -135,11 +135,10 @@ impl<'a> Learner<'a> {
 
     /// On a system that gives out more memory than it has and then ends whoever uses it, running
     /// out has to be seen before: by what a micro-batch took so far, for each of its ids.
-    fn check_room(&self, ids: usize, now: Option<f64>) -> Result<()> {
+    fn check_room(&self, ids: usize) -> Result<()> {
         let Some(memory) = self.memory.as_ref().filter(|_| self.watches_memory) else { return Ok(()) };
         let wanted = memory.before + memory.an_id * ids as f64;
-        let room = memory::limit_mib();
-        if room.is_some_and(|room| wanted > room) && now.is_some() {
+        if memory::limit_mib().is_some_and(|room| wanted > room) {
             return Err(Error::OutOfMemory { step: self.optimizer.step + 1 });
         }
         Ok(())

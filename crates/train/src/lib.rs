@@ -18,7 +18,7 @@ mod schedule;
 mod training_loop;
 
 pub use adamw::{AdamW, Blocks, Hyperparameters, Kept, Moments, State, load_state, save_state};
-pub use checkpoint::newest_checkpoint;
+pub use checkpoint::{Checkpoint, newest_checkpoint};
 pub use class_weights::{ClassWeights, class_weights};
 pub use error::Error;
 pub use evaluate::{Answers, ValidationSet, evaluate};

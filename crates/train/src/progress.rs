@@ -48,5 +48,15 @@ pub enum Wish {
     StopNow,
 }
 
+impl Wish {
+    /// Whether work that cannot be saved in its midst goes on; a run waits only after it.
+    pub(crate) fn goes_on(self) -> bool {
+        matches!(self, Wish::GoOn | Wish::Pause)
+    }
+}
+
 /// The function that hears what a run tells. What it cannot do ends the run.
 pub type Listener<'a> = dyn FnMut(Progress) -> Result<Wish, Problem> + 'a;
+
+/// The same as the parts of a run have it, with this crate's error.
+pub(crate) type Tell<'a> = dyn FnMut(Progress) -> crate::error::Result<Wish> + 'a;

@@ -9,16 +9,17 @@ use model::{Network, Setup};
 use record::{Device, Dtype, Estimate, Event, Finished, Notice, Problem, ProblemCode, TrainConfig};
 
 use crate::{
-    Error, Progress, Wish,
+    Error, Progress,
     baseline::baseline,
     batching::plan,
-    checkpoint, class_weights,
+    checkpoint::{self, Checkpoint},
+    class_weights,
     error::Result,
     estimate::check_fits,
     evaluate::ValidationSet,
     learner::{Learner, TrainingSet},
     memory::peak_rss_mib,
-    progress::Listener,
+    progress::{Listener, Tell},
     training_loop::TrainingLoop,
 };
 
@@ -43,8 +44,8 @@ pub struct Inputs<'a> {
     pub train_rows: &'a [u32],
     /// Whether the texts are the made-up sample's, which is written into the model.
     pub made_up: bool,
-    /// Whether to go on from the newest whole checkpoint in the run's folder.
-    pub resume: bool,
+    /// The checkpoint in the run's folder to go on from; none to begin.
+    pub resume: Option<Checkpoint>,
 }
 
 /// How a run ended that did not fail.
@@ -54,8 +55,6 @@ pub struct Outcome {
     /// Where the trained model lies; none when the run was stopped before anything was saved.
     pub model_folder: Option<PathBuf>,
 }
-
-type Tell<'a> = dyn FnMut(Progress) -> Result<Wish> + 'a;
 
 /// Trains: texts → tokens → batches → loss → gradients → weights, with evaluations and
 /// checkpoints on the way, and the trained model in the run's folder at the end.
@@ -76,7 +75,7 @@ pub fn run(inputs: &Inputs, listener: &mut Listener) -> Result<Outcome> {
         return Ok(stopped_before_the_first_step(inputs.run));
     }
     match prepare(inputs, &mut tell)? {
-        Some(ready) => TrainingLoop::new(inputs, ready)?.run(&mut tell),
+        Some(ready) => TrainingLoop::new(inputs, ready).run(&mut tell),
         None => Ok(stopped_before_the_first_step(inputs.run)),
     }
 }
@@ -90,7 +89,7 @@ pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
     let Some(ready) = prepare(inputs, &mut tell)? else {
         return Err(Error::Progress(Problem::new(ProblemCode::Internal, "The estimate was stopped.")));
     };
-    let found = TrainingLoop::new(inputs, ready)?.estimate()?;
+    let found = TrainingLoop::new(inputs, ready).estimate()?;
     tell(Progress::Event(&Event::Estimate(found)))?;
     Ok(found)
 }
@@ -115,9 +114,7 @@ fn judge_the_words(inputs: &Inputs, tell: &mut Tell) -> Result<bool> {
     let Some(words_folder) = inputs.words_folder.filter(|_| !done.exists()) else { return Ok(true) };
     let Some(found) = baseline(inputs, words_folder, tell)? else { return Ok(false) };
     tell(Progress::Event(&Event::Baseline(found.clone())))?;
-    let text = serde_json::to_vec_pretty(&found).map_err(|error| (error.into(), &done));
-    text.and_then(|text| std::fs::write(&done, text).map_err(|error| (error, &done)))
-        .map_err(|(source, path)| Error::WriteState { path: path.clone(), source })?;
+    checkpoint::write_json(&done, &found)?;
     Ok(true)
 }
 
@@ -155,8 +152,7 @@ fn encode_both(
     let total = inputs.train.len() + inputs.valid.len();
     let mut one = |texts: &[&Example], before: usize| {
         tokenize(&tokenizer, texts, max_length, |done| {
-            let wish = tell(Progress::Tokenizing { done: before + done, total })?;
-            Ok(matches!(wish, Wish::GoOn | Wish::Pause))
+            Ok(tell(Progress::Tokenizing { done: before + done, total })?.goes_on())
         })
     };
     let Some(train) = one(&inputs.train, 0)? else { return Ok(None) };

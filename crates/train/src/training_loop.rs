@@ -9,17 +9,16 @@ use serde_json::{Map, Value, json};
 use crate::{
     Error, Inputs, Outcome, Progress, Wish,
     batching::{Group, Plan, groups},
-    checkpoint::{self, State},
+    checkpoint::{self, Checkpoint, State},
     error::Result,
     estimate,
     evaluate::{Answers, ValidationSet, evaluate},
     learner::{Learned, Learner},
     memory::{peak_rss_mib, rss_mib},
+    progress::Tell,
     run::Ready,
     schedule,
 };
-
-type Tell<'a> = dyn FnMut(Progress) -> Result<Wish> + 'a;
 
 /// How often a run that waits asks whether to go on.
 const POLL: Duration = Duration::from_millis(200);
@@ -56,26 +55,13 @@ enum End {
 }
 
 impl<'a> TrainingLoop<'a> {
-    pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a>) -> Result<TrainingLoop<'a>> {
+    pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a>) -> TrainingLoop<'a> {
         let config = inputs.config;
         let plan = ready.plan();
         let Ready { learner, valid, max_length, texts } = ready;
         let learning_rate = config.learning_rate.unwrap_or_else(|| learner.network.default_learning_rate());
         let eval_steps = config.eval_steps.unwrap_or_else(|| plan.total_steps.div_ceil(4)).max(1);
-        let state = State {
-            step: 0,
-            halvings: 0,
-            best: None,
-            evaluations_without_improvement: 0,
-            last_evaluation: None,
-            loss_sum: 0.0,
-            loss_count: 0,
-            train_seconds: 0.0,
-            samples: 0,
-            tokens: 0,
-            texts,
-        };
-        Ok(TrainingLoop {
+        TrainingLoop {
             inputs,
             learner,
             valid,
@@ -83,13 +69,13 @@ impl<'a> TrainingLoop<'a> {
             learning_rate,
             max_length,
             eval_steps,
-            state,
+            state: State { texts, ..State::default() },
             time: Duration::ZERO,
             tokens: 0,
             evaluation_time: None,
             expected_evaluation: 0.0,
             saved: None,
-        })
+        }
     }
 
     /// What the run will need, from two measured passes that change nothing.
@@ -103,8 +89,8 @@ impl<'a> TrainingLoop<'a> {
     }
 
     pub(crate) fn run(mut self, tell: &mut Tell) -> Result<Outcome> {
-        if self.inputs.resume {
-            self.resume(tell)?;
+        if let Some(checkpoint) = &self.inputs.resume {
+            self.resume(checkpoint, tell)?;
         } else {
             let found = self.estimate()?;
             tell(Progress::Event(&Event::Estimate(found)))?;
@@ -122,19 +108,16 @@ impl<'a> TrainingLoop<'a> {
         self.finish(end, tell)
     }
 
-    /// Takes up the newest whole checkpoint.
-    fn resume(&mut self, tell: &mut Tell) -> Result<()> {
-        let mut passed_over = Vec::new();
-        let found = checkpoint::newest(self.inputs.run_folder, &mut passed_over);
-        for (path, reason) in passed_over {
+    fn resume(&mut self, found: &Checkpoint, tell: &mut Tell) -> Result<()> {
+        let step = found.step;
+        for (path, reason) in &found.passed_over {
             let message =
                 format!("The checkpoint {} is damaged ({reason}) and was passed over.", path.display());
             let problem = Problem::new(ProblemCode::CheckpointPassedOver, message)
                 .with("path", path.display())
                 .with("reason", reason);
-            tell(Progress::Event(&Event::Notice(Notice { step: found.unwrap_or(0), problem })))?;
+            tell(Progress::Event(&Event::Notice(Notice { step, problem })))?;
         }
-        let step = found.ok_or(Error::NothingToResume { run: self.inputs.run })?;
         let state = checkpoint::load(&mut self.learner, self.inputs.run_folder, step)?;
         if state.texts != self.state.texts {
             return Err(Error::OtherTexts { path: checkpoint::path(self.inputs.run_folder, step) });
@@ -163,18 +146,16 @@ impl<'a> TrainingLoop<'a> {
     }
 
     fn all_steps(&mut self, tell: &mut Tell) -> Result<End> {
-        let config = self.inputs.config;
-        // Walk to the place in the order of the texts at which the run stands.
-        let (mut epoch, mut skip) = (0, self.state.step as usize);
-        loop {
-            let all = groups(&self.learner.set.encoded, config, epoch);
-            if skip >= all.len() && self.state.step < self.plan.total_steps {
+        let mut skip = self.state.step as usize;
+        for epoch in 0.. {
+            let all = groups(&self.learner.set.encoded, self.inputs.config, epoch);
+            // Walk to the place in the order of the texts at which the run stands.
+            if skip >= all.len() {
                 skip -= all.len();
-                epoch += 1;
                 continue;
             }
             let mut texts: usize = all.iter().take(skip).flatten().map(Vec::len).sum();
-            for group in all.iter().skip(skip) {
+            for group in all.iter().skip(std::mem::take(&mut skip)) {
                 if self.state.step >= self.plan.total_steps {
                     return Ok(End::LastStep);
                 }
@@ -184,12 +165,8 @@ impl<'a> TrainingLoop<'a> {
                     return Ok(end);
                 }
             }
-            if self.state.step >= self.plan.total_steps {
-                return Ok(End::LastStep);
-            }
-            skip = 0;
-            epoch += 1;
         }
+        Ok(End::LastStep)
     }
 
     /// One optimizer step, and whatever is due after it.
@@ -249,7 +226,7 @@ impl<'a> TrainingLoop<'a> {
                     let place =
                         |&row: &u32| self.inputs.train_rows.get(row as usize).map_or(0, |&place| place + 1);
                     let rows = rows.iter().map(place).collect();
-                    let checkpoint = checkpoint::newest(self.inputs.run_folder, &mut Vec::new());
+                    let checkpoint = self.saved.as_ref().map(|saved| saved.step);
                     return Err(Error::LossNotFinite { step, rows, checkpoint });
                 }
                 other => return other,
@@ -314,7 +291,7 @@ impl<'a> TrainingLoop<'a> {
         let (network, weights) = (&self.learner.network, &self.learner.set.weights);
         let answers = evaluate(network, &self.valid, weights, self.inputs.config, || {
             wish = tell(Progress::Working)?;
-            Ok(matches!(wish, Wish::GoOn | Wish::Pause))
+            Ok(wish.goes_on())
         })?;
         Ok(answers.ok_or(wish))
     }
@@ -380,8 +357,7 @@ impl<'a> TrainingLoop<'a> {
         let run_folder = self.inputs.run_folder;
         let folder = run_folder.join("model");
         if end == End::Now {
-            let kept = checkpoint::newest(run_folder, &mut Vec::new());
-            let kept = kept.map(|step| checkpoint::model_path(run_folder, step));
+            let kept = self.saved.as_ref().map(|saved| checkpoint::model_path(run_folder, saved.step));
             return self.tell_the_end(true, false, None, kept, tell);
         }
         if self.state.step == 0 {

@@ -3,33 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+#[path = "../../../tests/tiny_models/mod.rs"]
+mod tiny_models;
+
 use data::Example;
 use mbti::{Axis, Type};
 use record::{Dtype, Event, Metric, Optim, ProblemCode, TrainConfig, Trainable};
+use tiny_models::tiny_bert;
 use train::{Inputs, Outcome, Progress, Wish};
-
-/// The tiny BERT that tests/reference/families.py made, with a tokenizer of letters.
-fn tiny_bert(folder: &Path) -> PathBuf {
-    let fixture =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/families/bert-all/model");
-    let folder = folder.join("tiny-bert");
-    std::fs::create_dir_all(&folder).unwrap();
-    for name in ["config.json", "model.safetensors"] {
-        std::fs::copy(fixture.join(name), folder.join(name)).unwrap();
-    }
-    let letters: Vec<String> = ('a'..='z').enumerate().map(|(n, c)| format!("\"{c}\": {}", n + 4)).collect();
-    let tokenizer = format!(
-        r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-            "normalizer": {{"type": "Lowercase"}},
-            "pre_tokenizer": {{"type": "Split", "pattern": {{"String": ""}}, "behavior": "Isolated", "invert": false}},
-            "post_processor": {{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}}, "decoder": null,
-            "model": {{"type": "WordLevel", "unk_token": "[UNK]", "vocab": {{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2,
-            "[SEP]": 3, {}}}}}}}"#,
-        letters.join(", ")
-    );
-    std::fs::write(folder.join("tokenizer.json"), tokenizer).unwrap();
-    folder
-}
 
 fn examples() -> Vec<Example> {
     (0..60)
@@ -89,7 +70,7 @@ impl Runner {
             valid: valid.into_iter().map(|(_, example)| example).collect(),
             train_rows: &rows,
             made_up: false,
-            resume,
+            resume: resume.then(|| train::newest_checkpoint(1, folder)).transpose()?,
         };
         train::run(&inputs, &mut |progress| {
             match &progress {
@@ -188,7 +169,7 @@ fn a_torn_or_damaged_checkpoint_is_passed_over_for_the_one_before_it_and_told() 
         let mut told = Told::default();
         let ends = |progress: &Progress| if at_step(progress, 14) { Wish::StopNow } else { Wish::GoOn };
         runner.run(&folder, &config, false, &mut told, ends).unwrap();
-        assert_eq!(train::newest_checkpoint(&folder).unwrap(), Some(12));
+        assert_eq!(train::newest_checkpoint(1, &folder).unwrap().step, 12);
         let newest = folder.join("checkpoints/step-00000012");
         let file = newest.join("optimizer.safetensors");
         match damage {
@@ -207,7 +188,7 @@ fn a_torn_or_damaged_checkpoint_is_passed_over_for_the_one_before_it_and_told() 
         }
         // A half-written one under its other name is no checkpoint either.
         std::fs::create_dir_all(folder.join("checkpoints/step-00000015.new")).unwrap();
-        let before = train::newest_checkpoint(&folder).unwrap().unwrap();
+        let before = train::newest_checkpoint(1, &folder).unwrap().step;
         assert!(before < 12);
         runner.run(&folder, &config, true, &mut told, |_| Wish::GoOn).unwrap();
         assert_eq!(told.notices, [ProblemCode::CheckpointPassedOver]);

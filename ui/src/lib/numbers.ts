@@ -1,44 +1,5 @@
 import type { TrainConfig } from "./backend/types/TrainConfig";
 
-/** The settings that are numbers and count whatever learns. */
-export const NUMBER_SETTINGS = [
-  "sample_fraction",
-  "validation_fraction",
-  "seed",
-  "num_train_epochs",
-  "max_steps",
-  "max_length",
-  "per_device_train_batch_size",
-  "max_tokens_per_batch",
-  "gradient_accumulation_steps",
-  "per_device_eval_batch_size",
-  "learning_rate",
-  "warmup_steps",
-  "warmup_ratio",
-  "weight_decay",
-  "max_grad_norm",
-  "adam_beta1",
-  "adam_beta2",
-  "adam_epsilon",
-  "eval_steps",
-  "save_steps",
-  "logging_steps",
-  "save_total_limit",
-  "early_stopping_patience",
-  "early_stopping_threshold",
-] as const satisfies readonly (keyof TrainConfig)[];
-
-/** Those that are shown and count only where LoRA is chosen. */
-export const LORA_NUMBERS = [
-  "lora_rank",
-  "lora_alpha",
-  "lora_dropout",
-] as const satisfies readonly (keyof TrainConfig)[];
-export type LoraNumber = (typeof LORA_NUMBERS)[number];
-
-export const ALL_NUMBERS = [...NUMBER_SETTINGS, ...LORA_NUMBERS] as const;
-export type NumberSetting = (typeof ALL_NUMBERS)[number];
-
 interface Allowed {
   empty?: boolean;
   whole?: boolean;
@@ -53,7 +14,7 @@ const to = (greatest: number): Allowed => ({ good: (value) => value >= 0 && valu
 const aboveZeroTo = (greatest: number): Allowed => ({ good: (value) => value > 0 && value <= greatest });
 
 /** What may be typed; the same as the Rust side checks, which alone decides. */
-const ALLOWED: Record<NumberSetting, Allowed> = {
+const ALLOWED = {
   sample_fraction: aboveZeroTo(1),
   validation_fraction: { good: (value) => value > 0 && value < 1 },
   seed: from(0),
@@ -81,7 +42,16 @@ const ALLOWED: Record<NumberSetting, Allowed> = {
   lora_rank: { whole: true, good: (value) => value >= 1 && value <= 4096 },
   lora_alpha: aboveZeroTo(10_000),
   lora_dropout: part,
-};
+} satisfies Partial<Record<keyof TrainConfig, Allowed>>;
+
+/** The settings that are numbers. */
+export type NumberSetting = keyof typeof ALLOWED;
+export const ALL_NUMBERS = Object.keys(ALLOWED) as readonly NumberSetting[];
+
+/** Those that are shown and count only where LoRA is chosen, and those that always do. */
+export const LORA_NUMBERS = ["lora_rank", "lora_alpha", "lora_dropout"] as const satisfies readonly NumberSetting[];
+export type LoraNumber = (typeof LORA_NUMBERS)[number];
+export const NUMBER_SETTINGS = ALL_NUMBERS.filter((name) => !(LORA_NUMBERS as readonly string[]).includes(name));
 
 const GREATEST_WHOLE = 2 ** 32 - 1;
 
@@ -90,7 +60,7 @@ export function isNumberSetting(name: string): name is NumberSetting {
 }
 
 export function isAllowed(name: NumberSetting, text: string): boolean {
-  const { empty = false, whole = false, good } = ALLOWED[name];
+  const { empty = false, whole = false, good }: Allowed = ALLOWED[name];
   const value = parse(text);
   if (value === null) return empty;
   if (whole && !(Number.isInteger(value) && value <= GREATEST_WHOLE)) return false;

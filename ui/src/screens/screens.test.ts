@@ -1,19 +1,12 @@
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/svelte";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import App from "../App.svelte";
 import { createFake } from "../lib/backend/fake";
 import { dictionaries, languages, setLanguage } from "../lib/i18n";
 import { dismissProblem, reportProblem, watchForProblems } from "../lib/problem.svelte";
-import { at, choose, open, type, values } from "./testing";
+import { at, choose, open, startAnew, type, values } from "./testing";
 
-beforeEach(() => {
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
-
-afterEach(() => {
-  dismissProblem();
-  setLanguage("en");
-});
+startAnew();
 
 describe.each(languages)("in %s", (language) => {
   const words = dictionaries[language];

@@ -1,9 +1,22 @@
 import { fireEvent, render, screen } from "@testing-library/svelte";
+import { afterEach, beforeEach, vi } from "vitest";
 import App from "../App.svelte";
 import { createFake, type Fake, type StartingPoint } from "../lib/backend/fake";
 import { setLanguage, type Language } from "../lib/i18n";
+import { dismissProblem } from "../lib/problem.svelte";
 
 // What all tests of the screens do: open one, type, choose.
+
+/** Keeps expected errors out of the output, and leaves no problem and no language to the next test. */
+export function startAnew(): void {
+  beforeEach(() => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+  });
+  afterEach(() => {
+    dismissProblem();
+    setLanguage("en");
+  });
+}
 
 export const at = (id: string) => screen.findByTestId(id);
 export const values = (select: HTMLElement) => [...(select as HTMLSelectElement).options].map((option) => option.value);

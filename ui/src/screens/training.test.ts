@@ -1,23 +1,15 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/svelte";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { problem } from "../lib/backend/fake-data";
-import { dictionaries, languages, setLanguage } from "../lib/i18n";
-import { dismissProblem } from "../lib/problem.svelte";
+import { dictionaries, languages } from "../lib/i18n";
 import { GROUPS, SETTING_GROUPS } from "../lib/settingGroups";
-import { at, choose, open, type } from "./testing";
+import { at, choose, open, startAnew, type } from "./testing";
 
 const SOON = { timeout: 2000 };
 const click = async (id: string) => fireEvent.click(await at(id));
 const pressed = async (id: string) => (await at(id)).getAttribute("aria-pressed");
 
-beforeEach(() => {
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
-
-afterEach(() => {
-  dismissProblem();
-  setLanguage("en");
-});
+startAnew();
 
 describe.each(languages)("in %s", (language) => {
   const words = dictionaries[language];

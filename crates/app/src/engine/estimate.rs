@@ -95,13 +95,8 @@ impl Estimator {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::home::empty_home as home;
     use record::ProblemCode;
-
-    async fn home() -> (tempfile::TempDir, Home) {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::open(folder.path()).await.unwrap();
-        (folder, home)
-    }
 
     #[cfg(unix)]
     fn left_over(home: &Home) -> usize {

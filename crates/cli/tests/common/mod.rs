@@ -1,13 +1,18 @@
 //! The engine as a script would use it.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic)]
+
+#[path = "../../../../tests/tiny_models/mod.rs"]
+mod tiny_models;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+
+pub use tiny_models::{letters_tokenizer, tiny_bert};
 
 pub struct Engine {
     pub home: tempfile::TempDir,
@@ -78,29 +83,6 @@ impl Engine {
         let shown = self.json(&["runs", "show", &run.to_string()]);
         shown["run"]["status"].as_str().unwrap().to_owned()
     }
-}
-
-/// The tiny BERT that tests/reference/families.py made, with a tokenizer of letters.
-pub fn tiny_bert(folder: &Path) -> PathBuf {
-    let fixture =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/families/bert-all/model");
-    let folder = folder.join("tiny-bert");
-    std::fs::create_dir_all(&folder).unwrap();
-    for name in ["config.json", "model.safetensors"] {
-        std::fs::copy(fixture.join(name), folder.join(name)).unwrap();
-    }
-    let letters: Vec<String> = ('a'..='z').enumerate().map(|(n, c)| format!("\"{c}\": {}", n + 4)).collect();
-    let tokenizer = format!(
-        r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-            "normalizer": {{"type": "Lowercase"}},
-            "pre_tokenizer": {{"type": "Split", "pattern": {{"String": ""}}, "behavior": "Isolated", "invert": false}},
-            "post_processor": {{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}}, "decoder": null,
-            "model": {{"type": "WordLevel", "unk_token": "[UNK]", "vocab": {{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2,
-            "[SEP]": 3, {}}}}}}}"#,
-        letters.join(", ")
-    );
-    std::fs::write(folder.join("tokenizer.json"), tokenizer).unwrap();
-    folder
 }
 
 /// Waits until something holds, for at most a minute, and says what was waited for.

@@ -1,0 +1,31 @@
+//! Small model folders for the tests of several crates, which take this file in by its path.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+/// A tokenizer of the letters from a, with the ids from 4; `[CLS]` is 2 and `[SEP]` is 3.
+pub fn letters_tokenizer(post_processor: &str) -> String {
+    let letters: Vec<String> = ('a'..='z').enumerate().map(|(n, c)| format!("\"{c}\": {}", n + 4)).collect();
+    format!(
+        r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": {{"type": "Lowercase"}}, "post_processor": {post_processor}, "decoder": null,
+            "pre_tokenizer": {{"type": "Split", "pattern": {{"String": ""}}, "behavior": "Isolated", "invert": false}},
+            "model": {{"type": "WordLevel", "unk_token": "[UNK]", "vocab": {{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2,
+            "[SEP]": 3, {}}}}}}}"#,
+        letters.join(", ")
+    )
+}
+
+/// The tiny BERT that tests/reference/families.py made, with a tokenizer of letters.
+pub fn tiny_bert(folder: &Path) -> PathBuf {
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/families/bert-all/model");
+    let folder = folder.join("tiny-bert");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture.join(name), folder.join(name)).unwrap();
+    }
+    let bert = r#"{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}"#;
+    std::fs::write(folder.join("tokenizer.json"), letters_tokenizer(bert)).unwrap();
+    folder
+}

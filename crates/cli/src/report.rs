@@ -59,18 +59,12 @@ pub fn assessment(run: &Run) -> Result<()> {
         let mut rows = Vec::new();
         for (axis, of_axis) in &judged.axes {
             for metric in SHOWN {
-                let majority = match metric {
-                    Metric::Accuracy => number(of_axis.metrics.majority_accuracy),
-                    Metric::BalancedAccuracy | Metric::RocAuc => "0.500".to_owned(),
-                    _ => "–".to_owned(),
-                };
-                rows.push(vec![
-                    axis.name().to_owned(),
-                    metric.name().to_owned(),
-                    majority,
-                    or_dash(words.and_then(|words| cell(words, *axis, metric))),
-                    or_dash(cell(judged, *axis, metric)),
-                ]);
+                let of_words = words.map(|words| or_dash(cell(words, *axis, metric)));
+                let majority = number(of_axis.metrics.majority(metric));
+                let mut row = vec![axis.name().to_owned(), metric.name().to_owned(), majority];
+                row.extend(of_words);
+                row.push(or_dash(cell(judged, *axis, metric)));
+                rows.push(row);
             }
         }
         let kinds = [
@@ -83,14 +77,25 @@ pub fn assessment(run: &Run) -> Result<()> {
             ),
         ];
         for (name, majority, words, model) in kinds {
-            let words = or_dash(words.map(|words| estimated(&words)));
-            rows.push(vec!["all".into(), name.into(), number(majority), words, estimated(&model)]);
+            let mut row = vec!["all".to_owned(), name.to_owned(), number(majority)];
+            row.extend(words.map(|words| estimated(&words)));
+            row.push(estimated(&model));
+            rows.push(row);
         }
-        print::table(&["axis", "metric", "majority", "words", &run.config.model], &rows)?;
+        // A run of the bag of words itself has nothing beside it.
+        let mut header = vec!["axis", "metric", "majority"];
+        header.extend(words.map(|_| "words"));
+        header.push(&run.config.model);
+        print::table(&header, &rows)?;
     }
     for (axis, calibration) in &found.calibration {
+        let at_limit = match (calibration.at_limit, calibration.temperature > 1.0) {
+            (false, _) => "",
+            (true, true) => " (the highest: the model's answers tell nothing on this axis)",
+            (true, false) => " (the lowest: the answers separate these few texts entirely)",
+        };
         print::line(&format!(
-            "{axis}: temperature {:.2}, on the other half log loss {} → {}, calibration error {} → {}",
+            "{axis}: temperature {:.2}{at_limit}, on the other half log loss {} → {}, calibration error {} → {}",
             calibration.temperature,
             number(calibration.log_loss),
             number(calibration.calibrated_log_loss),

@@ -149,6 +149,25 @@ fn a_home_that_is_a_file_or_whose_history_is_damaged() {
 }
 
 #[test]
+fn a_calibration_that_cannot_be_read_is_an_error_and_not_taken_for_none() {
+    let engine = Engine::new();
+    engine.import_small("small");
+    engine.ok(&["train", "--data", "small", "--model", "words", "--max-steps", "3"]);
+    let report = engine.ok(&["runs", "show", "1"]);
+    let header = report.lines().find(|line| line.contains("metric")).unwrap();
+    assert_eq!(header.matches("words").count(), 1, "words is not put beside itself: {header}");
+    let predict = ["predict", "--run", "1", "some text"];
+    engine.ok(&predict);
+    let config = engine.home.path().join("runs/1/model/config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let damaged = text.replace("\"calibration\": {}", "\"calibration\": {\"J-P\": {}}");
+    assert_ne!(text, damaged);
+    std::fs::write(&config, damaged).unwrap();
+    let error = engine.fails(&predict);
+    assert!(error.contains("The calibration in") && error.contains("missing field `temperature`"), "{error}");
+}
+
+#[test]
 fn memory_that_runs_short_halves_the_batches_as_long_as_it_can_and_is_told() {
     let engine = Engine::new();
     engine.import_small("d");

@@ -51,6 +51,7 @@ fn calibration(axis: &AxisSample, units: &Units, fitted: &[bool], seed: u64) -> 
     let points = Points::new(&fit.logits, &fit.classes, &fit.units);
     Some(Calibration {
         temperature,
+        at_limit: temperature::BOUNDS.contains(&temperature),
         fitted_texts: u32::try_from(fit.logits.len()).unwrap_or(u32::MAX),
         judged_texts: u32::try_from(judge.logits.len()).unwrap_or(u32::MAX),
         log_loss: as_given.log_loss,
@@ -141,6 +142,15 @@ mod tests {
             let band = of_made_up(3.0, seed).map(|found| found.band).unwrap_or_default();
             assert!(interval(&band, 3.0, 0.9)[0] > 0.6, "{band:?}");
             assert!(interval(&band, -3.0, 0.1)[1] < 0.4, "{band:?}");
+        }
+    }
+
+    #[test]
+    fn logits_that_tell_the_opposite_are_said_to_have_no_temperature() {
+        for seed in 0..10 {
+            let of = |signal| of_made_up(signal, seed).map(|found| (found.at_limit, found.temperature));
+            assert_eq!(of(-2.0), Some((true, 100.0)));
+            assert!(of(2.0).is_some_and(|(at_limit, _)| !at_limit));
         }
     }
 

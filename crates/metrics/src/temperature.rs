@@ -2,7 +2,7 @@ use crate::probability::sigmoid;
 
 /// A temperature lies within these; the best one of logits that separate the classes would be 0,
 /// and of logits that tell nothing, infinite.
-const BOUNDS: [f64; 2] = [0.05, 100.0];
+pub(crate) const BOUNDS: [f64; 2] = [0.05, 100.0];
 
 /// Halvings of the span of the logarithm: after these it is narrower than f64 can tell.
 const HALVINGS: u32 = 60;

@@ -1,6 +1,10 @@
 //! A model folder and a text to probabilities per axis and a type.
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use data::{Batch, Tokenizer, encode_one};
 use mbti::Axis;
@@ -15,6 +19,11 @@ const DEFAULT_MAX_LENGTH: usize = 256;
 pub enum Error {
     #[error("There is no text. Type or paste a few sentences.")]
     EmptyText,
+    #[error(
+        "The calibration in {} cannot be read: {source}. Train the model again, or take the file from a copy.",
+        path.join("config.json").display()
+    )]
+    Calibration { path: PathBuf, source: serde_json::Error },
     #[error(transparent)]
     Data(#[from] data::Error),
     #[error(transparent)]
@@ -27,6 +36,9 @@ impl Error {
     pub fn problem(&self) -> Problem {
         match self {
             Error::EmptyText => Problem::new(ProblemCode::EmptyText, self),
+            Error::Calibration { path, source } => Problem::new(ProblemCode::BadModelFile, self)
+                .with("path", path.join("config.json").display())
+                .with("reason", source),
             Error::Data(error) => error.problem(),
             Error::Model(error) => error.problem(),
             Error::Candle(_) => Problem::new(ProblemCode::Internal, self),
@@ -53,8 +65,13 @@ pub fn load(folder: &Path, run: i64) -> Result<Loaded, Error> {
         network.note("max_length").and_then(Value::as_u64).map_or(DEFAULT_MAX_LENGTH, |n| n as usize);
     let (tokenizer, max_length) = network.tokenizer(wanted)?;
     let model = network.note("model").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let calibration = network.note("calibration").and_then(|note| serde_json::from_value(note.clone()).ok());
-    let calibration = calibration.unwrap_or_default();
+    // A run that has not ended has none; one that cannot be read would leave the model surer of
+    // itself than it was found to be, without a word.
+    let calibration = match network.note("calibration") {
+        None | Some(Value::Null) => BTreeMap::new(),
+        Some(note) => serde_json::from_value(note.clone())
+            .map_err(|source| Error::Calibration { path: folder.to_owned(), source })?,
+    };
     Ok(Loaded { network, tokenizer, max_length, calibration, model, run })
 }
 
@@ -112,6 +129,7 @@ mod tests {
     fn calibration(temperature: f64, [lower, upper]: [f64; 2]) -> Calibration {
         Calibration {
             temperature,
+            at_limit: false,
             fitted_texts: 10,
             judged_texts: 10,
             log_loss: None,

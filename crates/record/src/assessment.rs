@@ -62,6 +62,10 @@ pub struct Estimated {
 pub struct Calibration {
     /// Logits are divided by this before they become probabilities.
     pub temperature: f64,
+    /// Whether that is the highest or the lowest which is looked for: the best would be infinite,
+    /// as the logits tell nothing or the opposite, or 0, as they tell everything.
+    #[serde(default)]
+    pub at_limit: bool,
     /// Texts that it was fitted on, and texts that judge it.
     pub fitted_texts: u32,
     pub judged_texts: u32,

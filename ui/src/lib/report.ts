@@ -47,7 +47,7 @@ export function majorityOf(metrics: AxisMetrics | undefined, metric: ReportMetri
     case "accuracy":
       return share;
     case "macro_f1":
-      return majorityMacroF1(metrics);
+      return two ? majorityMacroF1(metrics) : null;
     case "balanced_accuracy":
     case "roc_auc":
       return two ? 0.5 : null;

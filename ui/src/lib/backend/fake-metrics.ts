@@ -65,6 +65,7 @@ export function assess(held: Held, authors: number | null, step: number, words =
         axis,
         {
           temperature: 1 + 0.9 * skills[axis],
+          at_limit: false,
           fitted_texts: Math.ceil(texts / 2),
           judged_texts: Math.floor(texts / 2),
           log_loss: 0.71 - 0.3 * skills[axis],

@@ -11,6 +11,11 @@ export type Calibration = {
  */
 temperature: number, 
 /**
+ * Whether that is the highest or the lowest which is looked for: the best would be infinite,
+ * as the logits tell nothing or the opposite, or 0, as they tell everything.
+ */
+at_limit: boolean, 
+/**
  * Texts that it was fitted on, and texts that judge it.
  */
 fitted_texts: number, judged_texts: number, 

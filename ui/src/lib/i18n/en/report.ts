@@ -28,6 +28,8 @@ export const report = {
   calibration_hint: "The temperature was fitted on one half of the held-out authors; the other half judges it. Above 1, the model was too sure of itself.",
   calibration_change: "{before} → {after}",
   temperature: "Temperature",
+  temperature_highest: "the highest: the answers tell nothing on this axis",
+  temperature_lowest: "the lowest: the answers separate these few texts entirely",
   calibration_texts: "Texts: fitted, judged",
   kept_weights: "Weights kept",
   kept_best: "step {step}, the best",

@@ -30,6 +30,8 @@ export const report: Words<typeof english> = {
   calibration_hint: "温度在一半留出作者上求得，由另一半评判。大于 1 表示模型原本过于自信。",
   calibration_change: "{before} → {after}",
   temperature: "温度",
+  temperature_highest: "已达上限：模型的回答在此维度上毫无信息",
+  temperature_lowest: "已达下限：回答把这少量文本完全分开了",
   calibration_texts: "求取与评判的文本数",
   kept_weights: "保留的权重",
   kept_best: "第 {step} 步，最佳",

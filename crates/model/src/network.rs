@@ -202,8 +202,18 @@ impl Network {
         loss: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
         take: &mut dyn FnMut(GradStore) -> candle_core::Result<()>,
     ) -> Result<Tensor> {
+        // What a pass that failed has left is no part of this one.
+        self.weights.parameters.iter().for_each(|parameter| parameter.gradient.clear());
+        let mut take = |mut grads: GradStore| {
+            for parameter in &self.weights.parameters {
+                if let Some(gradient) = parameter.gradient.take() {
+                    grads.insert(parameter.var.as_tensor(), gradient);
+                }
+            }
+            take(grads)
+        };
         if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
-            return transformer.learn_in_pieces(batch, seed, loss, take);
+            return transformer.learn_in_pieces(batch, seed, loss, &mut take);
         }
         let found = loss(&self.forward(batch, Mode::Train { seed })?)?;
         take(found.backward()?)?;

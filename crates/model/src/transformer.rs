@@ -8,15 +8,16 @@ use crate::{
     block::Block,
     classifier::{Classifier, Pool},
     error::Result,
+    fused,
     layers::Norm,
-    ops::{Rotation, dropout, embedding, inject},
+    ops::{Rotation, dropout, embedding_of, inject},
     rope_config::Frequencies,
     weights::Weight,
 };
 
 /// A batch as the layers read it.
 pub(crate) struct Packed {
-    ids: Arc<[u32]>,
+    pub(crate) ids: Arc<[u32]>,
     /// Cumulative lengths, `[texts + 1]`.
     pub(crate) offsets: Arc<[u32]>,
     /// One for each kind of layers.
@@ -27,7 +28,7 @@ pub(crate) struct Packed {
 /// family out of its config.json.
 pub(crate) struct Transformer {
     pub(crate) embeddings: Embeddings,
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: Vec<Arc<Block>>,
     /// After the last block, in families that norm first.
     pub(crate) final_norm: Option<Norm>,
     pub(crate) classifier: Classifier,
@@ -65,14 +66,14 @@ pub(crate) struct Positions {
 impl Embeddings {
     /// `[total, hidden]`
     fn forward(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
-        let mut x = embedding(self.words.get(mode), packed.ids.clone())?;
+        let mut x = embedding_of(&self.words, packed.ids.clone(), mode)?;
         if let Some(Positions { table, offset }) = &self.positions {
             let lengths = packed.offsets.windows(2).map(|range| range[1] - range[0]);
             let positions: Arc<[u32]> = lengths.flat_map(|length| *offset..offset + length).collect();
-            x = (x + embedding(table.get(mode), positions)?)?;
+            x = (x + embedding_of(table, positions, mode)?)?;
         }
         if let Some(token_types) = &self.token_types {
-            x = x.broadcast_add(&embedding(token_types.get(mode), [0].into())?)?;
+            x = x.broadcast_add(&embedding_of(token_types, [0].into(), mode)?)?;
         }
         if let Some(norm) = &self.norm {
             x = norm.forward(&x, mode)?;
@@ -97,7 +98,11 @@ impl Transformer {
     }
 
     fn block(&self, place: usize, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
-        self.blocks[place].forward(x, packed, mode.at(1 + place as u64))
+        let (block, mode) = (&self.blocks[place], mode.at(1 + place as u64));
+        if fused::fits(block, x) {
+            return Ok(fused::block(block, x, packed, mode)?);
+        }
+        block.forward(x, packed, mode)
     }
 
     /// Logits `[texts, outputs]` out of what the last block gives.

@@ -1,6 +1,6 @@
 use candle_core::{Tensor, Var};
 
-use crate::{Mode, error::Result, halves::split_tensor};
+use crate::{GradientSum, Mode, error::Result, halves::split_tensor};
 
 /// One weight that learns.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Parameter {
     /// For a weight that is held in bf16 but was stored with more bits, what it lacks of these, for
     /// the optimizer to take; see [`crate::halves`].
     pub remainder: Option<Vec<i16>>,
+    /// Where operations put its gradient; `Network::learn` takes it from here.
+    pub gradient: GradientSum,
 }
 
 /// All weights of a network, in the order in which it was built.
@@ -61,8 +63,9 @@ impl Weights {
         let var = Var::from_tensor(tensor)?;
         let tracked = var.as_tensor().clone();
         let detached = tracked.detach();
-        self.parameters.push(Parameter { name, var, decays: tracked.rank() >= 2, remainder: None });
-        Ok(Weight { tracked, detached })
+        let (decays, gradient) = (tracked.rank() >= 2, GradientSum::default());
+        self.parameters.push(Parameter { name, var, decays, remainder: None, gradient: gradient.clone() });
+        Ok(Weight { tracked, detached, gradient: Some(gradient) })
     }
 
     /// A weight that learns and is held in bf16, out of one with more bits.
@@ -78,7 +81,7 @@ impl Weights {
     /// A weight that stays as it is.
     pub(crate) fn freeze(&mut self, name: String, tensor: Tensor) -> Weight {
         self.frozen.push((name, tensor.clone()));
-        Weight { detached: tensor.clone(), tracked: tensor }
+        Weight { detached: tensor.clone(), tracked: tensor, gradient: None }
     }
 }
 
@@ -89,10 +92,21 @@ impl Weights {
 pub(crate) struct Weight {
     tracked: Tensor,
     detached: Tensor,
+    /// Where its gradient goes, if it learns.
+    gradient: Option<GradientSum>,
 }
 
 impl Weight {
     pub(crate) fn get(&self, mode: Mode) -> &Tensor {
         if mode.tracks() { &self.tracked } else { &self.detached }
+    }
+
+    /// Its values, to compute with outside any graph.
+    pub(crate) fn values(&self) -> &Tensor {
+        &self.detached
+    }
+
+    pub(crate) fn gradient(&self) -> Option<&GradientSum> {
+        self.gradient.as_ref()
     }
 }

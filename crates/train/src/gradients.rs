@@ -17,10 +17,22 @@ impl Gradients {
             let Some(grad) = grads.remove(parameter.var.as_tensor()) else { continue };
             *sum = Some(match sum.take() {
                 None => grad.contiguous()?,
-                Some(sum) => (sum.to_dtype(DType::F32)? + grad.to_dtype(DType::F32)?)?,
+                Some(sum) => {
+                    let sum = sum.to_dtype(DType::F32)?;
+                    model::ops::add_into(&sum, &grad.to_dtype(DType::F32)?.contiguous()?)?;
+                    parameter.gradient.give_back(grad);
+                    sum
+                }
             });
         }
         Ok(())
+    }
+
+    /// Gives the memory back for the gradients of the next step; nothing else may look at them.
+    pub fn give_back(self, weights: &Weights) {
+        for (sum, parameter) in self.sums.into_iter().zip(&weights.parameters) {
+            sum.into_iter().for_each(|sum| parameter.gradient.give_back(sum));
+        }
     }
 
     /// The sum for the parameter at this place.

@@ -95,6 +95,7 @@ impl<'a> Learner<'a> {
         if !(learned.loss.is_finite() && learned.norm.is_finite()) {
             return Err(self.not_finite(group.concat()));
         }
+        gradients.give_back(&self.network.weights);
         Ok(learned)
     }
 

@@ -7,6 +7,7 @@ use super::{
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
     math::{exp, normal_cdf, sigmoid, tanh},
 };
+use crate::kernels::vectorised;
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
@@ -48,7 +49,7 @@ impl Activation {
     /// Calls `f` with the function of this activation: its value and its derivative at x. The
     /// choice is made once and not for every element, so that the loop can be vectorised.
     #[inline(always)]
-    pub(super) fn with<R>(self, f: impl WithFunction<R>) -> R {
+    pub(crate) fn with<R>(self, f: impl WithFunction<R>) -> R {
         match self {
             Activation::Gelu => {
                 f.call(|x| x * normal_cdf(x), |x| normal_cdf(x) + x * DENSITY * exp(-0.5 * x * x))
@@ -78,7 +79,7 @@ impl Activation {
 }
 
 /// Code that is compiled once for every activation.
-pub(super) trait WithFunction<R> {
+pub(crate) trait WithFunction<R> {
     fn call(self, value: impl Fn(f32) -> f32 + Sync, derivative: impl Fn(f32) -> f32 + Sync) -> R;
 }
 
@@ -97,7 +98,7 @@ struct Forward<'a, T> {
 impl<T: Element> WithFunction<()> for Forward<'_, T> {
     fn call(self, value: impl Fn(f32) -> f32 + Sync, _: impl Fn(f32) -> f32 + Sync) {
         self.y.par_chunks_mut(PIECE).zip(self.x.par_chunks(PIECE)).for_each(|(y, x)| {
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = T::narrow(value(x.widen())));
+            vectorised(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = T::narrow(value(x.widen()))));
         });
     }
 }
@@ -112,9 +113,11 @@ impl<T: Element> WithFunction<()> for Backward<'_, T> {
     fn call(self, _: impl Fn(f32) -> f32 + Sync, derivative: impl Fn(f32) -> f32 + Sync) {
         let pieces = (self.dx.par_chunks_mut(PIECE), self.x.par_chunks(PIECE), self.g.par_chunks(PIECE));
         pieces.into_par_iter().for_each(|(dx, x, g)| {
-            for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
-                *dx = T::narrow(g.widen() * derivative(x.widen()));
-            }
+            vectorised(|| {
+                for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
+                    *dx = T::narrow(g.widen() * derivative(x.widen()));
+                }
+            });
         });
     }
 }

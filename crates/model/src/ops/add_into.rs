@@ -10,7 +10,7 @@ const PIECE: usize = 16 * 1024;
 
 /// x += y in place, for x in `f32` or `bf16` and y in `f32`, of one shape. Whoever shares x's
 /// memory sees the sum; nothing is tracked.
-pub(crate) fn add_into(x: &Tensor, y: &Tensor) -> Result<()> {
+pub fn add_into(x: &Tensor, y: &Tensor) -> Result<()> {
     if x.shape() != y.shape() {
         bail!("{:?} cannot be added into {:?}", y.shape(), x.shape());
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 const PIECE: usize = 16 * 1024;
 
 /// An element of a tensor: `f32` or `bf16`.
-pub(super) trait Element: WithDType {
+pub(crate) trait Element: WithDType {
     fn widen(self) -> f32;
     /// The nearest value, ties to even.
     fn narrow(x: f32) -> Self;

@@ -6,6 +6,7 @@ use super::{
     activation::WithFunction,
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
 };
+use crate::kernels::vectorised;
 
 /// A gated linear unit's middle (Shazeer, arXiv 2002.05202): y = f(a) b. With `silu` it is SwiGLU,
 /// with `gelu` GeGLU.
@@ -74,9 +75,11 @@ impl<T: Element> WithFunction<()> for Forward<'_, T> {
     fn call(self, value: impl Fn(f32) -> f32 + Sync, _: impl Fn(f32) -> f32 + Sync) {
         self.y.par_chunks_mut(self.pair.d.max(1)).with_min_len(8).enumerate().for_each(|(row, y)| {
             let (a, b) = self.pair.row(row);
-            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                *y = T::narrow(value(a.widen()) * b.widen());
-            }
+            vectorised(|| {
+                for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+                    *y = T::narrow(value(a.widen()) * b.widen());
+                }
+            });
         });
     }
 }
@@ -93,7 +96,7 @@ impl<T: Element> WithFunction<()> for Backward<'_, T> {
         let d = self.pair.d.max(1);
         let rows = (self.da.par_chunks_mut(d), self.db.par_chunks_mut(d), self.g.par_chunks(d));
         rows.into_par_iter().with_min_len(8).enumerate().for_each(|(row, (da, db, g))| {
-            self.pair.row_backward(row, g, (da, db), &value, &derivative);
+            vectorised(|| self.pair.row_backward(row, g, (da, db), &value, &derivative));
         });
     }
 }
@@ -109,7 +112,7 @@ impl<T: Element> WithFunction<()> for FusedBackward<'_, T> {
         let d = self.pair.d.max(1);
         let rows = (self.dx.par_chunks_mut(2 * d), self.g.par_chunks(d));
         rows.into_par_iter().with_min_len(8).enumerate().for_each(|(row, (dx, g))| {
-            self.pair.row_backward(row, g, dx.split_at_mut(d), &value, &derivative);
+            vectorised(|| self.pair.row_backward(row, g, dx.split_at_mut(d), &value, &derivative));
         });
     }
 }

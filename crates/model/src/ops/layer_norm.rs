@@ -3,8 +3,9 @@ use rayon::prelude::*;
 
 use super::{
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
-    math::{dot, sum},
+    math::{dot, sum, sum_of_parts},
 };
+use crate::kernels::vectorised;
 
 /// Rows that one task works on. It is fixed, so that sums over rows are made in the same order
 /// on any number of threads.
@@ -28,6 +29,7 @@ struct LayerNorm {
 }
 
 /// Mean and reciprocal standard deviation of a row.
+#[inline(always)]
 fn moments<T: Element>(row: &[T], eps: f32) -> (f32, f32) {
     let count = row.len() as f32;
     let mean = sum(row) / count;
@@ -60,10 +62,11 @@ impl CustomOp3 for LayerNorm {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let d = w_layout.shape().elem_count();
         let (w, b) = (slice::<f32>(w, w_layout)?, slice::<f32>(b, b_layout)?);
         by_dtype!(storage_dtype(x), T => {
-            let y = self.forward::<T>(slice(x, x_layout)?, w, b, d);
+            let x = slice::<T>(x, x_layout)?;
+            let mut y = vec![T::narrow(0.0); x.len()];
+            layer_norm_forward(x, w, b, self.eps, &mut y);
             Ok((<T as WithDType>::to_cpu_storage_owned(y), x_layout.shape().clone()))
         })
     }
@@ -79,61 +82,75 @@ impl CustomOp3 for LayerNorm {
         let d = w.elem_count();
         by_dtype!(x.dtype(), T => {
             let (dx, partial) = with_slices::<T, T, _>(x, grad, |x, g| {
-                with_slice::<f32, _>(w, |w| Ok(self.backward(x, w, g, d)))
+                with_slice::<f32, _>(w, |w| {
+                    let mut dx = vec![T::narrow(0.0); x.len()];
+                    let partial = layer_norm_backward(x, w, g, self.eps, &mut dx);
+                    Ok((dx, partial))
+                })
             })?;
             let dx = x.track_op().then(|| tensor(dx, x.shape())).transpose()?;
-            let [dw, db] = super::math::sum_of_parts(&partial, d);
-            let dw = w.track_op().then(|| tensor(dw, w.shape())).transpose()?;
-            let db = b.track_op().then(|| tensor(db, b.shape())).transpose()?;
+            let summed = |of: &Tensor, from: usize| {
+                let mut sum = vec![0f32; d];
+                sum_of_parts(&partial, from, &mut sum, false);
+                of.track_op().then(|| tensor(sum, of.shape())).transpose()
+            };
+            let (dw, db) = (summed(w, 0)?, summed(b, d)?);
             Ok((dx, dw, db))
         })
     }
 }
 
-impl LayerNorm {
-    fn forward<T: Element>(&self, x: &[T], w: &[f32], b: &[f32], d: usize) -> Vec<T> {
-        let mut y = vec![T::narrow(0.0); x.len()];
-        y.par_chunks_mut(d * ROWS).zip(x.par_chunks(d * ROWS)).for_each(|(y, x)| {
+/// y of every row, for x and y `[n, d]`, w and b `[d]`.
+pub(crate) fn layer_norm_forward<T: Element>(x: &[T], w: &[f32], b: &[f32], eps: f32, y: &mut [T]) {
+    let d = w.len().max(1);
+    y.par_chunks_mut(d * ROWS).zip(x.par_chunks(d * ROWS)).for_each(|(y, x)| {
+        vectorised(|| {
             for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                let (mean, scale) = moments(x, self.eps);
+                let (mean, scale) = moments(x, eps);
                 for ((y, x), (w, b)) in y.iter_mut().zip(x).zip(w.iter().zip(b)) {
                     *y = T::narrow((x.widen() - mean) * scale * w + b);
                 }
             }
         });
-        y
-    }
+    });
+}
 
-    /// The gradient of x, and for every piece of rows its part of the gradients of w and b.
-    fn backward<T: Element>(&self, x: &[T], w: &[f32], g: &[T], d: usize) -> (Vec<T>, Vec<Vec<f32>>) {
-        let mut dx = vec![T::narrow(0.0); x.len()];
-        let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
-        let partial = pieces
-            .into_par_iter()
-            .map(|(dx, x, g)| {
-                let mut part = vec![0f32; 2 * d];
-                let (dw, db) = part.split_at_mut(d);
-                let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-                for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
-                    let (mean, scale) = moments(x, self.eps);
-                    for index in 0..d {
-                        let g = g[index].widen();
-                        normed[index] = (x[index].widen() - mean) * scale;
-                        h[index] = g * w[index];
-                        dw[index] += g * normed[index];
-                        db[index] += g;
-                    }
-                    let mean_h = sum(&h) / d as f32;
-                    let mean_hx = dot(&h, &normed) / d as f32;
-                    for ((dx, h), normed) in dx.iter_mut().zip(&h).zip(&normed) {
-                        *dx = T::narrow(scale * (h - mean_h - normed * mean_hx));
-                    }
+/// The gradient of x into dx, and for every piece of rows its part of those of w and b, `[2 d]`.
+pub(crate) fn layer_norm_backward<T: Element>(
+    x: &[T],
+    w: &[f32],
+    g: &[T],
+    eps: f32,
+    dx: &mut [T],
+) -> Vec<Vec<f32>> {
+    let d = w.len().max(1);
+    let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
+    let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
+        let mut part = vec![0f32; 2 * d];
+        let (dw, db) = part.split_at_mut(d);
+        let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
+        vectorised(|| {
+            for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
+                let (mean, scale) = moments(x, eps);
+                let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
+                let (x, g, dw, db) = (&x[..d], &g[..d], &mut dw[..d], &mut db[..d]);
+                for index in 0..d {
+                    let g = g[index].widen();
+                    normed[index] = (x[index].widen() - mean) * scale;
+                    h[index] = g * w[index];
+                    dw[index] += g * normed[index];
+                    db[index] += g;
                 }
-                part
-            })
-            .collect();
-        (dx, partial)
-    }
+                let mean_h = sum(h) / d as f32;
+                let mean_hx = dot(h, normed) / d as f32;
+                for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
+                    *dx = T::narrow(scale * (*h - mean_h - *normed * mean_hx));
+                }
+            }
+        });
+        part
+    };
+    pieces.into_par_iter().map(of_piece).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Elementary functions on `f32` that the compiler can vectorise, and a counter-based hash.
+//! Elementary functions on `f32` that the compiler can vectorise, and a counter-based hash. They are
+//! always inlined, so that they are compiled for the vectors of the loop that they stand in.
 
 use std::f32::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
 
@@ -8,8 +9,8 @@ use super::element::Element;
 ///
 /// x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7 and 2^n by its
 /// bits. Arguments are clamped to where the result is a normal number.
-#[inline]
-pub(super) fn exp(x: f32) -> f32 {
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
     /// Adding and subtracting 1.5 · 2^23 rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts, the first with few enough bits that n times it is exact.
@@ -32,8 +33,8 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// The error function within 5e-7, by the rational approximation that Eigen and XLA use for
 /// `f32`: an odd polynomial of degree 13 over an even one of degree 8 in x clamped to ±4.
-#[inline]
-pub(super) fn erf(x: f32) -> f32 {
+#[inline(always)]
+pub(crate) fn erf(x: f32) -> f32 {
     let x = x.clamp(-4.0, 4.0);
     let s = x * x;
     let p = -2.726_142_3e-10;
@@ -52,26 +53,26 @@ pub(super) fn erf(x: f32) -> f32 {
 }
 
 /// The standard normal distribution function.
-#[inline]
-pub(super) fn normal_cdf(x: f32) -> f32 {
+#[inline(always)]
+pub(crate) fn normal_cdf(x: f32) -> f32 {
     0.5 + 0.5 * erf(x * FRAC_1_SQRT_2)
 }
 
 /// 1 / (1 + e^−x).
-#[inline]
-pub(super) fn sigmoid(x: f32) -> f32 {
+#[inline(always)]
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// The hyperbolic tangent, 1 − 2 / (e^2x + 1), within 2e-7.
-#[inline]
-pub(super) fn tanh(x: f32) -> f32 {
+#[inline(always)]
+pub(crate) fn tanh(x: f32) -> f32 {
     1.0 - 2.0 / (exp(2.0 * x) + 1.0)
 }
 
 /// Σ a b in eight lanes, which the compiler may keep in one register.
-#[inline]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
     let tail: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(a, b)| a * b).sum();
@@ -84,8 +85,8 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Σ a in eight lanes.
-#[inline]
-pub(super) fn sum<T: Element>(a: &[T]) -> f32 {
+#[inline(always)]
+pub(crate) fn sum<T: Element>(a: &[T]) -> f32 {
     let mut lanes = [0f32; 8];
     let chunks = a.chunks_exact(8);
     let tail: f32 = chunks.remainder().iter().map(|a| a.widen()).sum();
@@ -98,8 +99,8 @@ pub(super) fn sum<T: Element>(a: &[T]) -> f32 {
 }
 
 /// Σ a² in eight lanes.
-#[inline]
-pub(super) fn sum_of_squares<T: Element>(a: &[T]) -> f32 {
+#[inline(always)]
+pub(crate) fn sum_of_squares<T: Element>(a: &[T]) -> f32 {
     let mut lanes = [0f32; 8];
     let chunks = a.chunks_exact(8);
     let tail: f32 = chunks.remainder().iter().map(|a| a.widen().powi(2)).sum();
@@ -111,23 +112,20 @@ pub(super) fn sum_of_squares<T: Element>(a: &[T]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
-/// Sums vectors of N·d elements that were made piece by piece, in their order, and cuts the sum
-/// into N of d.
-pub(super) fn sum_of_parts<const N: usize>(parts: &[Vec<f32>], d: usize) -> [Vec<f32>; N] {
-    let mut place = 0..N;
-    [(); N].map(|()| {
-        let from = place.next().unwrap_or_default() * d;
-        let mut sum = vec![0f32; d];
-        for part in parts {
-            sum.iter_mut().zip(&part[from..from + d]).for_each(|(sum, part)| *sum += part);
-        }
-        sum
-    })
+/// Sums what was made piece by piece, in its order: of each piece the elements from `from` on, into
+/// `sum`, or added to it.
+pub(crate) fn sum_of_parts(parts: &[Vec<f32>], from: usize, sum: &mut [f32], add: bool) {
+    if !add {
+        sum.fill(0.0);
+    }
+    for part in parts {
+        sum.iter_mut().zip(&part[from..]).for_each(|(sum, part)| *sum += part);
+    }
 }
 
 /// The finalizer of SplitMix64: every bit of the result depends on every bit of `z`.
-#[inline]
-pub(super) fn mix(z: u64) -> u64 {
+#[inline(always)]
+pub(crate) fn mix(z: u64) -> u64 {
     let z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -137,8 +135,8 @@ pub(super) fn mix(z: u64) -> u64 {
 /// What dropout multiplies element `index` with: 0 with probability `p`, else 1 / (1 − p). It
 /// depends on seed and index alone, so that the backward makes the same mask again instead of
 /// keeping it, on any number of threads.
-#[inline]
-pub(super) fn dropout_factor(seed: u64, index: u64, p: f32) -> f32 {
+#[inline(always)]
+pub(crate) fn dropout_factor(seed: u64, index: u64, p: f32) -> f32 {
     let threshold = (f64::from(p) * 4_294_967_296.0) as u64;
     let kept = (mix(seed ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93)) >> 32) >= threshold;
     if kept { 1.0 / (1.0 - p) } else { 0.0 }

@@ -20,19 +20,21 @@ mod glu;
 mod inject;
 mod layer_norm;
 mod linear;
-mod math;
+pub(crate) mod math;
 mod mean;
 mod mode;
 mod rms_norm;
 mod rope;
 
+pub(crate) use activation::WithFunction;
 pub use activation::{Activation, activate};
 pub use adapted::adapted;
-pub(crate) use add_into::add_into;
+pub use add_into::add_into;
 pub use attention::{Heads, Span, attention, attention_fused};
 pub use bag::bag;
 pub use dropout::dropout;
 pub use embedding::embedding;
+pub(crate) use embedding::embedding_of;
 pub use glu::{glu, glu_fused};
 pub use inject::inject;
 pub use layer_norm::layer_norm;
@@ -42,5 +44,13 @@ pub use mode::Mode;
 pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
 
+/// The norms as plain functions, which a block as one operation uses too.
+pub(crate) mod norms {
+    pub(crate) use super::{
+        layer_norm::{layer_norm_backward, layer_norm_forward},
+        rms_norm::{rms_norm_backward, rms_norm_forward},
+    };
+}
+
 #[cfg(test)]
-mod gradient_check;
+pub(crate) mod gradient_check;

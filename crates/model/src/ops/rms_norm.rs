@@ -3,8 +3,9 @@ use rayon::prelude::*;
 
 use super::{
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
-    math::{dot, sum_of_squares},
+    math::{dot, sum_of_parts, sum_of_squares},
 };
+use crate::kernels::vectorised;
 
 /// Rows that one task works on. It is fixed, so that sums over rows are made in the same order
 /// on any number of threads.
@@ -23,53 +24,60 @@ struct RmsNorm {
     eps: f32,
 }
 
-impl RmsNorm {
-    fn scale<T: Element>(&self, row: &[T]) -> f32 {
-        1.0 / (sum_of_squares(row) / row.len() as f32 + self.eps).sqrt()
-    }
+/// 1 / √(mean(x²) + ε) of a row.
+#[inline(always)]
+fn scale<T: Element>(row: &[T], eps: f32) -> f32 {
+    1.0 / (sum_of_squares(row) / row.len() as f32 + eps).sqrt()
+}
 
-    fn forward<T: Element>(&self, x: &[T], w: &[f32]) -> Vec<T> {
-        let d = w.len();
-        let mut y = vec![T::narrow(0.0); x.len()];
-        y.par_chunks_mut(d * ROWS).zip(x.par_chunks(d * ROWS)).for_each(|(y, x)| {
+/// y of every row, for x and y `[n, d]` and w `[d]`.
+pub(crate) fn rms_norm_forward<T: Element>(x: &[T], w: &[f32], eps: f32, y: &mut [T]) {
+    let d = w.len().max(1);
+    y.par_chunks_mut(d * ROWS).zip(x.par_chunks(d * ROWS)).for_each(|(y, x)| {
+        vectorised(|| {
             for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                let scale = self.scale(x);
+                let scale = scale(x, eps);
                 for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
                     *y = T::narrow(x.widen() * scale * w);
                 }
             }
         });
-        y
-    }
+    });
+}
 
-    /// The gradient of x, and for every piece of rows its part of the gradient of w.
-    fn backward<T: Element>(&self, x: &[T], w: &[f32], g: &[T]) -> (Vec<T>, Vec<Vec<f32>>) {
-        let d = w.len();
-        let mut dx = vec![T::narrow(0.0); x.len()];
-        let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
-        let partial = pieces
-            .into_par_iter()
-            .map(|(dx, x, g)| {
-                let mut dw = vec![0f32; d];
-                let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-                for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
-                    let scale = self.scale(x);
-                    for index in 0..d {
-                        let g = g[index].widen();
-                        normed[index] = x[index].widen() * scale;
-                        h[index] = g * w[index];
-                        dw[index] += g * normed[index];
-                    }
-                    let mean = dot(&h, &normed) / d as f32;
-                    for ((dx, h), normed) in dx.iter_mut().zip(&h).zip(&normed) {
-                        *dx = T::narrow(scale * (h - normed * mean));
-                    }
+/// The gradient of x into dx, and for every piece of rows its part of that of w, `[d]`.
+pub(crate) fn rms_norm_backward<T: Element>(
+    x: &[T],
+    w: &[f32],
+    g: &[T],
+    eps: f32,
+    dx: &mut [T],
+) -> Vec<Vec<f32>> {
+    let d = w.len().max(1);
+    let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
+    let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
+        let mut dw = vec![0f32; d];
+        let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
+        vectorised(|| {
+            for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
+                let scale = scale(x, eps);
+                let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
+                let (x, g, dw) = (&x[..d], &g[..d], &mut dw[..d]);
+                for index in 0..d {
+                    let g = g[index].widen();
+                    normed[index] = x[index].widen() * scale;
+                    h[index] = g * w[index];
+                    dw[index] += g * normed[index];
                 }
-                dw
-            })
-            .collect();
-        (dx, partial)
-    }
+                let mean = dot(h, normed) / d as f32;
+                for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
+                    *dx = T::narrow(scale * (*h - *normed * mean));
+                }
+            }
+        });
+        dw
+    };
+    pieces.into_par_iter().map(of_piece).collect()
 }
 
 impl CustomOp2 for RmsNorm {
@@ -86,7 +94,9 @@ impl CustomOp2 for RmsNorm {
     ) -> Result<(CpuStorage, Shape)> {
         let w = slice::<f32>(w, w_layout)?;
         by_dtype!(storage_dtype(x), T => {
-            let y = self.forward::<T>(slice(x, x_layout)?, w);
+            let x = slice::<T>(x, x_layout)?;
+            let mut y = vec![T::narrow(0.0); x.len()];
+            rms_norm_forward(x, w, self.eps, &mut y);
             Ok((<T as WithDType>::to_cpu_storage_owned(y), x_layout.shape().clone()))
         })
     }
@@ -100,10 +110,15 @@ impl CustomOp2 for RmsNorm {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         by_dtype!(x.dtype(), T => {
             let (dx, partial) = with_slices::<T, T, _>(x, grad, |x, g| {
-                with_slice::<f32, _>(w, |w| Ok(self.backward(x, w, g)))
+                with_slice::<f32, _>(w, |w| {
+                    let mut dx = vec![T::narrow(0.0); x.len()];
+                    let partial = rms_norm_backward(x, w, g, self.eps, &mut dx);
+                    Ok((dx, partial))
+                })
             })?;
             let dx = x.track_op().then(|| tensor(dx, x.shape())).transpose()?;
-            let [dw] = super::math::sum_of_parts(&partial, w.elem_count());
+            let mut dw = vec![0f32; w.elem_count()];
+            sum_of_parts(&partial, 0, &mut dw, false);
             let dw = w.track_op().then(|| tensor(dw, w.shape())).transpose()?;
             Ok((dx, dw))
         })

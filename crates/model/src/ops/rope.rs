@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDTyp
 use rayon::prelude::*;
 
 use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice};
+use crate::kernels::vectorised;
 
 /// The angles by which the tokens of a batch are turned.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl Rotation {
 /// The gradient is turned back by the same angle.
 pub fn rope(x: &Tensor, rotation: &Rotation, heads: usize, d: usize) -> Result<Tensor> {
     let (total, width) = x.dims2()?;
-    if heads * d > width || 2 * rotation.half > d || total * rotation.half != rotation.cos.len() {
+    if heads * d > width || !rotation.fits(total, d) {
         bail!("{total} rows of {width} features cannot be turned as {heads} heads of {d}");
     }
     x.contiguous()?.apply_op1(Rope { rotation: rotation.clone(), heads, d })
@@ -58,23 +59,39 @@ struct Rope {
     d: usize,
 }
 
-impl Rope {
-    /// Turns every row, by the angle or, with `sign` −1, back.
-    fn turn<T: Element>(&self, x: &[T], width: usize, sign: f32) -> Vec<T> {
-        let half = self.rotation.half;
-        let mut y = x.to_vec();
-        y.par_chunks_mut(width.max(1)).with_min_len(16).enumerate().for_each(|(row, y)| {
+impl Rotation {
+    /// Turns the first `heads · d` features of every row of `width`, by the angle or, with `sign`
+    /// −1, back.
+    pub(crate) fn turn<T: Element>(&self, y: &mut [T], width: usize, heads: usize, d: usize, sign: f32) {
+        let half = self.half;
+        let turn_row = |(row, y): (usize, &mut [T])| {
             let angles = row * half..(row + 1) * half;
-            let (cos, sin) = (&self.rotation.cos[angles.clone()], &self.rotation.sin[angles]);
-            for head in y[..self.heads * self.d].chunks_exact_mut(self.d) {
-                let (first, second) = head[..2 * half].split_at_mut(half);
-                for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
-                    let (a, b, sin) = (first.widen(), second.widen(), sin * sign);
-                    *first = T::narrow(a * cos - b * sin);
-                    *second = T::narrow(b * cos + a * sin);
+            let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
+            vectorised(|| {
+                for head in y[..heads * d].chunks_exact_mut(d) {
+                    let (first, second) = head[..2 * half].split_at_mut(half);
+                    for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin))
+                    {
+                        let (a, b, sin) = (first.widen(), second.widen(), sin * sign);
+                        *first = T::narrow(a * cos - b * sin);
+                        *second = T::narrow(b * cos + a * sin);
+                    }
                 }
-            }
-        });
+            });
+        };
+        y.par_chunks_mut(width.max(1)).with_min_len(16).enumerate().for_each(turn_row);
+    }
+
+    /// Whether it has angles for so many tokens and can turn heads of `d` features.
+    pub(crate) fn fits(&self, total: usize, d: usize) -> bool {
+        2 * self.half <= d && total * self.half == self.cos.len()
+    }
+}
+
+impl Rope {
+    fn turned<T: Element>(&self, x: &[T], width: usize, sign: f32) -> Vec<T> {
+        let mut y = x.to_vec();
+        self.rotation.turn(&mut y, width, self.heads, self.d, sign);
         y
     }
 }
@@ -87,14 +104,14 @@ impl CustomOp1 for Rope {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, width) = layout.shape().dims2()?;
         by_dtype!(storage_dtype(x), T => {
-            let y = self.turn::<T>(slice(x, layout)?, width, 1.0);
+            let y = self.turned::<T>(slice(x, layout)?, width, 1.0);
             Ok((<T as WithDType>::to_cpu_storage_owned(y), layout.shape().clone()))
         })
     }
 
     fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         by_dtype!(x.dtype(), T => {
-            let dx = with_slice::<T, _>(grad, |g| Ok(self.turn(g, x.dim(1)?, -1.0)))?;
+            let dx = with_slice::<T, _>(grad, |g| Ok(self.turned(g, x.dim(1)?, -1.0)))?;
             Ok(Some(tensor(dx, x.shape())?))
         })
     }

@@ -58,7 +58,13 @@ fn start(case: &Value, salt: u32) -> Parameter {
         (Tensor::from_vec(values, &shape[..], &Device::Cpu).unwrap(), None)
     };
     let name = case["name"].as_str().unwrap().to_owned();
-    Parameter { name, var: Var::from_tensor(&tensor).unwrap(), decays: shape.len() >= 2, remainder }
+    Parameter {
+        name,
+        var: Var::from_tensor(&tensor).unwrap(),
+        decays: shape.len() >= 2,
+        remainder,
+        gradient: Default::default(),
+    }
 }
 
 /// The weights of all tensors in 32 bits, and the optimizer, after these steps.

@@ -302,6 +302,7 @@ mod tests {
             var: Var::ones(shape, dtype, &Device::Cpu).unwrap(),
             decays: shape.len() > 1,
             remainder: None,
+            gradient: Default::default(),
         };
         vec![
             parameter("matrix", &[67, 71], DType::F32),

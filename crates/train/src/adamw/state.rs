@@ -106,7 +106,13 @@ mod tests {
     fn large_matrices_are_kept_in_8_bits_and_tables_vectors_and_small_ones_in_32() {
         let in_8_bits = |name: &str, shape: &[usize]| {
             let var = Var::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-            let mut parameter = Parameter { name: name.into(), var, decays: true, remainder: None };
+            let mut parameter = Parameter {
+                name: name.into(),
+                var,
+                decays: true,
+                remainder: None,
+                gradient: Default::default(),
+            };
             matches!(State::new(&mut parameter, 0, Moments::Blocks8).moments, Kept::Blocks8 { .. })
         };
         assert!(in_8_bits("model.layers.0.mlp.down_proj.weight", &[64, 64]));

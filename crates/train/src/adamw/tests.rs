@@ -14,6 +14,7 @@ fn weights() -> Weights {
         var: Var::new(values, &Device::Cpu).unwrap(),
         decays,
         remainder: None,
+        gradient: Default::default(),
     };
     vec![parameter("matrix", &[1.0, -2.0, 3.0], true), parameter("bias", &[0.5], false)].into()
 }
@@ -71,7 +72,13 @@ fn gradients_of_micro_batches_are_summed_and_their_norm_is_over_all_parameters()
 fn updates_smaller_than_a_step_of_bf16_add_up_to_what_they_are_in_32_bits() {
     let parameter = |tensor: Tensor| {
         let var = Var::from_tensor(&tensor).unwrap();
-        Weights::from(vec![Parameter { name: "w".into(), var, decays: true, remainder: None }])
+        Weights::from(vec![Parameter {
+            name: "w".into(),
+            var,
+            decays: true,
+            remainder: None,
+            gradient: Default::default(),
+        }])
     };
     let start = Tensor::new(&[1.0f32, -2.0, 0.25], &Device::Cpu).unwrap();
     let (mut whole, mut halves) = (parameter(start.clone()), parameter(start.to_dtype(DType::BF16).unwrap()));
@@ -101,7 +108,7 @@ fn matrix(values: impl Fn(usize) -> f32, dtype: DType) -> Weights {
     let tensor = Tensor::from_vec(values, (64, 64), &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
     let remainder = (dtype == DType::BF16).then(|| vec![0; 4096]);
     let var = Var::from_tensor(&tensor).unwrap();
-    vec![Parameter { name: "w".into(), var, decays: true, remainder }].into()
+    vec![Parameter { name: "w".into(), var, decays: true, remainder, gradient: Default::default() }].into()
 }
 
 fn given(values: impl Fn(usize) -> f32) -> Gradients {

@@ -36,7 +36,7 @@ impl Span {
 
     /// The keys that token `i` of a text of `len` tokens sees. It always sees itself, so that no
     /// row of a softmax is empty.
-    fn of(self, i: usize, len: usize) -> Range<usize> {
+    pub(crate) fn of(self, i: usize, len: usize) -> Range<usize> {
         i.saturating_sub(self.before)..i.saturating_add(self.after).saturating_add(1).min(len)
     }
 }

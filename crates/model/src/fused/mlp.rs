@@ -1,0 +1,78 @@
+//! The middle of a feed-forward block on slices: the activation, with its gate where it has one.
+
+use rayon::prelude::*;
+
+use crate::{
+    kernels::vectorised,
+    ops::{Activation, WithFunction},
+};
+
+/// Rows that one task works on.
+const ROWS: usize = 16;
+
+/// `y = f(u)` for u `[n, d]`, or, `gated`, `y = f(a) b` for u `[n, 2 d]` with a and b side by side.
+pub(super) fn forward(activation: Activation, gated: bool, u: &[f32], y: &mut [f32], d: usize) {
+    activation.with(Forward { gated, u, y, d: d.max(1) });
+}
+
+struct Forward<'a> {
+    gated: bool,
+    u: &'a [f32],
+    y: &'a mut [f32],
+    d: usize,
+}
+
+impl WithFunction<()> for Forward<'_> {
+    fn call(self, value: impl Fn(f32) -> f32 + Sync, _: impl Fn(f32) -> f32 + Sync) {
+        let (d, width) = (self.d, if self.gated { 2 * self.d } else { self.d });
+        let pieces = self.y.par_chunks_mut(ROWS * d).zip(self.u.par_chunks(ROWS * width));
+        pieces.for_each(|(y, u)| {
+            for (y, u) in y.chunks_exact_mut(d).zip(u.chunks_exact(width)) {
+                let (a, b) = u.split_at(d);
+                vectorised(|| {
+                    y.iter_mut().zip(a).for_each(|(y, &a)| *y = value(a));
+                    y.iter_mut().zip(b).for_each(|(y, b)| *y *= b);
+                });
+            }
+        });
+    }
+}
+
+/// With the gradient of y in `g`: u becomes its own gradient, and g becomes y, which the layer
+/// after it needs for its weights. So nothing but u is kept for this, and no memory is asked for.
+pub(super) fn backward(activation: Activation, gated: bool, u: &mut [f32], g: &mut [f32], d: usize) {
+    activation.with(Backward { gated, u, g, d: d.max(1) });
+}
+
+struct Backward<'a> {
+    gated: bool,
+    u: &'a mut [f32],
+    g: &'a mut [f32],
+    d: usize,
+}
+
+impl WithFunction<()> for Backward<'_> {
+    fn call(self, value: impl Fn(f32) -> f32 + Sync, derivative: impl Fn(f32) -> f32 + Sync) {
+        let (d, width) = (self.d, if self.gated { 2 * self.d } else { self.d });
+        let pieces = self.g.par_chunks_mut(ROWS * d).zip(self.u.par_chunks_mut(ROWS * width));
+        pieces.for_each(|(g, u)| {
+            for (g, u) in g.chunks_exact_mut(d).zip(u.chunks_exact_mut(width)) {
+                let (a, b) = u.split_at_mut(d);
+                vectorised(|| {
+                    if self.gated {
+                        for ((a, b), g) in a.iter_mut().zip(b).zip(g) {
+                            let y = value(*a);
+                            let (da, db, y) = (*g * *b * derivative(*a), *g * y, y * *b);
+                            (*a, *b, *g) = (da, db, y);
+                        }
+                    } else {
+                        for (a, g) in a.iter_mut().zip(g) {
+                            let (da, y) = (*g * derivative(*a), value(*a));
+                            (*a, *g) = (da, y);
+                        }
+                    }
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,374 @@
+//! A block of a transformer as one operation in candle's graph, with its backward written by hand.
+//!
+//! What `block.rs` says in single operations is done here on slices: each product reads and writes
+//! its columns in place, biases, dropout and residuals go into one pass, and gradients of weights go
+//! straight to where they are summed. In the graph there is one node a block, so that candle makes
+//! no zeros, sums and copies for the dozens in between. The two are held to one another in
+//! `tests.rs`. A block with LoRA, in bf16, or with norms over its heads is left to `block.rs`.
+
+mod attention;
+mod layer;
+mod mlp;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+
+use self::{
+    attention::Over,
+    layer::{Norm, Values, backward_input, backward_weights, forward as linear, normed},
+    rows::Dropout,
+};
+use crate::{
+    Mode,
+    block::{Block, MlpInputs, Order, Projections},
+    kernels::{Buffer, View, ViewMut, buffer},
+    layers::Linear,
+    ops::Rotation,
+    transformer::Packed,
+};
+
+/// Whether a block can be one operation on x.
+pub(crate) fn fits(block: &Block, x: &Tensor) -> bool {
+    let plain = |layer: &Linear| layer.lora.is_none() && layer.weight.values().dtype() == DType::F32;
+    let inputs = match &block.attention.inputs {
+        Projections::Fused(qkv) => plain(qkv),
+        Projections::Apart(all) => all.iter().all(plain),
+    };
+    let mlp = match &block.mlp.inputs {
+        MlpInputs::Plain(layer) | MlpInputs::GatedFused(layer) => plain(layer),
+        MlpInputs::Gated { gate, up } => plain(gate) && plain(up),
+    };
+    let outputs = plain(&block.attention.output) && plain(&block.mlp.output);
+    x.dtype() == DType::F32 && inputs && mlp && outputs && block.attention.head_norms.is_none()
+}
+
+/// x and the result `[total, hidden]`, as `Block::forward`.
+pub(crate) fn block(block: &Arc<Block>, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
+    let rotation = block.attention.rotation.and_then(|which| packed.rotations.get(which)).cloned();
+    let keeps = mode.tracks() && x.track_op();
+    let offsets = packed.offsets.clone();
+    let (total, _) = x.dims2()?;
+    let heads = block.attention.heads;
+    if offsets.last().is_none_or(|&last| last as usize != total) || !offsets.is_sorted() {
+        bail!("{total} tokens cannot be parted into texts that end at {:?}", offsets.last());
+    }
+    if rotation.as_ref().is_some_and(|rotation| !rotation.fits(total, heads.d)) {
+        bail!("the rotation is not for {total} tokens with heads of {}", heads.d);
+    }
+    let op = BlockOp { block: block.clone(), offsets, rotation, mode, keeps, kept: Mutex::new(None) };
+    x.contiguous()?.apply_op1(op)
+}
+
+struct BlockOp {
+    block: Arc<Block>,
+    offsets: Arc<[u32]>,
+    rotation: Option<Rotation>,
+    mode: Mode,
+    /// Whether there will be a backward.
+    keeps: bool,
+    /// From the forward for the backward.
+    kept: Mutex<Option<Kept>>,
+}
+
+/// What the backward needs of the forward, each `[total, …]`.
+struct Kept {
+    qkv: Buffer,
+    /// What attention gives, before its output layer.
+    attended: Buffer,
+    /// After attention and its residual, before any norm of it.
+    middle: Buffer,
+    /// What the feed-forward block reads.
+    mlp_input: Buffer,
+    /// Before the activation.
+    inner: Buffer,
+    /// After the feed-forward block and its residual, where a norm follows.
+    last: Buffer,
+}
+
+impl BlockOp {
+    fn dropout(&self, p: f32, mode: Mode) -> Dropout {
+        mode.dropout_seed().filter(|_| p > 0.0).map(|seed| (p, seed))
+    }
+
+    // The places of dropout are those of `block.rs`, so that both drop the same elements.
+
+    fn attention_dropout(&self) -> Dropout {
+        self.dropout(self.block.attention_dropout, self.mode.at(2))
+    }
+
+    fn inner_dropout(&self) -> Dropout {
+        self.dropout(self.block.mlp.dropout, self.mode.at(3).at(3))
+    }
+
+    fn mlp_dropout(&self) -> Dropout {
+        self.dropout(self.block.mlp_dropout, self.mode.at(4))
+    }
+
+    fn over(&self) -> Over<'_> {
+        let attention = &self.block.attention;
+        let dropout = self.dropout(attention.dropout, self.mode.at(1).at(5));
+        Over { offsets: &self.offsets, heads: attention.heads, span: attention.span, dropout }
+    }
+
+    /// The layers that give queries, keys and values, each with its columns' number.
+    fn projections(&self) -> Vec<(&Linear, usize)> {
+        let heads = self.block.attention.heads;
+        match &self.block.attention.inputs {
+            Projections::Fused(qkv) => vec![(qkv, (heads.query + 2 * heads.key_value) * heads.d)],
+            Projections::Apart([q, k, v]) => {
+                vec![
+                    (q, heads.query * heads.d),
+                    (k, heads.key_value * heads.d),
+                    (v, heads.key_value * heads.d),
+                ]
+            }
+        }
+    }
+
+    /// The layers that the feed-forward block begins with, and whether there is a gate.
+    fn mlp_inputs(&self) -> (Vec<&Linear>, bool) {
+        match &self.block.mlp.inputs {
+            MlpInputs::Plain(up) => (vec![up], false),
+            MlpInputs::Gated { gate, up } => (vec![gate, up], true),
+            MlpInputs::GatedFused(both) => (vec![both], true),
+        }
+    }
+
+    /// Features between the two layers of the feed-forward block.
+    fn inner_width(&self) -> Result<usize> {
+        self.block.mlp.output.weight.values().dim(1)
+    }
+
+    fn forward(&self, x: &[f32], hidden: usize) -> Result<(Vec<f32>, Kept)> {
+        let block = &self.block;
+        let n = x.len() / hidden.max(1);
+        let attention_norm = block.attention_norm.as_ref().map(Norm::of).transpose()?;
+        let mlp_norm = Norm::of(&block.mlp_norm)?;
+        let first = block.order == Order::NormFirst;
+
+        // Attention.
+        let input = attention_norm.as_ref().filter(|_| first).map(|norm| normed(norm, x));
+        let read = View::new(input.as_deref().unwrap_or(x), hidden);
+        let heads = block.attention.heads;
+        let width = (heads.query + 2 * heads.key_value) * heads.d;
+        let mut qkv = buffer(n * width);
+        let mut rest = ViewMut::new(&mut qkv, width);
+        let mut bias = Vec::with_capacity(width);
+        for (layer, columns) in self.projections() {
+            let (mut part, after) = rest.split_columns(columns);
+            linear(layer, read, &mut part)?;
+            push_bias(layer, columns, &mut bias)?;
+            rest = after;
+        }
+        if bias.iter().any(|&b| b != 0.0) {
+            rows::add_bias(&mut qkv, &bias);
+        }
+        if let Some(rotation) = &self.rotation {
+            rotation.turn(&mut qkv, width, heads.query + heads.key_value, heads.d, 1.0);
+        }
+        drop(input);
+        let mut attended = buffer(n * heads.query * heads.d);
+        self.over().forward(&qkv, &mut attended)?;
+        let mut middle = buffer(n * hidden);
+        self.output(&block.attention.output, &attended, &mut middle, self.attention_dropout(), x)?;
+
+        // Feed-forward.
+        let mlp_input = match (first, &attention_norm) {
+            (true, _) => normed(&mlp_norm, &middle),
+            (false, Some(norm)) => normed(norm, &middle),
+            (false, None) => copy(&middle),
+        };
+        let (layers, gated) = self.mlp_inputs();
+        let d = self.inner_width()?;
+        let inner_width = if gated { 2 * d } else { d };
+        let mut inner = buffer(n * inner_width);
+        let mut rest = ViewMut::new(&mut inner, inner_width);
+        let mut bias = Vec::with_capacity(inner_width);
+        for layer in &layers {
+            let columns = layer.weight.values().dim(0)?;
+            let (mut part, after) = rest.split_columns(columns);
+            linear(layer, View::new(&mlp_input, hidden), &mut part)?;
+            push_bias(layer, columns, &mut bias)?;
+            rest = after;
+        }
+        if bias.iter().any(|&b| b != 0.0) {
+            rows::add_bias(&mut inner, &bias);
+        }
+        let mut activated = buffer(n * d);
+        mlp::forward(block.mlp.activation, gated, &inner, &mut activated, d);
+        rows::drop(&mut activated, self.inner_dropout());
+        let residual = if first { &middle } else { &mlp_input };
+        let mut last = buffer(n * hidden);
+        self.output(&block.mlp.output, &activated, &mut last, self.mlp_dropout(), residual)?;
+        let mut y = vec![0f32; x.len()];
+        if first {
+            y.copy_from_slice(&last);
+            last = Buffer::default();
+        } else {
+            mlp_norm.forward(&last, &mut y);
+        }
+        Ok((y, Kept { qkv, attended, middle, mlp_input, inner, last }))
+    }
+
+    /// `out = dropout(x wᵀ + b) + residual`
+    fn output(
+        &self,
+        layer: &Linear,
+        x: &[f32],
+        out: &mut [f32],
+        dropped: Dropout,
+        residual: &[f32],
+    ) -> Result<()> {
+        let [hidden, width] = [layer.weight.values().dim(0)?, layer.weight.values().dim(1)?];
+        linear(layer, View::new(x, width), &mut ViewMut::new(out, hidden))?;
+        let bias = layer.bias.as_ref().map(|bias| Values::of(bias.values())).transpose()?;
+        rows::close(out, bias.as_ref().map_or(&[][..], Values::slice), dropped, residual, hidden);
+        Ok(())
+    }
+
+    /// The gradient of x, with that of the result; those of the weights go to where they are summed.
+    fn backward(&self, x: &[f32], mut kept: Kept, grad: &[f32], hidden: usize) -> Result<Vec<f32>> {
+        let block = &self.block;
+        let n = x.len() / hidden.max(1);
+        let attention_norm = block.attention_norm.as_ref().map(Norm::of).transpose()?;
+        let mlp_norm = Norm::of(&block.mlp_norm)?;
+        let first = block.order == Order::NormFirst;
+
+        // Of the sum of the feed-forward block's result and its residual.
+        let mut to_sum = buffer(n * hidden);
+        if first {
+            to_sum.copy_from_slice(grad);
+        } else {
+            mlp_norm.backward(&kept.last, grad, &mut to_sum)?;
+        }
+        let d = self.inner_width()?;
+        let mut to_inner = buffer(n * d);
+        let dropped = self.dropped(&to_sum, self.mlp_dropout());
+        let g = View::new(dropped.as_deref().unwrap_or(&to_sum), hidden);
+        backward_input(&block.mlp.output, g, &mut ViewMut::new(&mut to_inner, d), false)?;
+        rows::drop(&mut to_inner, self.inner_dropout());
+        let (layers, gated) = self.mlp_inputs();
+        // Afterwards `to_inner` is what the output layer had read.
+        mlp::backward(block.mlp.activation, gated, &mut kept.inner, &mut to_inner, d);
+        rows::drop(&mut to_inner, self.inner_dropout());
+        backward_weights(&block.mlp.output, View::new(&to_inner, d), g)?;
+        drop((dropped, to_inner));
+        let inner = View::new(&kept.inner, if gated { 2 * d } else { d });
+        let read = View::new(&kept.mlp_input, hidden);
+        // Norms last: on top of what comes through the residual; first: through the norm.
+        let mut to_input = if first { buffer(n * hidden) } else { to_sum };
+        let mut column = 0;
+        for (place, layer) in layers.into_iter().enumerate() {
+            let columns = layer.weight.values().dim(0)?;
+            let g = inner.columns(column..column + columns);
+            backward_weights(layer, read, g)?;
+            backward_input(layer, g, &mut ViewMut::new(&mut to_input, hidden), !first || place > 0)?;
+            column += columns;
+        }
+        let mut to_middle = buffer(n * hidden);
+        match (first, &attention_norm) {
+            (true, _) => {
+                mlp_norm.backward(&kept.middle, &to_input, &mut to_middle)?;
+                rows::add(&mut to_middle, grad);
+            }
+            (false, Some(norm)) => norm.backward(&kept.middle, &to_input, &mut to_middle)?,
+            (false, None) => to_middle.copy_from_slice(&to_input),
+        }
+        drop(to_input);
+
+        // Attention.
+        let heads = block.attention.heads;
+        let (width, out_width) = ((heads.query + 2 * heads.key_value) * heads.d, heads.query * heads.d);
+        let dropped = self.dropped(&to_middle, self.attention_dropout());
+        let g = View::new(dropped.as_deref().unwrap_or(&to_middle), hidden);
+        backward_weights(&block.attention.output, View::new(&kept.attended, out_width), g)?;
+        let mut to_attended = buffer(n * out_width);
+        backward_input(&block.attention.output, g, &mut ViewMut::new(&mut to_attended, out_width), false)?;
+        drop(dropped);
+        let mut to_qkv = buffer(n * width);
+        self.over().backward(&kept.qkv, &to_attended, &mut to_qkv)?;
+        drop(to_attended);
+        if let Some(rotation) = &self.rotation {
+            rotation.turn(&mut to_qkv, width, heads.query + heads.key_value, heads.d, -1.0);
+        }
+        let norm = attention_norm.as_ref().filter(|_| first);
+        let input = norm.map(|norm| normed(norm, x));
+        let read = View::new(input.as_deref().unwrap_or(x), hidden);
+        // The gradient of what attention reads: x itself, besides the residual, or its norm.
+        let mut dx = vec![0f32; x.len()];
+        let mut to_norm = norm.map(|_| buffer(n * hidden));
+        if to_norm.is_none() {
+            dx.copy_from_slice(&to_middle);
+        }
+        let mut column = 0;
+        for (place, (layer, columns)) in self.projections().into_iter().enumerate() {
+            let g = View::new(&to_qkv, width).columns(column..column + columns);
+            backward_weights(layer, read, g)?;
+            let (out, add) = match &mut to_norm {
+                Some(to_norm) => (&mut to_norm[..], place > 0),
+                None => (&mut dx[..], true),
+            };
+            backward_input(layer, g, &mut ViewMut::new(out, hidden), add)?;
+            column += columns;
+        }
+        if let (Some(norm), Some(to_norm)) = (norm, &to_norm) {
+            norm.backward(x, to_norm, &mut dx)?;
+            rows::add(&mut dx, &to_middle);
+        }
+        Ok(dx)
+    }
+
+    /// A gradient through the mask of dropout; none where nothing is dropped.
+    fn dropped(&self, grad: &[f32], dropout: Dropout) -> Option<Buffer> {
+        dropout?;
+        let mut dropped = copy(grad);
+        rows::drop(&mut dropped, dropout);
+        Some(dropped)
+    }
+}
+
+fn copy(values: &[f32]) -> Buffer {
+    let mut copy = buffer(values.len());
+    copy.copy_from_slice(values);
+    copy
+}
+
+/// A layer's bias after those before it; zeros where it has none.
+fn push_bias(layer: &Linear, columns: usize, all: &mut Vec<f32>) -> Result<()> {
+    match &layer.bias {
+        Some(bias) => all.extend_from_slice(Values::of(bias.values())?.slice()),
+        None => all.resize(all.len() + columns, 0.0),
+    }
+    Ok(())
+}
+
+impl CustomOp1 for BlockOp {
+    fn name(&self) -> &'static str {
+        "block"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (CpuStorage::F32(x), Some((from, to))) = (x, layout.contiguous_offsets()) else {
+            bail!("a block as one operation reads contiguous f32")
+        };
+        let (_, hidden) = layout.shape().dims2()?;
+        let (y, kept) = self.forward(&x[from..to], hidden)?;
+        if self.keeps {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        }
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(kept) = kept else { bail!("a block has one backward, after its own forward") };
+        let (_, hidden) = x.dims2()?;
+        let grad = grad.contiguous()?;
+        let dx = self.backward(Values::of(x)?.slice(), kept, Values::of(&grad)?.slice(), hidden)?;
+        Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
+    }
+}

@@ -1,0 +1,65 @@
+//! What is done element by element between the products.
+
+use rayon::prelude::*;
+
+use crate::{kernels::vectorised, ops::math::dropout_factor};
+
+/// Elements that one task works on.
+const PIECE: usize = 16 * 1024;
+
+/// Probability and seed of dropout, where it happens.
+pub(super) type Dropout = Option<(f32, u64)>;
+
+/// Adds a bias to every row.
+pub(super) fn add_bias(x: &mut [f32], bias: &[f32]) {
+    let width = bias.len().max(1);
+    let rows = (PIECE / width).max(1);
+    x.par_chunks_mut(rows * width).for_each(|x| {
+        vectorised(|| {
+            for row in x.chunks_exact_mut(width) {
+                row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+            }
+        });
+    });
+}
+
+/// x = dropout(x + bias) + residual, for x and residual `[n, width]` and bias `[width]` or empty.
+pub(super) fn close(x: &mut [f32], bias: &[f32], dropped: Dropout, residual: &[f32], width: usize) {
+    let width = width.max(1);
+    let piece = (PIECE / width).max(1) * width;
+    let pieces = x.par_chunks_mut(piece).zip(residual.par_chunks(piece)).enumerate();
+    pieces.for_each(|(number, (x, residual))| {
+        for (row, (x, residual)) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate() {
+            vectorised(|| {
+                x.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+                if let Some((p, seed)) = dropped {
+                    drop_elements(x, (number * piece + row * width) as u64, p, seed);
+                }
+                x.iter_mut().zip(residual).for_each(|(x, residual)| *x += residual);
+            });
+        }
+    });
+}
+
+/// x += y.
+pub(super) fn add(x: &mut [f32], y: &[f32]) {
+    x.par_chunks_mut(PIECE).zip(y.par_chunks(PIECE)).for_each(|(x, y)| {
+        vectorised(|| x.iter_mut().zip(y).for_each(|(x, y)| *x += y));
+    });
+}
+
+/// Multiplies by the mask of dropout, the same in either direction.
+pub(super) fn drop(x: &mut [f32], dropped: Dropout) {
+    let Some((p, seed)) = dropped else { return };
+    x.par_chunks_mut(PIECE).enumerate().for_each(|(piece, x)| {
+        vectorised(|| drop_elements(x, (piece * PIECE) as u64, p, seed));
+    });
+}
+
+/// The same for elements from number `first` on.
+#[inline(always)]
+pub(super) fn drop_elements(x: &mut [f32], first: u64, p: f32, seed: u64) {
+    for (index, x) in x.iter_mut().enumerate() {
+        *x *= dropout_factor(seed, first + index as u64, p);
+    }
+}

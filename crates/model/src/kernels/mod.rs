@@ -1,0 +1,12 @@
+//! Arithmetic on plain slices, which the operations are made of: products of matrices, buffers
+//! that are used again, and loops compiled for the vectors that the processor has.
+
+mod buffer;
+mod product;
+mod vectorised;
+mod view;
+
+pub(crate) use buffer::{Buffer, buffer};
+pub(crate) use product::{Threads, product};
+pub(crate) use vectorised::vectorised;
+pub(crate) use view::{View, ViewMut};

@@ -216,7 +216,7 @@ impl Shape {
         let classifier =
             Classifier { pool: Pool::Last, pooled_dropout: 0.0, dense: None, dropout: 0.0, output };
         Ok(Transformer {
-            embeddings,
+            embeddings: Arc::new(embeddings),
             blocks,
             final_norm: Some(final_norm),
             classifier,

@@ -385,7 +385,7 @@ pub(crate) fn load(
         Style::Modern => Some(loader.norm(&format!("{prefix}final_norm"), hidden, config.eps, style)?),
     };
     Ok(Transformer {
-        embeddings,
+        embeddings: Arc::new(embeddings),
         blocks,
         final_norm,
         classifier: classifier(loader, traits, &config, head)?,

@@ -31,7 +31,9 @@ mod words;
 pub use error::Error;
 pub use gradient_sum::GradientSum;
 pub use head::{Head, ProblemType};
-pub use network::{Network, inspect, open, start};
+#[doc(hidden)]
+pub use kernels::{NullaryFnOnce, dispatch};
+pub use network::{Loss, Network, Take, inspect, open, start};
 pub use ops::Mode;
 pub use report::LoadReport;
 pub use save::{restore, save, save_merged, write};

@@ -179,9 +179,25 @@ fn build(
     Ok(Network { head, weights, report, config, folder, base_folder, trainable, dtype, lora, about, family })
 }
 
+/// Makes a scalar of logits `[texts, outputs]`.
+pub type Loss<'a> = dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Sync + 'a;
+
+/// Takes gradients as they come.
+pub type Take<'a> = dyn FnMut(GradStore) -> candle_core::Result<()> + Send + 'a;
+
+/// Runs a computation on one of the threads that share its parts. From any other thread each of its
+/// many short parallel pieces would wake them all, and sleep until they are done.
+fn in_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| f())
+}
+
 impl Network {
     /// Logits `[texts, outputs]` of a packed batch, in `f32`.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
+        in_pool(|| self.forward_here(batch, mode))
+    }
+
+    fn forward_here(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         match &self.family {
             Family::Transformer(transformer) => transformer.forward(batch, mode),
             Family::Words(words) => words.forward(batch, mode),
@@ -199,8 +215,19 @@ impl Network {
         batch: &Batch,
         seed: u64,
         checkpointing: bool,
-        loss: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
-        take: &mut dyn FnMut(GradStore) -> candle_core::Result<()>,
+        loss: &Loss,
+        take: &mut Take,
+    ) -> Result<Tensor> {
+        in_pool(|| self.learn_here(batch, seed, checkpointing, loss, take))
+    }
+
+    fn learn_here(
+        &self,
+        batch: &Batch,
+        seed: u64,
+        checkpointing: bool,
+        loss: &Loss,
+        take: &mut Take,
     ) -> Result<Tensor> {
         // What a pass that failed has left is no part of this one.
         self.weights.parameters.iter().for_each(|parameter| parameter.gradient.clear());
@@ -215,7 +242,7 @@ impl Network {
         if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
             return transformer.learn_in_pieces(batch, seed, loss, &mut take);
         }
-        let found = loss(&self.forward(batch, Mode::Train { seed })?)?;
+        let found = loss(&self.forward_here(batch, Mode::Train { seed })?)?;
         take(found.backward()?)?;
         Ok(found.detach())
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use candle_core::{Tensor, Var, backprop::GradStore};
+use candle_core::{Tensor, Var};
 use data::Batch;
 
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
     error::Result,
     fused,
     layers::Norm,
-    ops::{Rotation, dropout, embedding_of, inject},
+    network::{Loss, Take},
+    ops::{Rotation, dropout, embedding, inject},
     rope_config::Frequencies,
     weights::Weight,
 };
@@ -27,7 +28,7 @@ pub(crate) struct Packed {
 /// A transformer with a head for classification; `decoder.rs` and `encoder.rs` build it for each
 /// family out of its config.json.
 pub(crate) struct Transformer {
-    pub(crate) embeddings: Embeddings,
+    pub(crate) embeddings: Arc<Embeddings>,
     pub(crate) blocks: Vec<Arc<Block>>,
     /// After the last block, in families that norm first.
     pub(crate) final_norm: Option<Norm>,
@@ -65,15 +66,15 @@ pub(crate) struct Positions {
 
 impl Embeddings {
     /// `[total, hidden]`
-    fn forward(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
-        let mut x = embedding_of(&self.words, packed.ids.clone(), mode)?;
+    pub(crate) fn forward(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        let mut x = embedding(self.words.get(mode), packed.ids.clone())?;
         if let Some(Positions { table, offset }) = &self.positions {
             let lengths = packed.offsets.windows(2).map(|range| range[1] - range[0]);
             let positions: Arc<[u32]> = lengths.flat_map(|length| *offset..offset + length).collect();
-            x = (x + embedding_of(table, positions, mode)?)?;
+            x = (x + embedding(table.get(mode), positions)?)?;
         }
         if let Some(token_types) = &self.token_types {
-            x = x.broadcast_add(&embedding_of(token_types, [0].into(), mode)?)?;
+            x = x.broadcast_add(&embedding(token_types.get(mode), [0].into())?)?;
         }
         if let Some(norm) = &self.norm {
             x = norm.forward(&x, mode)?;
@@ -95,6 +96,13 @@ impl Transformer {
         let rotation = |frequencies: &Frequencies| Rotation::new(&offsets, |tokens| frequencies.of(tokens));
         let rotations = self.frequencies.iter().map(rotation).collect();
         Ok(Packed { ids: batch.ids.as_slice().into(), offsets, rotations })
+    }
+
+    fn embed(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        if fused::embeddings_fit(&self.embeddings) {
+            return Ok(fused::embed(&self.embeddings, packed, mode)?);
+        }
+        self.embeddings.forward(packed, mode)
     }
 
     fn block(&self, place: usize, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
@@ -123,7 +131,7 @@ impl Transformer {
     /// Logits `[texts, outputs]`.
     pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         let packed = self.pack(batch)?;
-        let mut x = self.embeddings.forward(&packed, mode.at(EMBEDDINGS))?;
+        let mut x = self.embed(&packed, mode.at(EMBEDDINGS))?;
         for place in 0..self.blocks.len() {
             x = self.block(place, &x, &packed, mode)?;
         }
@@ -133,7 +141,7 @@ impl Transformer {
     /// What the base model gives for every token, `[total, hidden]`, without a graph.
     pub(crate) fn hidden_states(&self, batch: &Batch) -> Result<Tensor> {
         let (packed, mode) = (self.pack(batch)?, Mode::Evaluate);
-        let mut x = self.embeddings.forward(&packed, mode)?;
+        let mut x = self.embed(&packed, mode)?;
         for place in 0..self.blocks.len() {
             x = self.block(place, &x, &packed, mode)?;
         }
@@ -151,12 +159,12 @@ impl Transformer {
         &self,
         batch: &Batch,
         seed: u64,
-        loss: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
-        take: &mut dyn FnMut(GradStore) -> candle_core::Result<()>,
+        loss: &Loss,
+        take: &mut Take,
     ) -> Result<Tensor> {
         let packed = self.pack(batch)?;
         let (rehearse, train) = (Mode::Rehearse { seed }, Mode::Train { seed });
-        let mut inputs = vec![self.embeddings.forward(&packed, rehearse.at(EMBEDDINGS))?];
+        let mut inputs = vec![self.embed(&packed, rehearse.at(EMBEDDINGS))?];
         for place in 0..self.blocks.len() {
             let x = self.block(place, &inputs[place], &packed, rehearse)?;
             inputs.push(x);
@@ -183,7 +191,7 @@ impl Transformer {
         if let Some(above) = grad
             && self.learns.embeddings
         {
-            let y = self.embeddings.forward(&packed, train.at(EMBEDDINGS))?;
+            let y = self.embed(&packed, train.at(EMBEDDINGS))?;
             take(inject(&y, above)?.backward()?)?;
         }
         Ok(found.detach())

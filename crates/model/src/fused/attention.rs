@@ -2,12 +2,14 @@
 //! `ops/attention`. Products read their columns in place, and each head of keys of each text is a
 //! task of its own.
 
+use std::ops::Range;
+
 use candle_core::Result;
 use rayon::prelude::*;
 
 use super::rows::{Dropout, drop_elements};
 use crate::{
-    kernels::{Threads, View, ViewMut, product, vectorised},
+    kernels::{Threads, View, ViewMut, product},
     ops::{
         Heads, Span,
         math::{dot, exp, mix, sum},
@@ -64,7 +66,7 @@ impl Over<'_> {
     }
 
     /// Blocks of query rows, and the keys that any of a block sees.
-    fn blocks(&self, part: Part) -> impl Iterator<Item = (std::ops::Range<usize>, std::ops::Range<usize>)> {
+    fn blocks(&self, part: Part) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
         let (len, span) = (part.len, self.span);
         let block = (SCORES / len.max(1)).max(1);
         (0..len).step_by(block).map(move |from| {
@@ -86,21 +88,13 @@ impl Over<'_> {
         &self,
         part: Part,
         [q, k]: [View; 2],
-        queries: &std::ops::Range<usize>,
-        keys: &std::ops::Range<usize>,
+        queries: &Range<usize>,
+        keys: &Range<usize>,
         scores: &mut [f32],
     ) -> Result<()> {
         let (q, k) = (q.rows(queries.clone()), k.rows(keys.clone()));
         product(&mut ViewMut::new(scores, keys.len()), q, k.turned(), self.scale(), false, Threads::One)?;
-        vectorised(|| {
-            for (query, scores) in queries.clone().zip(scores.chunks_exact_mut(keys.len())) {
-                let seen = self.span.of(query, part.len);
-                let seen = seen.start - keys.start..seen.end - keys.start;
-                scores[..seen.start].fill(0.0);
-                scores[seen.end..].fill(0.0);
-                softmax(&mut scores[seen]);
-            }
-        });
+        softmax_rows(scores, self.span, queries.clone(), keys.clone(), part.len);
         Ok(())
     }
 
@@ -109,8 +103,8 @@ impl Over<'_> {
         &self,
         part: Part,
         member: usize,
-        queries: &std::ops::Range<usize>,
-        keys: &std::ops::Range<usize>,
+        queries: &Range<usize>,
+        keys: &Range<usize>,
         values: &mut [f32],
     ) {
         let Some((p, seed)) = self.dropout else { return };
@@ -118,7 +112,7 @@ impl Over<'_> {
         let head = part.head * self.group() + member;
         for (query, values) in queries.clone().zip(values.chunks_exact_mut(keys.len())) {
             let first = (head * part.len + query) * part.len + keys.start;
-            vectorised(|| drop_elements(values, first as u64, p, seed));
+            drop_elements(values, first as u64, p, seed);
         }
     }
 
@@ -201,12 +195,7 @@ impl Over<'_> {
             let seen = v.rows(keys.clone()).turned();
             product(&mut ViewMut::new(&mut ds, keys.len()), of_block, seen, 1.0, false, Threads::One)?;
             self.drop(part, member, &queries, &keys, &mut ds);
-            vectorised(|| {
-                for (ds, p) in ds.chunks_exact_mut(keys.len()).zip(p.chunks_exact(keys.len())) {
-                    let mean = dot(ds, p);
-                    ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
-                }
-            });
+            through_softmax(&mut ds, &p, keys.len());
             let ds = View::new(&ds, keys.len());
             let (scale, one) = (self.scale(), Threads::One);
             product(&mut dq.rows_mut(queries.clone()), ds, k.rows(keys.clone()), scale, false, one)?;
@@ -216,6 +205,29 @@ impl Over<'_> {
             product(&mut dv.rows_mut(keys), p.turned(), of_block, 1.0, true, one)?;
         }
         Ok(())
+    }
+}
+
+crate::vectorised! {
+    /// Softmax of each row over the keys that its query sees, in a text of `len` tokens; zeros elsewhere.
+    fn softmax_rows<'a>(scores: &'a mut [f32], span: Span, queries: Range<usize>, keys: Range<usize>, len: usize) {
+        for (query, scores) in queries.zip(scores.chunks_exact_mut(keys.len().max(1))) {
+            let seen = span.of(query, len);
+            let seen = seen.start - keys.start..seen.end - keys.start;
+            scores[..seen.start].fill(0.0);
+            scores[seen.end..].fill(0.0);
+            softmax(&mut scores[seen]);
+        }
+    }
+}
+
+crate::vectorised! {
+    /// The gradient of the scores out of that of their softmax p, row by row.
+    fn through_softmax<'a>(ds: &'a mut [f32], p: &'a [f32], keys: usize) {
+        for (ds, p) in ds.chunks_exact_mut(keys.max(1)).zip(p.chunks_exact(keys.max(1))) {
+            let mean = dot(ds, p);
+            ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
+        }
     }
 }
 

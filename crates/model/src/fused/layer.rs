@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::{
-    kernels::{Threads, View, ViewMut, buffer, product, vectorised},
+    kernels::{Threads, View, ViewMut, buffer, product},
     layers,
     ops::{math::sum_of_parts, norms},
     weights::Weight,
@@ -80,12 +80,16 @@ fn column_sums(g: View, sums: &mut [f32], add: bool) {
             sums.fill(0.0);
         }
         let g = g.columns(piece * COLUMNS..piece * COLUMNS + sums.len());
-        vectorised(|| {
-            for row in 0..g.row_count() {
-                sums.iter_mut().zip(g.row(row)).for_each(|(sum, g)| *sum += g);
-            }
-        });
+        add_rows(sums, g);
     });
+}
+
+crate::vectorised! {
+    fn add_rows<'a>(sums: &'a mut [f32], g: View<'a>) {
+        for row in 0..g.row_count() {
+            sums.iter_mut().zip(g.row(row)).for_each(|(sum, g)| *sum += g);
+        }
+    }
 }
 
 /// A norm with its weights at hand.

@@ -2,10 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{
-    kernels::vectorised,
-    ops::{Activation, WithFunction},
-};
+use crate::ops::{Activation, WithFunction};
 
 /// Rows that one task works on.
 const ROWS: usize = 16;
@@ -28,13 +25,18 @@ impl WithFunction<()> for Forward<'_> {
         let pieces = self.y.par_chunks_mut(ROWS * d).zip(self.u.par_chunks(ROWS * width));
         pieces.for_each(|(y, u)| {
             for (y, u) in y.chunks_exact_mut(d).zip(u.chunks_exact(width)) {
-                let (a, b) = u.split_at(d);
-                vectorised(|| {
-                    y.iter_mut().zip(a).for_each(|(y, &a)| *y = value(a));
-                    y.iter_mut().zip(b).for_each(|(y, b)| *y *= b);
-                });
+                forward_row(u.split_at(d), y, &value);
             }
         });
+    }
+}
+
+crate::vectorised! {
+    fn forward_row<'a; V: [Fn(f32) -> f32]>(pair: (&'a [f32], &'a [f32]), y: &'a mut [f32], value: &'a V) {
+        let (a, b) = pair;
+        y.iter_mut().zip(a).for_each(|(y, &a)| *y = value(a));
+        // Empty where there is no gate.
+        y.iter_mut().zip(b).for_each(|(y, b)| *y *= b);
     }
 }
 
@@ -58,21 +60,31 @@ impl WithFunction<()> for Backward<'_> {
         pieces.for_each(|(g, u)| {
             for (g, u) in g.chunks_exact_mut(d).zip(u.chunks_exact_mut(width)) {
                 let (a, b) = u.split_at_mut(d);
-                vectorised(|| {
-                    if self.gated {
-                        for ((a, b), g) in a.iter_mut().zip(b).zip(g) {
-                            let y = value(*a);
-                            let (da, db, y) = (*g * *b * derivative(*a), *g * y, y * *b);
-                            (*a, *b, *g) = (da, db, y);
-                        }
-                    } else {
-                        for (a, g) in a.iter_mut().zip(g) {
-                            let (da, y) = (*g * derivative(*a), value(*a));
-                            (*a, *g) = (da, y);
-                        }
-                    }
-                });
+                if self.gated {
+                    backward_gated_row(a, b, g, &value, &derivative);
+                } else {
+                    backward_row(a, g, &value, &derivative);
+                }
             }
         });
+    }
+}
+
+crate::vectorised! {
+    fn backward_row<'a; V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(a: &'a mut [f32], g: &'a mut [f32], value: &'a V, derivative: &'a D) {
+        for (a, g) in a.iter_mut().zip(g) {
+            let (da, y) = (*g * derivative(*a), value(*a));
+            (*a, *g) = (da, y);
+        }
+    }
+}
+
+crate::vectorised! {
+    fn backward_gated_row<'a; V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(a: &'a mut [f32], b: &'a mut [f32], g: &'a mut [f32], value: &'a V, derivative: &'a D) {
+        for ((a, b), g) in a.iter_mut().zip(b).zip(g) {
+            let y = value(*a);
+            let (da, db, y) = (*g * *b * derivative(*a), *g * y, y * *b);
+            (*a, *b, *g) = (da, db, y);
+        }
     }
 }

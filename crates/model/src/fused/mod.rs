@@ -7,6 +7,7 @@
 //! `tests.rs`. A block with LoRA, in bf16, or with norms over its heads is left to `block.rs`.
 
 mod attention;
+mod embeddings;
 mod layer;
 mod mlp;
 mod rows;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
 
+pub(crate) use self::embeddings::{embed, embeddings_fit};
 use self::{
     attention::Over,
     layer::{Norm, Values, backward_input, backward_weights, forward as linear, normed},

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{kernels::vectorised, ops::math::dropout_factor};
+use crate::ops::math::dropout_factor;
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
@@ -14,13 +14,15 @@ pub(super) type Dropout = Option<(f32, u64)>;
 pub(super) fn add_bias(x: &mut [f32], bias: &[f32]) {
     let width = bias.len().max(1);
     let rows = (PIECE / width).max(1);
-    x.par_chunks_mut(rows * width).for_each(|x| {
-        vectorised(|| {
-            for row in x.chunks_exact_mut(width) {
-                row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-            }
-        });
-    });
+    x.par_chunks_mut(rows * width).for_each(|x| add_to_rows(x, bias));
+}
+
+crate::vectorised! {
+    fn add_to_rows<'a>(x: &'a mut [f32], bias: &'a [f32]) {
+        for row in x.chunks_exact_mut(bias.len().max(1)) {
+            row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+        }
+    }
 }
 
 /// x = dropout(x + bias) + residual, for x and residual `[n, width]` and bias `[width]` or empty.
@@ -29,36 +31,44 @@ pub(super) fn close(x: &mut [f32], bias: &[f32], dropped: Dropout, residual: &[f
     let piece = (PIECE / width).max(1) * width;
     let pieces = x.par_chunks_mut(piece).zip(residual.par_chunks(piece)).enumerate();
     pieces.for_each(|(number, (x, residual))| {
-        for (row, (x, residual)) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate() {
-            vectorised(|| {
-                x.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-                if let Some((p, seed)) = dropped {
-                    drop_elements(x, (number * piece + row * width) as u64, p, seed);
-                }
-                x.iter_mut().zip(residual).for_each(|(x, residual)| *x += residual);
-            });
-        }
+        close_rows(x, bias, dropped, residual, width, number * piece);
     });
+}
+
+crate::vectorised! {
+    fn close_rows<'a>(x: &'a mut [f32], bias: &'a [f32], dropped: Dropout, residual: &'a [f32], width: usize, first: usize) {
+        for (row, (x, residual)) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate() {
+            x.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+            if let Some((p, seed)) = dropped {
+                drop_here(x, (first + row * width) as u64, p, seed);
+            }
+            x.iter_mut().zip(residual).for_each(|(x, residual)| *x += residual);
+        }
+    }
 }
 
 /// x += y.
 pub(super) fn add(x: &mut [f32], y: &[f32]) {
-    x.par_chunks_mut(PIECE).zip(y.par_chunks(PIECE)).for_each(|(x, y)| {
-        vectorised(|| x.iter_mut().zip(y).for_each(|(x, y)| *x += y));
-    });
+    x.par_chunks_mut(PIECE).zip(y.par_chunks(PIECE)).for_each(|(x, y)| add_to_rows(x, y));
 }
 
 /// Multiplies by the mask of dropout, the same in either direction.
 pub(super) fn drop(x: &mut [f32], dropped: Dropout) {
     let Some((p, seed)) = dropped else { return };
     x.par_chunks_mut(PIECE).enumerate().for_each(|(piece, x)| {
-        vectorised(|| drop_elements(x, (piece * PIECE) as u64, p, seed));
+        drop_elements(x, (piece * PIECE) as u64, p, seed);
     });
 }
 
-/// The same for elements from number `first` on.
+crate::vectorised! {
+    /// The same for elements from number `first` on.
+    pub(super) fn drop_elements<'a>(x: &'a mut [f32], first: u64, p: f32, seed: u64) {
+        drop_here(x, first, p, seed);
+    }
+}
+
 #[inline(always)]
-pub(super) fn drop_elements(x: &mut [f32], first: u64, p: f32, seed: u64) {
+fn drop_here(x: &mut [f32], first: u64, p: f32, seed: u64) {
     for (index, x) in x.iter_mut().enumerate() {
         *x *= dropout_factor(seed, first + index as u64, p);
     }

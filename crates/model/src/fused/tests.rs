@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 
-use super::{block, fits};
+use super::{block, embed, fits};
 use crate::{
     GradientSum, Mode,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
     layers::{Linear, Norm, NormKind},
     ops::{Activation, Heads, Rotation, Span, gradient_check::random},
-    transformer::Packed,
+    transformer::{Embeddings, Packed, Positions},
     weights::{Weight, Weights},
 };
 
@@ -257,4 +257,41 @@ fn a_batch_that_does_not_fit_its_offsets_is_an_error_and_no_panic() {
     assert!(block(&layer, &random(&[8, HIDDEN], 1), &packed(BERT), Mode::Evaluate).is_err());
     let wrong = Packed { offsets: [0, 7, 3, 9].into(), ..packed(BERT) };
     assert!(block(&layer, &random(&[9, HIDDEN], 1), &wrong, Mode::Evaluate).is_err());
+}
+
+#[test]
+fn embeddings_as_one_operation_give_what_their_single_operations_give_and_so_do_all_gradients() {
+    for (with_others, with_norm, dropout) in [(true, true, 0.3), (true, true, 0.0), (false, false, 0.0)] {
+        let mut builder = Builder { weights: Weights::default(), seed: 0 };
+        let embeddings = Arc::new(Embeddings {
+            words: builder.weight(&[20, HIDDEN], 0.0),
+            positions: with_others.then(|| Positions { table: builder.weight(&[9, HIDDEN], 0.0), offset: 2 }),
+            token_types: with_others.then(|| builder.weight(&[2, HIDDEN], 0.0)),
+            norm: with_norm.then(|| builder.norm(BERT)),
+            dropout,
+        });
+        let packed = Packed { ids: [3, 3, 0, 19, 7, 3, 1, 2, 4].into(), ..packed(BERT) };
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let run = |one: bool| {
+            let mode = Mode::Train { seed: 4 };
+            let y = if one {
+                embed(&embeddings, &packed, mode).unwrap()
+            } else {
+                embeddings.forward(&packed, mode).unwrap()
+            };
+            let grads = (&y * &random(&[9, HIDDEN], 78)).unwrap().sum_all().unwrap().backward().unwrap();
+            let parameters = builder.weights.parameters.iter();
+            let gradients: Vec<Vec<f32>> = parameters
+                .map(|p| flat(p.gradient.take().as_ref().or(grads.get(p.var.as_tensor())).unwrap()))
+                .collect();
+            (flat(&y), gradients)
+        };
+        let (one, single) = (run(true), run(false));
+        assert_close(&one.0, &single.0, "result");
+        for (place, (one, single)) in one.1.iter().zip(&single.1).enumerate() {
+            assert_close(one, single, &format!("gradient {place}"));
+        }
+        let wrong = Packed { ids: [20; 9].into(), ..self::packed(BERT) };
+        assert!(embed(&embeddings, &wrong, Mode::Evaluate).is_err());
+    }
 }

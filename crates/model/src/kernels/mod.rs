@@ -8,5 +8,5 @@ mod view;
 
 pub(crate) use buffer::{Buffer, buffer};
 pub(crate) use product::{Threads, product};
-pub(crate) use vectorised::vectorised;
+pub use vectorised::{NullaryFnOnce, dispatch};
 pub(crate) use view::{View, ViewMut};

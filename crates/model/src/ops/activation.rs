@@ -7,7 +7,6 @@ use super::{
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
     math::{exp, normal_cdf, sigmoid, tanh},
 };
-use crate::kernels::vectorised;
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
@@ -98,8 +97,22 @@ struct Forward<'a, T> {
 impl<T: Element> WithFunction<()> for Forward<'_, T> {
     fn call(self, value: impl Fn(f32) -> f32 + Sync, _: impl Fn(f32) -> f32 + Sync) {
         self.y.par_chunks_mut(PIECE).zip(self.x.par_chunks(PIECE)).for_each(|(y, x)| {
-            vectorised(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = T::narrow(value(x.widen()))));
+            forward(x, y, &value);
         });
+    }
+}
+
+crate::vectorised! {
+    fn forward<'a; T: [Element], V: [Fn(f32) -> f32]>(x: &'a [T], y: &'a mut [T], value: &'a V) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = T::narrow(value(x.widen())));
+    }
+}
+
+crate::vectorised! {
+    fn backward<'a; T: [Element], D: [Fn(f32) -> f32]>(x: &'a [T], g: &'a [T], dx: &'a mut [T], derivative: &'a D) {
+        for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
+            *dx = T::narrow(g.widen() * derivative(x.widen()));
+        }
     }
 }
 
@@ -113,11 +126,7 @@ impl<T: Element> WithFunction<()> for Backward<'_, T> {
     fn call(self, _: impl Fn(f32) -> f32 + Sync, derivative: impl Fn(f32) -> f32 + Sync) {
         let pieces = (self.dx.par_chunks_mut(PIECE), self.x.par_chunks(PIECE), self.g.par_chunks(PIECE));
         pieces.into_par_iter().for_each(|(dx, x, g)| {
-            vectorised(|| {
-                for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
-                    *dx = T::narrow(g.widen() * derivative(x.widen()));
-                }
-            });
+            backward(x, g, dx, &derivative);
         });
     }
 }

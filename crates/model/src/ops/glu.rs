@@ -6,7 +6,6 @@ use super::{
     activation::WithFunction,
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
 };
-use crate::kernels::vectorised;
 
 /// A gated linear unit's middle (Shazeer, arXiv 2002.05202): y = f(a) b. With `silu` it is SwiGLU,
 /// with `gelu` GeGLU.
@@ -46,18 +45,17 @@ impl<'a, T> Pair<'a, T> {
     }
 }
 
-impl<T: Element> Pair<'_, T> {
-    /// One row of ∂a and ∂b.
-    #[inline(always)]
-    fn row_backward(
-        &self,
-        row: usize,
-        g: &[T],
-        (da, db): (&mut [T], &mut [T]),
-        value: impl Fn(f32) -> f32,
-        derivative: impl Fn(f32) -> f32,
-    ) {
-        let (a, b) = self.row(row);
+crate::vectorised! {
+    fn forward_row<'a; T: [Element], V: [Fn(f32) -> f32]>(a: &'a [T], b: &'a [T], y: &'a mut [T], value: &'a V) {
+        for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+            *y = T::narrow(value(a.widen()) * b.widen());
+        }
+    }
+}
+
+crate::vectorised! {
+    fn backward_row<'a; T: [Element], V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(pair: (&'a [T], &'a [T]), g: &'a [T], to_pair: (&'a mut [T], &'a mut [T]), value: &'a V, derivative: &'a D) {
+        let ((a, b), (da, db)) = (pair, to_pair);
         for (((da, db), g), (a, b)) in da.iter_mut().zip(db).zip(g).zip(a.iter().zip(b)) {
             let (a, b, g) = (a.widen(), b.widen(), g.widen());
             *da = T::narrow(g * b * derivative(a));
@@ -75,11 +73,7 @@ impl<T: Element> WithFunction<()> for Forward<'_, T> {
     fn call(self, value: impl Fn(f32) -> f32 + Sync, _: impl Fn(f32) -> f32 + Sync) {
         self.y.par_chunks_mut(self.pair.d.max(1)).with_min_len(8).enumerate().for_each(|(row, y)| {
             let (a, b) = self.pair.row(row);
-            vectorised(|| {
-                for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                    *y = T::narrow(value(a.widen()) * b.widen());
-                }
-            });
+            forward_row(a, b, y, &value);
         });
     }
 }
@@ -96,7 +90,7 @@ impl<T: Element> WithFunction<()> for Backward<'_, T> {
         let d = self.pair.d.max(1);
         let rows = (self.da.par_chunks_mut(d), self.db.par_chunks_mut(d), self.g.par_chunks(d));
         rows.into_par_iter().with_min_len(8).enumerate().for_each(|(row, (da, db, g))| {
-            vectorised(|| self.pair.row_backward(row, g, (da, db), &value, &derivative));
+            backward_row(self.pair.row(row), g, (da, db), &value, &derivative);
         });
     }
 }
@@ -112,7 +106,7 @@ impl<T: Element> WithFunction<()> for FusedBackward<'_, T> {
         let d = self.pair.d.max(1);
         let rows = (self.dx.par_chunks_mut(2 * d), self.g.par_chunks(d));
         rows.into_par_iter().with_min_len(8).enumerate().for_each(|(row, (dx, g))| {
-            vectorised(|| self.pair.row_backward(row, g, dx.split_at_mut(d), &value, &derivative));
+            backward_row(self.pair.row(row), g, dx.split_at_mut(d), &value, &derivative);
         });
     }
 }

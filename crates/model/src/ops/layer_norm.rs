@@ -5,7 +5,6 @@ use super::{
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
     math::{dot, sum, sum_of_parts},
 };
-use crate::kernels::vectorised;
 
 /// Rows that one task works on. It is fixed, so that sums over rows are made in the same order
 /// on any number of threads.
@@ -102,17 +101,22 @@ impl CustomOp3 for LayerNorm {
 
 /// y of every row, for x and y `[n, d]`, w and b `[d]`.
 pub(crate) fn layer_norm_forward<T: Element>(x: &[T], w: &[f32], b: &[f32], eps: f32, y: &mut [T]) {
-    let d = w.len().max(1);
-    y.par_chunks_mut(d * ROWS).zip(x.par_chunks(d * ROWS)).for_each(|(y, x)| {
-        vectorised(|| {
-            for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                let (mean, scale) = moments(x, eps);
-                for ((y, x), (w, b)) in y.iter_mut().zip(x).zip(w.iter().zip(b)) {
-                    *y = T::narrow((x.widen() - mean) * scale * w + b);
-                }
-            }
-        });
+    let piece = w.len().max(1) * ROWS;
+    y.par_chunks_mut(piece).zip(x.par_chunks(piece)).for_each(|(y, x)| {
+        forward_rows(x, w, b, eps, y);
     });
+}
+
+crate::vectorised! {
+    fn forward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], b: &'a [f32], eps: f32, y: &'a mut [T]) {
+        let d = w.len().max(1);
+        for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+            let (mean, scale) = moments(x, eps);
+            for ((y, x), (w, b)) in y.iter_mut().zip(x).zip(w.iter().zip(b)) {
+                *y = T::narrow((x.widen() - mean) * scale * w + b);
+            }
+        }
+    }
 }
 
 /// The gradient of x into dx, and for every piece of rows its part of those of w and b, `[2 d]`.
@@ -127,30 +131,36 @@ pub(crate) fn layer_norm_backward<T: Element>(
     let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
     let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
         let mut part = vec![0f32; 2 * d];
-        let (dw, db) = part.split_at_mut(d);
         let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-        vectorised(|| {
-            for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
-                let (mean, scale) = moments(x, eps);
-                let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
-                let (x, g, dw, db) = (&x[..d], &g[..d], &mut dw[..d], &mut db[..d]);
-                for index in 0..d {
-                    let g = g[index].widen();
-                    normed[index] = (x[index].widen() - mean) * scale;
-                    h[index] = g * w[index];
-                    dw[index] += g * normed[index];
-                    db[index] += g;
-                }
-                let mean_h = sum(h) / d as f32;
-                let mean_hx = dot(h, normed) / d as f32;
-                for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
-                    *dx = T::narrow(scale * (*h - mean_h - *normed * mean_hx));
-                }
-            }
-        });
+        backward_rows(x, w, g, eps, dx, &mut part, [&mut normed, &mut h]);
         part
     };
     pieces.into_par_iter().map(of_piece).collect()
+}
+
+crate::vectorised! {
+    fn backward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], g: &'a [T], eps: f32, dx: &'a mut [T], part: &'a mut [f32], room: [&'a mut [f32]; 2]) {
+        let [normed, h] = room;
+        let d = w.len().max(1);
+        let (dw, db) = part.split_at_mut(d);
+        for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
+            let (mean, scale) = moments(x, eps);
+            let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
+            let (x, g, dw, db) = (&x[..d], &g[..d], &mut dw[..d], &mut db[..d]);
+            for index in 0..d {
+                let g = g[index].widen();
+                normed[index] = (x[index].widen() - mean) * scale;
+                h[index] = g * w[index];
+                dw[index] += g * normed[index];
+                db[index] += g;
+            }
+            let mean_h = sum(h) / d as f32;
+            let mean_hx = dot(h, normed) / d as f32;
+            for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
+                *dx = T::narrow(scale * (*h - mean_h - *normed * mean_hx));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

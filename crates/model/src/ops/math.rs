@@ -17,7 +17,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * LOG2_E + ROUND) - ROUND;
+    let rounded = x * LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
     debug_assert!(r.abs() <= LN_2 * 0.51 || r.is_nan());
     let p = 1.0 / 5040.0;
@@ -28,7 +29,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 0.5;
     let p = p * r + 1.0;
     let p = p * r + 1.0;
-    p * f32::from_bits((((n as i32) + 127) as u32) << 23)
+    // The lowest bits of the rounded number are n, so that no conversion is needed for 2^n.
+    p * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
 }
 
 /// The error function within 5e-7, by the rational approximation that Eigen and XLA use for

@@ -34,7 +34,7 @@ pub use attention::{Heads, Span, attention, attention_fused};
 pub use bag::bag;
 pub use dropout::dropout;
 pub use embedding::embedding;
-pub(crate) use embedding::embedding_of;
+
 pub use glu::{glu, glu_fused};
 pub use inject::inject;
 pub use layer_norm::layer_norm;

@@ -5,7 +5,6 @@ use super::{
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
     math::{dot, sum_of_parts, sum_of_squares},
 };
-use crate::kernels::vectorised;
 
 /// Rows that one task works on. It is fixed, so that sums over rows are made in the same order
 /// on any number of threads.
@@ -32,17 +31,22 @@ fn scale<T: Element>(row: &[T], eps: f32) -> f32 {
 
 /// y of every row, for x and y `[n, d]` and w `[d]`.
 pub(crate) fn rms_norm_forward<T: Element>(x: &[T], w: &[f32], eps: f32, y: &mut [T]) {
-    let d = w.len().max(1);
-    y.par_chunks_mut(d * ROWS).zip(x.par_chunks(d * ROWS)).for_each(|(y, x)| {
-        vectorised(|| {
-            for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-                let scale = scale(x, eps);
-                for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
-                    *y = T::narrow(x.widen() * scale * w);
-                }
-            }
-        });
+    let piece = w.len().max(1) * ROWS;
+    y.par_chunks_mut(piece).zip(x.par_chunks(piece)).for_each(|(y, x)| {
+        forward_rows(x, w, eps, y);
     });
+}
+
+crate::vectorised! {
+    fn forward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], eps: f32, y: &'a mut [T]) {
+        let d = w.len().max(1);
+        for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
+            let scale = scale(x, eps);
+            for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
+                *y = T::narrow(x.widen() * scale * w);
+            }
+        }
+    }
 }
 
 /// The gradient of x into dx, and for every piece of rows its part of that of w, `[d]`.
@@ -58,26 +62,32 @@ pub(crate) fn rms_norm_backward<T: Element>(
     let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
         let mut dw = vec![0f32; d];
         let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-        vectorised(|| {
-            for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
-                let scale = scale(x, eps);
-                let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
-                let (x, g, dw) = (&x[..d], &g[..d], &mut dw[..d]);
-                for index in 0..d {
-                    let g = g[index].widen();
-                    normed[index] = x[index].widen() * scale;
-                    h[index] = g * w[index];
-                    dw[index] += g * normed[index];
-                }
-                let mean = dot(h, normed) / d as f32;
-                for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
-                    *dx = T::narrow(scale * (*h - *normed * mean));
-                }
-            }
-        });
+        backward_rows(x, w, g, eps, dx, &mut dw, [&mut normed, &mut h]);
         dw
     };
     pieces.into_par_iter().map(of_piece).collect()
+}
+
+crate::vectorised! {
+    fn backward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], g: &'a [T], eps: f32, dx: &'a mut [T], dw: &'a mut [f32], room: [&'a mut [f32]; 2]) {
+        let [normed, h] = room;
+        let d = w.len().max(1);
+        for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
+            let scale = scale(x, eps);
+            let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
+            let (x, g, dw) = (&x[..d], &g[..d], &mut dw[..d]);
+            for index in 0..d {
+                let g = g[index].widen();
+                normed[index] = x[index].widen() * scale;
+                h[index] = g * w[index];
+                dw[index] += g * normed[index];
+            }
+            let mean = dot(h, normed) / d as f32;
+            for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
+                *dx = T::narrow(scale * (*h - *normed * mean));
+            }
+        }
+    }
 }
 
 impl CustomOp2 for RmsNorm {

@@ -4,7 +4,6 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDTyp
 use rayon::prelude::*;
 
 use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice};
-use crate::kernels::vectorised;
 
 /// The angles by which the tokens of a batch are turned.
 #[derive(Debug, Clone)]
@@ -64,27 +63,31 @@ impl Rotation {
     /// −1, back.
     pub(crate) fn turn<T: Element>(&self, y: &mut [T], width: usize, heads: usize, d: usize, sign: f32) {
         let half = self.half;
-        let turn_row = |(row, y): (usize, &mut [T])| {
+        y.par_chunks_mut(width.max(1)).with_min_len(16).enumerate().for_each(|(row, y)| {
             let angles = row * half..(row + 1) * half;
             let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
-            vectorised(|| {
-                for head in y[..heads * d].chunks_exact_mut(d) {
-                    let (first, second) = head[..2 * half].split_at_mut(half);
-                    for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin))
-                    {
-                        let (a, b, sin) = (first.widen(), second.widen(), sin * sign);
-                        *first = T::narrow(a * cos - b * sin);
-                        *second = T::narrow(b * cos + a * sin);
-                    }
-                }
-            });
-        };
-        y.par_chunks_mut(width.max(1)).with_min_len(16).enumerate().for_each(turn_row);
+            turn_heads(&mut y[..heads * d], d, cos, sin, sign);
+        });
     }
 
     /// Whether it has angles for so many tokens and can turn heads of `d` features.
     pub(crate) fn fits(&self, total: usize, d: usize) -> bool {
         2 * self.half <= d && total * self.half == self.cos.len()
+    }
+}
+
+crate::vectorised! {
+    /// Turns one row of heads of `d` features.
+    fn turn_heads<'a; T: [Element]>(row: &'a mut [T], d: usize, cos: &'a [f32], sin: &'a [f32], sign: f32) {
+        let half = cos.len();
+        for head in row.chunks_exact_mut(d) {
+            let (first, second) = head[..2 * half].split_at_mut(half);
+            for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+                let (a, b, sin) = (first.widen(), second.widen(), sin * sign);
+                *first = T::narrow(a * cos - b * sin);
+                *second = T::narrow(b * cos + a * sin);
+            }
+        }
     }
 }
 

@@ -86,6 +86,11 @@ impl AdamW {
     /// norm of the gradients before clipping. Where that is not finite nothing has been moved or
     /// counted, and the caller has to say so.
     pub fn step(&mut self, weights: &Weights, gradients: &Gradients, learning_rate: f64) -> Result<f64> {
+        // On one of the threads that share the work, as a network computes.
+        rayon::scope(|_| self.step_here(weights, gradients, learning_rate))
+    }
+
+    fn step_here(&mut self, weights: &Weights, gradients: &Gradients, learning_rate: f64) -> Result<f64> {
         let norm = gradients.norm()?;
         if !norm.is_finite() {
             return Ok(norm);

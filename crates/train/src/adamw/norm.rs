@@ -6,13 +6,7 @@ use super::PIECE;
 /// Σ x², in double precision and in an order that does not depend on the number of threads.
 pub(crate) fn sum_of_squares(x: &Tensor) -> Result<f64> {
     fn of<T: Into<f32> + Copy + Sync>(values: &[T]) -> f64 {
-        let piece = |piece: &[T]| {
-            let mut lanes = [0f64; 8];
-            for (index, &x) in piece.iter().enumerate() {
-                lanes[index % 8] += f64::from(x.into()).powi(2);
-            }
-            lanes.iter().sum::<f64>()
-        };
+        let piece = |piece: &[T]| of_piece(piece);
         values.par_chunks(PIECE).map(piece).collect::<Vec<f64>>().iter().sum()
     }
     let x = x.contiguous()?;
@@ -22,5 +16,24 @@ pub(crate) fn sum_of_squares(x: &Tensor) -> Result<f64> {
         Storage::Cpu(CpuStorage::F32(values)) => Ok(of(&values[from..to])),
         Storage::Cpu(CpuStorage::BF16(values)) => Ok(of(&values[from..to])),
         _ => bail!("gradients are f32 or bf16 on the CPU"),
+    }
+}
+
+model::vectorised! {
+    /// In eight lanes, as many as the widest vectors have.
+    fn of_piece<'a; T: [Into<f32> + Copy]>(values: &'a [T]) -> f64 {
+        let mut lanes = [0f64; 8];
+        let chunks = values.chunks_exact(8);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                let x = f64::from(x.into());
+                *lane += x * x;
+            }
+        }
+        for (lane, &x) in lanes.iter_mut().zip(rest) {
+            *lane += f64::from(x.into()).powi(2);
+        }
+        lanes.iter().sum()
     }
 }

@@ -105,10 +105,8 @@ impl Update {
         second: &mut [f32],
     ) {
         let pieces = (w, g.par_chunks(PIECE), first.par_chunks_mut(PIECE), second.par_chunks_mut(PIECE));
-        pieces.into_par_iter().for_each(|(mut w, g, first, second)| {
-            w.change(g.iter().zip(first).zip(second), |w, ((g, first), second)| {
-                self.moved(w, (*g).into(), first, second)
-            });
+        pieces.into_par_iter().for_each(|(w, g, first, second)| {
+            in_f32(self, w, g, first, second);
         });
     }
 
@@ -138,6 +136,16 @@ impl Update {
                 *first_scale = quantise(first, signed, first_codes);
                 *second_scale = quantise(second, unsigned, second_codes);
             }
+        });
+    }
+}
+
+model::vectorised! {
+    /// One step of a piece of a parameter.
+    fn in_f32<'a; W: [Held], G: [Into<f32> + Copy]>(update: &'a Update, weights: W, g: &'a [G], first: &'a mut [f32], second: &'a mut [f32]) {
+        let mut w = weights;
+        w.change(g.iter().zip(first).zip(second), |w, ((g, first), second)| {
+            update.moved(w, (*g).into(), first, second)
         });
     }
 }

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test lint build package parity metrics-parity faults
+.PHONY: run test lint build package parity metrics-parity faults bench
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -35,3 +35,7 @@ metrics-parity:
 ## faults: kill a real engine 30 times, fill its disk, and compare its end with that of a run untouched
 faults:
 	@scripts/faults.sh
+
+## bench: speed and memory beside PyTorch, written to docs/benchmarks.md
+bench:
+	@scripts/bench.sh

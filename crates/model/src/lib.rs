@@ -24,6 +24,7 @@ mod rope_config;
 mod save;
 mod setup;
 mod source;
+pub mod timing;
 mod transformer;
 mod weights;
 mod words;

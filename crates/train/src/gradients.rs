@@ -51,7 +51,6 @@ impl Gradients {
 }
 
 /// Gradients as they are given, in the order of the parameters.
-#[cfg(test)]
 impl FromIterator<Option<Tensor>> for Gradients {
     fn from_iter<I: IntoIterator<Item = Option<Tensor>>>(sums: I) -> Gradients {
         Gradients { sums: sums.into_iter().collect() }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Mode,
     kernels::{Buffer, buffer},
+    timing::timed,
     transformer::{Embeddings, Packed},
     weights::Weight,
 };
@@ -100,8 +101,10 @@ impl Embed {
             Norm::of(norm)?.backward(&x, &g, &mut dx)?;
             g = dx;
         }
-        put_rows(&self.embeddings.words, &self.ids, &g, d)?;
-        self.others().into_iter().try_for_each(|(table, ids)| put_rows(table, &ids, &g, d))
+        timed("embeddings", || {
+            put_rows(&self.embeddings.words, &self.ids, &g, d)?;
+            self.others().into_iter().try_for_each(|(table, ids)| put_rows(table, &ids, &g, d))
+        })
     }
 }
 

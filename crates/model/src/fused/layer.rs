@@ -9,6 +9,7 @@ use crate::{
     kernels::{Threads, View, ViewMut, buffer, product},
     layers,
     ops::{math::sum_of_parts, norms},
+    timing::timed,
     weights::Weight,
 };
 
@@ -56,7 +57,7 @@ pub(super) fn backward_weights(layer: &layers::Linear, x: View, g: View) -> Resu
     }
     if let Some((bias, sum)) = layer.bias.as_ref().and_then(|bias| Some((bias, bias.gradient()?))) {
         sum.put(bias.values().shape(), |db, add| {
-            column_sums(g, db, add);
+            timed("biases and residuals", || column_sums(g, db, add));
             Ok(())
         })?;
     }
@@ -110,20 +111,20 @@ impl<'a> Norm<'a> {
 
     pub(super) fn forward(&self, x: &[f32], y: &mut [f32]) {
         let (w, eps) = (self.weight.slice(), self.norm.eps as f32);
-        match (&self.norm.kind, &self.bias) {
+        timed("norms", || match (&self.norm.kind, &self.bias) {
             (layers::NormKind::RootMeanSquare, _) => norms::rms_norm_forward(x, w, eps, y),
             (_, Some((_, b))) => norms::layer_norm_forward(x, w, b.slice(), eps, y),
             (_, None) => norms::layer_norm_forward(x, w, &vec![0.0; w.len()], eps, y),
-        }
+        });
     }
 
     /// The gradient of x into dx; those of the weights to where they are summed.
     pub(super) fn backward(&self, x: &[f32], g: &[f32], dx: &mut [f32]) -> Result<()> {
         let (w, eps) = (self.weight.slice(), self.norm.eps as f32);
-        let parts = match &self.norm.kind {
+        let parts = timed("norms", || match &self.norm.kind {
             layers::NormKind::RootMeanSquare => norms::rms_norm_backward(x, w, g, eps, dx),
             layers::NormKind::Layer { .. } => norms::layer_norm_backward(x, w, g, eps, dx),
-        };
+        });
         let put = |weight: &Weight, from: usize| {
             let Some(sum) = weight.gradient() else { return Ok(()) };
             sum.put(weight.values().shape(), |values, add| {

@@ -30,6 +30,7 @@ use crate::{
     kernels::{Buffer, View, ViewMut, buffer},
     layers::Linear,
     ops::Rotation,
+    timing::timed,
     transformer::Packed,
 };
 
@@ -167,14 +168,14 @@ impl BlockOp {
             rest = after;
         }
         if bias.iter().any(|&b| b != 0.0) {
-            rows::add_bias(&mut qkv, &bias);
+            timed("biases and residuals", || rows::add_bias(&mut qkv, &bias));
         }
         if let Some(rotation) = &self.rotation {
             rotation.turn(&mut qkv, width, heads.query + heads.key_value, heads.d, 1.0);
         }
         drop(input);
         let mut attended = buffer(n * heads.query * heads.d);
-        self.over().forward(&qkv, &mut attended)?;
+        timed("attention", || self.over().forward(&qkv, &mut attended))?;
         let mut middle = buffer(n * hidden);
         self.output(&block.attention.output, &attended, &mut middle, self.attention_dropout(), x)?;
 
@@ -198,10 +199,10 @@ impl BlockOp {
             rest = after;
         }
         if bias.iter().any(|&b| b != 0.0) {
-            rows::add_bias(&mut inner, &bias);
+            timed("biases and residuals", || rows::add_bias(&mut inner, &bias));
         }
         let mut activated = buffer(n * d);
-        mlp::forward(block.mlp.activation, gated, &inner, &mut activated, d);
+        timed("activation", || mlp::forward(block.mlp.activation, gated, &inner, &mut activated, d));
         rows::drop(&mut activated, self.inner_dropout());
         let residual = if first { &middle } else { &mlp_input };
         let mut last = buffer(n * hidden);
@@ -228,7 +229,9 @@ impl BlockOp {
         let [hidden, width] = [layer.weight.values().dim(0)?, layer.weight.values().dim(1)?];
         linear(layer, View::new(x, width), &mut ViewMut::new(out, hidden))?;
         let bias = layer.bias.as_ref().map(|bias| Values::of(bias.values())).transpose()?;
-        rows::close(out, bias.as_ref().map_or(&[][..], Values::slice), dropped, residual, hidden);
+        timed("biases and residuals", || {
+            rows::close(out, bias.as_ref().map_or(&[][..], Values::slice), dropped, residual, hidden);
+        });
         Ok(())
     }
 
@@ -255,7 +258,9 @@ impl BlockOp {
         rows::drop(&mut to_inner, self.inner_dropout());
         let (layers, gated) = self.mlp_inputs();
         // Afterwards `to_inner` is what the output layer had read.
-        mlp::backward(block.mlp.activation, gated, &mut kept.inner, &mut to_inner, d);
+        timed("activation", || {
+            mlp::backward(block.mlp.activation, gated, &mut kept.inner, &mut to_inner, d);
+        });
         rows::drop(&mut to_inner, self.inner_dropout());
         backward_weights(&block.mlp.output, View::new(&to_inner, d), g)?;
         drop((dropped, to_inner));
@@ -292,7 +297,7 @@ impl BlockOp {
         backward_input(&block.attention.output, g, &mut ViewMut::new(&mut to_attended, out_width), false)?;
         drop(dropped);
         let mut to_qkv = buffer(n * width);
-        self.over().backward(&kept.qkv, &to_attended, &mut to_qkv)?;
+        timed("attention", || self.over().backward(&kept.qkv, &to_attended, &mut to_qkv))?;
         drop(to_attended);
         if let Some(rotation) = &self.rotation {
             rotation.turn(&mut to_qkv, width, heads.query + heads.key_value, heads.d, -1.0);

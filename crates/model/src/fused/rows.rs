@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::ops::math::dropout_factor;
+use crate::ops::math::drop_from;
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
@@ -40,7 +40,7 @@ crate::vectorised! {
         for (row, (x, residual)) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate() {
             x.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
             if let Some((p, seed)) = dropped {
-                drop_here(x, (first + row * width) as u64, p, seed);
+                drop_from(x, (first + row * width) as u64, p, seed);
             }
             x.iter_mut().zip(residual).for_each(|(x, residual)| *x += residual);
         }
@@ -63,13 +63,6 @@ pub(super) fn drop(x: &mut [f32], dropped: Dropout) {
 crate::vectorised! {
     /// The same for elements from number `first` on.
     pub(super) fn drop_elements<'a>(x: &'a mut [f32], first: u64, p: f32, seed: u64) {
-        drop_here(x, first, p, seed);
-    }
-}
-
-#[inline(always)]
-fn drop_here(x: &mut [f32], first: u64, p: f32, seed: u64) {
-    for (index, x) in x.iter_mut().enumerate() {
-        *x *= dropout_factor(seed, first + index as u64, p);
+        drop_from(x, first, p, seed);
     }
 }

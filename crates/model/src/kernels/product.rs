@@ -5,6 +5,7 @@ use candle_core::{Result, bail};
 use gemm::{Parallelism, gemm};
 
 use super::{View, ViewMut};
+use crate::timing::timed;
 
 /// On how many threads a product is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,30 +40,36 @@ pub(crate) fn product(
     // Strides come from lengths of slices, which are never more than isize::MAX.
     let [out_stride, a_rows, a_cols, b_rows, b_cols] =
         [out.stride, a.row_stride, a.col_stride, b.row_stride, b.col_stride].map(|stride| stride as isize);
-    // SAFETY: all elements of a and b were found to lie in the slices that they borrow, out borrows
-    // its own mutably and for itself alone, and the shapes fit one another.
-    unsafe {
-        gemm(
-            m,
-            n,
-            k,
-            out.first,
-            1,
-            out_stride,
-            add,
-            a.values.as_ptr(),
-            a_cols,
-            a_rows,
-            b.values.as_ptr(),
-            b_cols,
-            b_rows,
-            1.0,
-            scale,
-            false,
-            false,
-            false,
-            threads,
-        );
+    let multiply = || {
+        // SAFETY: all elements of a and b were found to lie in the slices that they borrow, out borrows
+        // its own mutably and for itself alone, and the shapes fit one another.
+        unsafe {
+            gemm(
+                m,
+                n,
+                k,
+                out.first,
+                1,
+                out_stride,
+                add,
+                a.values.as_ptr(),
+                a_cols,
+                a_rows,
+                b.values.as_ptr(),
+                b_cols,
+                b_rows,
+                1.0,
+                scale,
+                false,
+                false,
+                false,
+                threads,
+            );
+        }
+    };
+    match threads {
+        Parallelism::None => multiply(),
+        _ => timed("products", multiply),
     }
     Ok(())
 }

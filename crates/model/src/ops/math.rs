@@ -137,11 +137,40 @@ pub(crate) fn mix(z: u64) -> u64 {
 /// What dropout multiplies element `index` with: 0 with probability `p`, else 1 / (1 − p). It
 /// depends on seed and index alone, so that the backward makes the same mask again instead of
 /// keeping it, on any number of threads.
+///
+/// The hash is MurmurHash3's finalizer for 32 bits with a part of the seed before each of its
+/// rounds: multiplications of 32 bits, which all vector instructions have.
 #[inline(always)]
 pub(crate) fn dropout_factor(seed: u64, index: u64, p: f32) -> f32 {
-    let threshold = (f64::from(p) * 4_294_967_296.0) as u64;
-    let kept = (mix(seed ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93)) >> 32) >= threshold;
+    let seed = mix(seed ^ mix(index >> 32));
+    factor_of_low_half(seed, index as u32, p)
+}
+
+#[inline(always)]
+fn factor_of_low_half(seed: u64, index: u32, p: f32) -> f32 {
+    let threshold = (f64::from(p) * 4_294_967_296.0) as u32;
+    let z = index ^ seed as u32;
+    let z = (z ^ (z >> 16)).wrapping_mul(0x85eb_ca6b).wrapping_add((seed >> 32) as u32);
+    let z = (z ^ (z >> 13)).wrapping_mul(0xc2b2_ae35);
+    let kept = (z ^ (z >> 16)) >= threshold;
     if kept { 1.0 / (1.0 - p) } else { 0.0 }
+}
+
+/// Multiplies elements from number `first` on by their [`dropout_factor`].
+#[inline(always)]
+pub(crate) fn drop_from(x: &mut [f32], first: u64, p: f32, seed: u64) {
+    let low = first as u32;
+    if u64::from(low) + (x.len() as u64) > u64::from(u32::MAX) {
+        for (index, x) in x.iter_mut().enumerate() {
+            *x *= dropout_factor(seed, first + index as u64, p);
+        }
+        return;
+    }
+    // All of them have the same upper half.
+    let seed = mix(seed ^ mix(first >> 32));
+    for (index, x) in x.iter_mut().enumerate() {
+        *x *= factor_of_low_half(seed, low + index as u32, p);
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +195,35 @@ mod tests {
             let a: Vec<f32> = (0..length).map(|n| n as f32 * 0.5).collect();
             assert_eq!(sum(&a), a.iter().sum::<f32>());
             assert_eq!(dot(&a, &a), a.iter().map(|x| x * x).sum::<f32>());
+        }
+    }
+
+    #[test]
+    fn a_run_of_elements_is_dropped_as_each_of_them_alone() {
+        for first in [0, 77, (1 << 32) - 5, (1 << 33) + 3] {
+            let mut x = [1f32; 20];
+            drop_from(&mut x, first, 0.4, 9);
+            for (index, x) in x.into_iter().enumerate() {
+                assert_eq!(x, dropout_factor(9, first + index as u64, 0.4));
+            }
+        }
+    }
+
+    #[test]
+    fn dropout_of_neighbours_and_of_other_seeds_is_not_alike() {
+        let kept = |seed: u64, index: u64| dropout_factor(seed, index, 0.5) != 0.0;
+        let alike = |other: &dyn Fn(u64) -> bool| (0..100_000).filter(|&n| kept(7, n) == other(n)).count();
+        let others: [&dyn Fn(u64) -> bool; 6] = [
+            &|n| kept(7, n + 1),
+            &|n| kept(7, n + 64),
+            &|n| kept(8, n),
+            &|n| kept(7 | 1 << 40, n),
+            &|n| kept(mix(7), n),
+            &|n| kept(7, n | 1 << 32),
+        ];
+        for (place, other) in others.into_iter().enumerate() {
+            let share = alike(other) as f64 / 100_000.0;
+            assert!((share - 0.5).abs() < 0.01, "{place}: {share}");
         }
     }
 

@@ -1,0 +1,56 @@
+//! Where the time of a step goes, for benchmarks; nothing is measured until it is asked for.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+static ON: AtomicBool = AtomicBool::new(false);
+static SPENT: Mutex<BTreeMap<&'static str, Duration>> = Mutex::new(BTreeMap::new());
+
+/// Begins to measure, or begins anew.
+pub fn start() {
+    SPENT.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    ON.store(true, Ordering::Relaxed);
+}
+
+/// Ends measuring and gives what each kind of work has taken.
+pub fn stop() -> BTreeMap<&'static str, Duration> {
+    ON.store(false, Ordering::Relaxed);
+    std::mem::take(&mut SPENT.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Does a piece of work and, where it is measured, notes the time under a name. Pieces must not
+/// stand in one another, or their time counts twice.
+#[inline]
+pub(crate) fn timed<R>(name: &'static str, work: impl FnOnce() -> R) -> R {
+    if !ON.load(Ordering::Relaxed) {
+        return work();
+    }
+    let begin = Instant::now();
+    let result = work();
+    let spent = begin.elapsed();
+    *SPENT.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += spent;
+    result
+}
+
+/// Floating point operations a second of a large product of matrices in `f32` on all threads: the
+/// limit for everything that is made of them. The best of several.
+pub fn product_limit() -> f64 {
+    use crate::kernels::{Threads, View, ViewMut, product};
+    const SIZE: usize = 1024;
+    let (a, b) = (vec![0.5f32; SIZE * SIZE], vec![0.25f32; SIZE * SIZE]);
+    let mut out = vec![0f32; SIZE * SIZE];
+    let time = |out: &mut [f32]| {
+        let begin = Instant::now();
+        let (a, b) = (View::new(&a, SIZE), View::new(&b, SIZE));
+        rayon::scope(|_| product(&mut ViewMut::new(out, SIZE), a, b, 1.0, false, Threads::All)).ok();
+        begin.elapsed().as_secs_f64()
+    };
+    let best = (0..30).map(|_| time(&mut out)).fold(f64::INFINITY, f64::min);
+    2.0 * (SIZE * SIZE * SIZE) as f64 / best
+}

@@ -1,0 +1,213 @@
+"""Runs ours and the reference in turn, several times each, and writes a table of medians and ratios.
+
+    python bench.py --engine MBTI --speed EXAMPLE --model FOLDER --train CSV --valid CSV
+                    --reference HF_TRAINER --work FOLDER [--rounds 3] [--steps 60] [--out FILE]
+
+HF_TRAINER is a program that fine-tunes with Hugging Face's Trainer and prints one JSON object
+with train_tokens_per_s, train_samples_per_s, eval_samples_per_s, peak_rss_mib and loss.
+"""
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+p = argparse.ArgumentParser()
+for name in ("engine", "speed", "model", "train", "valid", "reference", "work"):
+    p.add_argument(f"--{name}", required=True)
+p.add_argument("--rounds", type=int, default=3)
+p.add_argument("--steps", type=int, default=60)
+p.add_argument("--out")
+a = p.parse_args()
+home = Path(a.work) / "home"
+here = Path(__file__).parent
+threads = str(os.cpu_count())
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def measured(command, **more):
+    """Seconds, MiB and standard output of a program."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    out, error = process.communicate()
+    seconds = time.perf_counter() - begin
+    if process.returncode != 0:
+        sys.exit(f"{command} ended with {process.returncode}:\n{error}")
+    return seconds, out
+
+
+def engine(*words):
+    return measured([a.engine, "--home", str(home), *words])
+
+
+def reference(*words):
+    _, out = measured([sys.executable, a.reference, "--model", a.model, "--train", a.train, "--valid", a.valid,
+                       "--threads", threads, *words])
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def pytorch(case, *words):
+    _, out = measured([sys.executable, str(here / "pytorch.py"), case, a.model, a.valid, threads, *words])
+    return json.loads(out.strip().splitlines()[-1])
+
+
+def speed(case):
+    _, out = measured([a.speed, case, a.model, str(home / "datasets" / "valid")])
+    return json.loads(out)
+
+
+def train(*words):
+    """A run of ours on J/P, its settings those of the reference."""
+    _, out = engine("train", "--data", "train", "--valid", "valid", "--model", "model", "--axes", "J-P",
+                    "--max-length", "512", "--learning-rate", "2e-5", "--eval-steps", "100000",
+                    "--load-best-model-at-end", "false", "--json", *words)
+    events = [json.loads(line) for line in out.splitlines()]
+    finished = next(event for event in events if event["event"] == "finished")
+    evaluation = [event for event in events if event["event"] == "evaluation"][-1]
+    return {"tokens": finished["tokens_per_second"], "samples": finished["samples_per_second"],
+            "mib": finished["peak_rss_mib"], "loss": evaluation["loss"], "run": finished["run"]}
+
+
+rows, notes = [], []
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def row(case, unit, ours, theirs, larger_is_better, target, ours_mib=None, theirs_mib=None, digits=0):
+    """A line of the table; the ratio is how many times better ours is."""
+    mine, other = median(ours), median(theirs)
+    ratio = mine / other if larger_is_better else other / mine
+    spread = lambda values: f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+    memory = "–" if not ours_mib else f"{median(ours_mib):.0f} / {median(theirs_mib):.0f}"
+    rows.append(f"| {case} | {unit} | {mine:.{digits}f} ({spread(ours)}) | {other:.{digits}f} ({spread(theirs)}) "
+                f"| **{ratio:.2f}** | {target} | {memory} |")
+    say(rows[-1])
+
+
+def rounds(*functions):
+    """The results of each function, called in turn."""
+    results = [[] for _ in functions]
+    for number in range(a.rounds):
+        for place, function in enumerate(functions):
+            results[place].append(function())
+            say(f"  round {number + 1}: {json.dumps(results[place][-1])[:160]}")
+    return results
+
+
+shutil.rmtree(home, ignore_errors=True)
+for name, path in (("train", a.train), ("valid", a.valid)):
+    engine("datasets", "import", path, "--name", name)
+engine("models", "add", a.model, "--name", "model")
+
+seeds = [iter(range(1000)), iter(range(1000))]
+steps = ["--max-steps", str(a.steps)]
+say("(a) real texts, batch 8, f32")
+ours, theirs = rounds(
+    lambda: train(*steps, "--seed", str(next(seeds[0]))),
+    lambda: reference(*steps, "--batch", "8", "--seed", str(next(seeds[1]))),
+)
+row("(a) real texts, batch 8, f32", "tokens/s", [r["tokens"] for r in ours], [r["train_tokens_per_s"] for r in theirs],
+    True, "≥ 3.0", [r["mib"] for r in ours], [r["peak_rss_mib"] for r in theirs])
+row("(a) peak memory", "MiB", [r["mib"] for r in ours], [r["peak_rss_mib"] for r in theirs], False, "≥ 3.0")
+losses = [", ".join(f"{r['loss']:.4f}" for r in runs) for runs in (ours, theirs)]
+notes.append(f"Validation loss after the {a.steps} steps of (a), one seed after another: ours {losses[0]}; the reference "
+             f"{losses[1]}.")
+last_run = str(ours[-1]["run"])
+
+say("(d) evaluation")
+ours_evaluation = rounds(lambda: speed("evaluation"))[0]
+row("(d) evaluation", "texts/s", [r["per_second"] for r in ours_evaluation], [r["eval_samples_per_s"] for r in theirs],
+    True, "≥ 4.0")
+
+say("(b) the best settings of each, the same number of samples")
+few = ["--max-steps", str(max(a.steps // 4, 5))]
+ours, plain, halved = rounds(
+    lambda: train(*few, "--max-tokens-per-batch", "1500"),
+    lambda: reference(*few, "--batch", "32", "--group-by-length"),
+    lambda: reference(*few, "--batch", "32", "--group-by-length", "--bf16"),
+)
+best = max((plain, halved), key=lambda runs: median([r["train_samples_per_s"] for r in runs]))
+row("(b) best settings", "samples/s", [r["samples"] for r in ours], [r["train_samples_per_s"] for r in best], True,
+    "≥ 2.0", [r["mib"] for r in ours], [r["peak_rss_mib"] for r in best], 1)
+notes.append("Of the reference's best settings the faster on this machine was that with "
+             + ("bf16." if best is halved else "f32; with bf16 it made "
+                f"{median([r['train_samples_per_s'] for r in halved]):.1f} samples/s."))
+
+say("(c) dense 16 × 128")
+ours, theirs, halved = rounds(lambda: speed("dense"), lambda: pytorch("dense"), lambda: pytorch("dense", "--bf16"))
+row("(c) dense 16 × 128, forward and backward", "ms", [1000 * r["seconds"] for r in ours],
+    [1000 * r["seconds"] for r in theirs], False, "≥ 1.0", [r["peak_mib"] for r in ours], [r["peak_mib"] for r in theirs])
+notes.append(f"(c) in bf16 by PyTorch: {median([1000 * r['seconds'] for r in halved]):.0f} ms; ours has no product in bf16.")
+
+say("(e) cold start to a prediction")
+sentence = "I like quiet evenings with a book."
+ours, theirs = rounds(
+    lambda: engine("predict", "--run", last_run, sentence)[0],
+    lambda: measured([sys.executable, str(here / "pytorch.py"), "prediction",
+                      str(home / "runs" / last_run / "model"), a.valid])[0],
+)
+row("(e) cold start to a prediction", "s", ours, theirs, False, "≥ 10", digits=2)
+
+say("(f) AdamW, (g) tokenizing")
+ours, theirs = rounds(lambda: speed("optimizer"), lambda: pytorch("optimizer"))
+row("(f) AdamW with clipping, 22.7 M weights", "ms", [1000 * r["seconds"] for r in ours],
+    [1000 * r["seconds"] for r in theirs], False, "≥ 1.0", digits=1)
+ours, theirs = rounds(lambda: speed("tokenizing"), lambda: pytorch("tokenizing"))
+row("(g) tokenizing", "texts/s", [r["per_second"] for r in ours], [r["per_second"] for r in theirs], True, "–")
+
+say("parts of a step")
+parts = rounds(lambda: speed("parts"))[0]
+part = sorted(parts, key=lambda found: found["step_ms"])[len(parts) // 2]
+share = part["gflop"] / (part["limit_gflop_per_second"] * part["step_ms"] / 1000)
+table = sorted(part["milliseconds"].items(), key=lambda item: -item[1])
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor()
+
+
+flags = Path("/proc/cpuinfo").read_text()
+has = [name for name in ("avx2", "fma", "avx512f", "avx512_bf16") if f" {name}" in flags]
+lines = [
+    "# Speed beside PyTorch",
+    "",
+    "Made by `make bench`: ours and Hugging Face's Trainer on PyTorch in turn, with nothing else running, "
+    f"{a.rounds} times each; medians, with the lowest and the highest in brackets. The ratio is how many times better "
+    "ours is, in time or in memory. The model is all-MiniLM-L6-v2 (22.7 M weights).",
+    "",
+    f"Machine: {threads} cores of {processor()} with {', '.join(has)}; {time.strftime('%Y-%m-%d')}. Such a machine, shared "
+    "with others, varies by a third from minute to minute, which is why only ratios of one run are told.",
+    "",
+    "| case | unit | ours | PyTorch | ratio | target | MiB, ours / PyTorch |",
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    *rows,
+    "",
+    *notes,
+    "",
+    "## Where the milliseconds of a training step go",
+    "",
+    f"Batches of 8 real texts, {part['tokens']:.0f} tokens on average, {part['step_ms']:.0f} ms a step. Its matrix "
+    f"products are {part['gflop']:.1f} GFLOP; a large product makes {part['limit_gflop_per_second']:.0f} GFLOP/s here, so "
+    f"that the step reaches {100 * share:.0f} % of that limit.",
+    "",
+    "| what | ms | share |",
+    "| --- | ---: | ---: |",
+    *(f"| {name} | {value:.1f} | {100 * value / part['step_ms']:.0f} % |" for name, value in table),
+]
+text = "\n".join(lines) + "\n"
+print(text)
+if a.out:
+    Path(a.out).write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@
 //! DATA-SET is a folder under `datasets/` of a home. CASE is one of
 //!   dense       forward and backward over 16 texts of 128 tokens, seconds
 //!   optimizer   one AdamW step over all weights, seconds
+//!   optimizer-8bit  the same with its moments in 8 bits
 //!   evaluation  all texts of the data set, texts a second
 //!   tokenizing  the same, texts a second
 //!   parts       milliseconds of a training step on real texts, batch 8, by what they are spent on
@@ -31,13 +32,14 @@ const WEIGHTS: [f32; 2] = [0.6, 0.4];
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [case, model, data_set] = &arguments[..] else {
-        say(&json!("usage: speed dense|optimizer|evaluation|tokenizing|parts MODEL DATA-SET"));
+        say(&json!("usage: speed dense|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"));
         std::process::exit(2)
     };
     let (model, data_set) = (PathBuf::from(model), PathBuf::from(data_set));
     let mut found = match case.as_str() {
         "dense" => json!({ "seconds": dense(&mut start(&model)) }),
-        "optimizer" => json!({ "seconds": optimizer(&mut start(&model)) }),
+        "optimizer" => json!({ "seconds": optimizer(&mut start(&model), Moments::F32) }),
+        "optimizer-8bit" => json!({ "seconds": optimizer(&mut start(&model), Moments::Blocks8) }),
         "evaluation" => json!({ "per_second": evaluation(&start(&model), &data_set) }),
         "tokenizing" => json!({ "per_second": tokenizing(&start(&model), &data_set) }),
         "parts" => parts(&mut start(&model), &data_set),
@@ -101,8 +103,8 @@ fn dense(network: &mut Network) -> f64 {
     timed(7, || pass(network, &batch, &types, 1).give_back(&network.weights))
 }
 
-fn optimizer(network: &mut Network) -> f64 {
-    let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
+fn optimizer(network: &mut Network, moments: Moments) -> f64 {
+    let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), moments);
     let ones =
         |parameter: &model::Parameter| Some(parameter.var.ones_like().unwrap().affine(1e-3, 0.0).unwrap());
     let gradients: Gradients = network.weights.parameters.iter().map(ones).collect();

@@ -4,13 +4,24 @@ use candle_core::Tensor;
 use model::{Setup, Weights};
 use record::{Dtype, Estimate, Optim, TrainConfig, Trainable};
 
-use crate::{Error, Gradients, batching::Plan, error::Result, learner::Learner, memory};
+use crate::{
+    Error, Gradients, Kept, State, ValidationSet, batching::Plan, error::Result, learner::Learner, memory,
+};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Seconds that the optimizer needs for one weight, with its moments in 32 and in 8 bits: memory
-/// traffic, measured on two cores of a server; a small part of a step.
-const OPTIMIZER_SECONDS: [f64; 2] = [2e-9, 6.5e-9];
+/// Seconds that the optimizer needs for one weight, with its moments in 32 and in 8 bits, measured
+/// on two cores of a server (`speed optimizer`); a small part of a step.
+const SECONDS_IN_32_BITS: f64 = 0.85e-9;
+const SECONDS_IN_8_BITS: f64 = 4.6e-9;
+
+fn seconds_of_a_move(states: &[State]) -> f64 {
+    let of_state = |state: &State| match &state.moments {
+        Kept::F32 { first, .. } => first.len() as f64 * SECONDS_IN_32_BITS,
+        Kept::Blocks8 { first, .. } => first.codes.len() as f64 * SECONDS_IN_8_BITS,
+    };
+    states.iter().map(of_state).sum()
+}
 
 /// What every run holds in MiB: weights, gradients, optimizer.
 fn fixed(count: usize, trainable: usize, config: &TrainConfig) -> [f64; 3] {
@@ -67,12 +78,26 @@ fn weights_mib(weights: &Weights) -> f64 {
     mib(learning.chain(weights.frozen.iter().map(|(_, tensor)| tensor)))
 }
 
-/// What the run will need, from two measured passes over its largest micro-batch, whose gradients
-/// are thrown away: nothing of the run is changed by it.
+/// What a checkpoint takes while it is written: the largest tensor in it once more, and as much of
+/// the file.
+fn saving_mib(learner: &Learner) -> f64 {
+    let weights = &learner.network.weights;
+    let whole = learner.config.trainable != Trainable::Lora;
+    let frozen = weights.frozen.iter().map(|(_, tensor)| tensor).filter(|_| whole);
+    let saved = weights.parameters.iter().map(|parameter| parameter.var.as_tensor()).chain(frozen);
+    2.0 * saved.map(|tensor| mib(std::iter::once(tensor))).fold(0.0, f64::max)
+}
+
+/// Seconds after which no more passes are measured.
+const LONG_ENOUGH: f64 = 5.0;
+
+/// What the run will need, from two measured passes over its largest micro-batch, for the memory,
+/// and some over usual ones, for the time. Their gradients are thrown away: nothing of the run is
+/// changed by it.
 pub(crate) fn measured(
     learner: &mut Learner,
     plan: &Plan,
-    valid_tokens: u64,
+    valid: &ValidationSet,
     evaluations: u32,
 ) -> Result<Estimate> {
     let weights = weights_mib(&learner.network.weights);
@@ -84,45 +109,75 @@ pub(crate) fn measured(
         .map(|p| p.var.elem_count() as f64 * if sums { 4.0 } else { p.var.dtype().size_in_bytes() as f64 })
         .sum::<f64>()
         / MIB;
-    let trainable = learner.network.weights.trainable_count() as f64;
+    let saving = saving_mib(learner);
     let available = memory::limit_mib();
     memory::forget_peak();
     let before = memory::rss_mib().unwrap_or(0.0);
-    let mut seconds = 0.0;
     let mut kept = Gradients::default();
+    let begin = Instant::now();
     for pass in 0..2 {
         // Where gradients are summed, the second pass has those of the first beside its own.
         if !sums {
-            kept = Gradients::default();
+            std::mem::take(&mut kept).give_back(&learner.network.weights);
         }
-        let begin = Instant::now();
         match learner.gradients(&vec![plan.largest.clone()], &mut kept) {
             // It will be halved when its time comes.
             Err(Error::OutOfMemory { .. }) if pass > 0 => {}
             other => drop(other?),
         }
-        seconds = begin.elapsed().as_secs_f64();
     }
-    drop(kept);
+    kept.give_back(&learner.network.weights);
+    let a_token = seconds_a_token(learner, plan, begin)?;
+    let evaluation = evaluation_seconds(learner, valid)?;
     let peak = memory::peak_since_mib().unwrap_or(before).max(before);
-    let largest: u64 =
-        plan.largest.iter().map(|&row| u64::from(learner.set.encoded.tokens(row as usize))).sum();
-    let a_token = seconds / largest.max(1) as f64;
     let tokens = plan.tokens_until.last().copied().unwrap_or(0);
-    let a_weight = OPTIMIZER_SECONDS[usize::from(learner.config.optim == Optim::Adamw8bit)];
+    let moves = f64::from(plan.total_steps) * seconds_of_a_move(&learner.optimizer.states);
     Ok(Estimate {
         measured: true,
         weights_mib: weights,
         gradients_mib: gradients,
         optimizer_mib: optimizer,
         activations_mib: (peak - before - gradients).max(0.0),
-        rest_mib: (before + learner.optimizer_to_come_mib - weights - optimizer).max(0.0),
-        peak_mib: peak + learner.optimizer_to_come_mib,
+        rest_mib: (before + learner.optimizer_to_come_mib + saving - weights - optimizer).max(0.0),
+        peak_mib: peak + learner.optimizer_to_come_mib + saving,
         available_mib: available,
         total_steps: plan.total_steps,
         tokens,
-        training_seconds: Some(a_token * tokens as f64 + f64::from(plan.total_steps) * trainable * a_weight),
-        // A forward pass is a third of a step.
-        evaluation_seconds: Some(f64::from(evaluations) * valid_tokens as f64 * a_token / 3.0),
+        training_seconds: Some(a_token * tokens as f64 + moves),
+        evaluation_seconds: Some(f64::from(evaluations) * evaluation),
     })
+}
+
+/// Forward and backward by the usual micro-batches, as many as there is time for.
+fn seconds_a_token(learner: &mut Learner, plan: &Plan, begin: Instant) -> Result<f64> {
+    let (mut seconds, mut tokens) = (0.0, 0);
+    for rows in &plan.typical {
+        let mut gradients = Gradients::default();
+        let begin_of_pass = Instant::now();
+        match learner.gradients(&vec![rows.clone()], &mut gradients) {
+            Err(Error::OutOfMemory { .. }) if tokens > 0 => break,
+            other => tokens += other?.tokens,
+        }
+        seconds += begin_of_pass.elapsed().as_secs_f64();
+        gradients.give_back(&learner.network.weights);
+        if begin.elapsed().as_secs_f64() > LONG_ENOUGH {
+            break;
+        }
+    }
+    Ok(seconds / tokens.max(1) as f64)
+}
+
+/// One evaluation, by two of its batches.
+fn evaluation_seconds(learner: &Learner, valid: &ValidationSet) -> Result<f64> {
+    let batches = valid.batches(learner.config);
+    let all: u64 = batches.iter().flatten().map(|&row| u64::from(valid.encoded.tokens(row as usize))).sum();
+    let (mut seconds, mut tokens) = (0.0, 0);
+    for rows in batches.iter().step_by(batches.len().div_ceil(2).max(1)) {
+        let batch = data::pack(&valid.encoded, rows);
+        let begin = Instant::now();
+        learner.network.forward(&batch, model::Mode::Evaluate)?;
+        seconds += begin.elapsed().as_secs_f64();
+        tokens += batch.tokens;
+    }
+    Ok(seconds * all as f64 / tokens.max(1) as f64)
 }

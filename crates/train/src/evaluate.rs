@@ -43,11 +43,7 @@ pub fn evaluate(
 ) -> Result<Option<Answers>> {
     let (head, encoded, types) = (&network.head, &valid.encoded, &valid.types);
     let group_weight = total_weight(types.iter().copied(), head, weights);
-    let rows = 0..encoded.len() as u32;
-    let batches = match config.per_device_eval_batch_size {
-        Some(size) => rows.collect::<Vec<_>>().chunks(size as usize).map(<[u32]>::to_vec).collect(),
-        None => within(encoded, rows, TOKENS_AT_ONCE),
-    };
+    let batches = valid.batches(config);
     let mut answers = Vec::with_capacity(types.len() * head.axes.len());
     let mut sum = 0.0;
     for rows in batches {
@@ -66,6 +62,15 @@ pub fn evaluate(
 }
 
 impl ValidationSet {
+    /// The texts of each forward pass of an evaluation.
+    pub(crate) fn batches(&self, config: &TrainConfig) -> Vec<Vec<u32>> {
+        let rows = 0..self.encoded.len() as u32;
+        match config.per_device_eval_batch_size {
+            Some(size) => rows.collect::<Vec<_>>().chunks(size as usize).map(<[u32]>::to_vec).collect(),
+            None => within(&self.encoded, rows, TOKENS_AT_ONCE),
+        }
+    }
+
     /// The answers beside what is true.
     pub fn judged<'a>(&'a self, network: &'a Network, answers: &'a Answers) -> Judged<'a> {
         let (types, authors) = (&self.types[..], &self.authors[..]);

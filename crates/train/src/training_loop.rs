@@ -80,10 +80,8 @@ impl<'a> TrainingLoop<'a> {
 
     /// What the run will need, from two measured passes that change nothing.
     pub(crate) fn estimate(&mut self) -> Result<Estimate> {
-        let valid_tokens: u64 =
-            (0..self.valid.types.len()).map(|row| u64::from(self.valid.encoded.tokens(row))).sum();
         let evaluations = self.plan.total_steps.div_ceil(self.eval_steps);
-        let found = estimate::measured(&mut self.learner, &self.plan, valid_tokens, evaluations)?;
+        let found = estimate::measured(&mut self.learner, &self.plan, &self.valid, evaluations)?;
         self.expected_evaluation = found.evaluation_seconds.unwrap_or(0.0) / f64::from(evaluations.max(1));
         Ok(found)
     }

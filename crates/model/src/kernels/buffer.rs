@@ -3,19 +3,65 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Memory that was given back, the largest last. A training step asks for the same few sizes again
-/// and again; from the system each would come as pages of zeros, which cost more than the
-/// arithmetic that they are for.
-static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+/// A training step asks for the same buffers again and again; from the system each would come as
+/// pages of zeros, which cost more than the arithmetic that they are for.
+static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), kept: 0, lent: 0, asked: 0, most: 0 });
 
-/// How many are kept at most: more than one step holds at once.
-const KEPT: usize = 256;
+/// Memory that was given back, the largest last. No more is kept than was asked for at once at some
+/// time, however much the sizes differ.
+struct Pool {
+    free: Vec<Vec<f32>>,
+    /// Numbers that there is room for in what is free, and in what is lent.
+    kept: usize,
+    lent: usize,
+    /// Numbers that were asked for and not given back, and the most of them at once.
+    asked: usize,
+    most: usize,
+}
 
 /// The smallest size that is worth keeping.
 const LEAST: usize = 4096;
 
-fn free() -> MutexGuard<'static, Vec<Vec<f32>>> {
-    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+impl Pool {
+    /// The smallest that is large enough.
+    fn take(&mut self, len: usize) -> Option<Vec<f32>> {
+        let place = self.free.partition_point(|values| values.capacity() < len);
+        let found = (place < self.free.len()).then(|| self.free.remove(place));
+        self.kept -= found.as_ref().map_or(0, Vec::capacity);
+        found
+    }
+
+    fn lend(&mut self, values: &Vec<f32>) {
+        self.lent += values.capacity();
+        self.asked += values.len();
+        self.most = self.most.max(self.asked);
+        self.shrink();
+    }
+
+    fn give_back(&mut self, values: Vec<f32>) {
+        self.lent -= values.capacity().min(self.lent);
+        self.asked -= values.len().min(self.asked);
+        self.kept += values.capacity();
+        let place = self.free.partition_point(|other| other.capacity() < values.capacity());
+        self.free.insert(place, values);
+        self.shrink();
+    }
+
+    /// Frees the smallest, which are the least useful, until no more is held than was needed.
+    fn shrink(&mut self) {
+        while self.kept + self.lent > self.most && !self.free.is_empty() {
+            self.kept -= self.free.remove(0).capacity();
+        }
+    }
+}
+
+fn pool() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A little more, so that a batch of nearly the same size finds what this one has given back.
+fn rounded(len: usize) -> usize {
+    len.next_multiple_of((len.next_power_of_two() / 16).max(1))
 }
 
 /// Numbers in memory that is used again after it is dropped.
@@ -27,29 +73,17 @@ pub(crate) fn buffer(len: usize) -> Buffer {
     if len < LEAST {
         return Buffer(vec![0.0; len]);
     }
-    let found = {
-        let mut free = free();
-        let place = free.partition_point(|values| values.capacity() < len);
-        // One that is far too large would be missing where it is needed.
-        let fits = free.get(place).is_some_and(|values| values.capacity() / 2 <= len);
-        fits.then(|| free.remove(place))
-    };
-    let mut values = found.unwrap_or_else(|| Vec::with_capacity(len + len / 8));
+    let found = pool().take(len);
+    let mut values = found.unwrap_or_else(|| Vec::with_capacity(rounded(len)));
     values.resize(len, 0.0);
+    pool().lend(&values);
     Buffer(values)
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.0.capacity() < LEAST {
-            return;
-        }
-        let values = std::mem::take(&mut self.0);
-        let mut free = free();
-        let place = free.partition_point(|other| other.capacity() < values.capacity());
-        free.insert(place, values);
-        if free.len() > KEPT {
-            free.remove(0);
+        if self.0.capacity() >= LEAST {
+            pool().give_back(std::mem::take(&mut self.0));
         }
     }
 }
@@ -71,6 +105,33 @@ impl DerefMut for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_is_kept_than_was_lent_at_once() {
+        let mut pool = Pool { free: Vec::new(), kept: 0, lent: 0, asked: 0, most: 0 };
+        let mut lend = |lengths: &[usize]| {
+            let all: Vec<Vec<f32>> = lengths
+                .iter()
+                .map(|&len| {
+                    let mut values = pool.take(len).unwrap_or_else(|| Vec::with_capacity(len));
+                    values.resize(len, 0.0);
+                    pool.lend(&values);
+                    values
+                })
+                .collect();
+            all.into_iter().for_each(|values| pool.give_back(values));
+            (pool.kept, pool.most, pool.lent, pool.asked)
+        };
+        assert_eq!(lend(&[1000]), (1000, 1000, 0, 0));
+        assert_eq!(lend(&[10]), (1000, 1000, 0, 0), "a large one serves for less");
+        assert_eq!(lend(&[3000]), (3000, 3000, 0, 0), "and is freed when a larger one is there");
+        let (kept, most, ..) = lend(&[2000, 2000]);
+        assert!(kept <= most && most == 4000, "{kept} {most}");
+        for _ in 0..3 {
+            let (kept, most, ..) = lend(&[10, 20, 30, 40, 500, 900, 2000]);
+            assert!(kept <= most && most == 4000, "{kept} {most}");
+        }
+    }
 
     #[test]
     fn a_buffer_has_the_length_that_was_asked_for_whatever_was_given_back_before() {

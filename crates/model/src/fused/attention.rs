@@ -210,7 +210,13 @@ impl Over<'_> {
 
 crate::vectorised! {
     /// Softmax of each row over the keys that its query sees, in a text of `len` tokens; zeros elsewhere.
-    fn softmax_rows<'a>(scores: &'a mut [f32], span: Span, queries: Range<usize>, keys: Range<usize>, len: usize) {
+    fn softmax_rows<'a>(
+        scores: &'a mut [f32],
+        span: Span,
+        queries: Range<usize>,
+        keys: Range<usize>,
+        len: usize,
+    ) {
         for (query, scores) in queries.zip(scores.chunks_exact_mut(keys.len().max(1))) {
             let seen = span.of(query, len);
             let seen = seen.start - keys.start..seen.end - keys.start;

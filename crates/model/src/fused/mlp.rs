@@ -71,7 +71,12 @@ impl WithFunction<()> for Backward<'_> {
 }
 
 crate::vectorised! {
-    fn backward_row<'a; V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(a: &'a mut [f32], g: &'a mut [f32], value: &'a V, derivative: &'a D) {
+    fn backward_row<'a; V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(
+        a: &'a mut [f32],
+        g: &'a mut [f32],
+        value: &'a V,
+        derivative: &'a D,
+    ) {
         for (a, g) in a.iter_mut().zip(g) {
             let (da, y) = (*g * derivative(*a), value(*a));
             (*a, *g) = (da, y);
@@ -80,7 +85,13 @@ crate::vectorised! {
 }
 
 crate::vectorised! {
-    fn backward_gated_row<'a; V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(a: &'a mut [f32], b: &'a mut [f32], g: &'a mut [f32], value: &'a V, derivative: &'a D) {
+    fn backward_gated_row<'a; V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(
+        a: &'a mut [f32],
+        b: &'a mut [f32],
+        g: &'a mut [f32],
+        value: &'a V,
+        derivative: &'a D,
+    ) {
         for ((a, b), g) in a.iter_mut().zip(b).zip(g) {
             let y = value(*a);
             let (da, db, y) = (*g * *b * derivative(*a), *g * y, y * *b);

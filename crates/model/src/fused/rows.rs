@@ -36,7 +36,14 @@ pub(super) fn close(x: &mut [f32], bias: &[f32], dropped: Dropout, residual: &[f
 }
 
 crate::vectorised! {
-    fn close_rows<'a>(x: &'a mut [f32], bias: &'a [f32], dropped: Dropout, residual: &'a [f32], width: usize, first: usize) {
+    fn close_rows<'a>(
+        x: &'a mut [f32],
+        bias: &'a [f32],
+        dropped: Dropout,
+        residual: &'a [f32],
+        width: usize,
+        first: usize,
+    ) {
         for (row, (x, residual)) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate() {
             x.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
             if let Some((p, seed)) = dropped {

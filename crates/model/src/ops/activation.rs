@@ -109,7 +109,12 @@ crate::vectorised! {
 }
 
 crate::vectorised! {
-    fn backward<'a; T: [Element], D: [Fn(f32) -> f32]>(x: &'a [T], g: &'a [T], dx: &'a mut [T], derivative: &'a D) {
+    fn backward<'a; T: [Element], D: [Fn(f32) -> f32]>(
+        x: &'a [T],
+        g: &'a [T],
+        dx: &'a mut [T],
+        derivative: &'a D,
+    ) {
         for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
             *dx = T::narrow(g.widen() * derivative(x.widen()));
         }

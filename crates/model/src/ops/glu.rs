@@ -46,7 +46,12 @@ impl<'a, T> Pair<'a, T> {
 }
 
 crate::vectorised! {
-    fn forward_row<'a; T: [Element], V: [Fn(f32) -> f32]>(a: &'a [T], b: &'a [T], y: &'a mut [T], value: &'a V) {
+    fn forward_row<'a; T: [Element], V: [Fn(f32) -> f32]>(
+        a: &'a [T],
+        b: &'a [T],
+        y: &'a mut [T],
+        value: &'a V,
+    ) {
         for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
             *y = T::narrow(value(a.widen()) * b.widen());
         }
@@ -54,7 +59,13 @@ crate::vectorised! {
 }
 
 crate::vectorised! {
-    fn backward_row<'a; T: [Element], V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(pair: (&'a [T], &'a [T]), g: &'a [T], to_pair: (&'a mut [T], &'a mut [T]), value: &'a V, derivative: &'a D) {
+    fn backward_row<'a; T: [Element], V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(
+        pair: (&'a [T], &'a [T]),
+        g: &'a [T],
+        to_pair: (&'a mut [T], &'a mut [T]),
+        value: &'a V,
+        derivative: &'a D,
+    ) {
         let ((a, b), (da, db)) = (pair, to_pair);
         for (((da, db), g), (a, b)) in da.iter_mut().zip(db).zip(g).zip(a.iter().zip(b)) {
             let (a, b, g) = (a.widen(), b.widen(), g.widen());

@@ -139,7 +139,15 @@ pub(crate) fn layer_norm_backward<T: Element>(
 }
 
 crate::vectorised! {
-    fn backward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], g: &'a [T], eps: f32, dx: &'a mut [T], part: &'a mut [f32], room: [&'a mut [f32]; 2]) {
+    fn backward_rows<'a; T: [Element]>(
+        x: &'a [T],
+        w: &'a [f32],
+        g: &'a [T],
+        eps: f32,
+        dx: &'a mut [T],
+        part: &'a mut [f32],
+        room: [&'a mut [f32]; 2],
+    ) {
         let [normed, h] = room;
         let d = w.len().max(1);
         let (dw, db) = part.split_at_mut(d);

@@ -69,7 +69,15 @@ pub(crate) fn rms_norm_backward<T: Element>(
 }
 
 crate::vectorised! {
-    fn backward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], g: &'a [T], eps: f32, dx: &'a mut [T], dw: &'a mut [f32], room: [&'a mut [f32]; 2]) {
+    fn backward_rows<'a; T: [Element]>(
+        x: &'a [T],
+        w: &'a [f32],
+        g: &'a [T],
+        eps: f32,
+        dx: &'a mut [T],
+        dw: &'a mut [f32],
+        room: [&'a mut [f32]; 2],
+    ) {
         let [normed, h] = room;
         let d = w.len().max(1);
         for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {

@@ -142,7 +142,13 @@ impl Update {
 
 model::vectorised! {
     /// One step of a piece of a parameter.
-    fn in_f32<'a; W: [Held], G: [Into<f32> + Copy]>(update: &'a Update, weights: W, g: &'a [G], first: &'a mut [f32], second: &'a mut [f32]) {
+    fn in_f32<'a; W: [Held], G: [Into<f32> + Copy]>(
+        update: &'a Update,
+        weights: W,
+        g: &'a [G],
+        first: &'a mut [f32],
+        second: &'a mut [f32],
+    ) {
         let mut w = weights;
         w.change(g.iter().zip(first).zip(second), |w, ((g, first), second)| {
             update.moved(w, (*g).into(), first, second)

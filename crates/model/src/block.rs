@@ -47,7 +47,7 @@ pub(crate) struct Attention {
 /// Queries, keys and values by one linear layer or by three.
 pub(crate) enum Projections {
     Fused(Linear),
-    Apart([Linear; 3]),
+    Apart(Box<[Linear; 3]>),
 }
 
 pub(crate) struct Mlp {
@@ -110,7 +110,8 @@ impl Attention {
                 let qkv = turned(qkv.forward(x, mode.at(1))?, query + key_value)?;
                 attention_fused(&qkv, offsets, self.heads, self.span, self.dropout, mode.at(5))?
             }
-            Projections::Apart([q, k, v]) => {
+            Projections::Apart(all) => {
+                let [q, k, v] = &**all;
                 let (mut q, mut k) = (q.forward(x, mode.at(1))?, k.forward(x, mode.at(2))?);
                 if let Some([q_norm, k_norm]) = &self.head_norms {
                     q = by_head(&q, d, q_norm, mode)?;

@@ -240,11 +240,11 @@ impl Shape {
             Projections::Fused(loader.linear(&name, "self_attn.qkv_proj", [hidden, width], qkv_bias)?)
         } else {
             let mut linear = |module, heads| loader.linear(&name, module, [hidden, heads * d], qkv_bias);
-            Projections::Apart([
+            Projections::Apart(Box::new([
                 linear("self_attn.q_proj", query)?,
                 linear("self_attn.k_proj", key_value)?,
                 linear("self_attn.v_proj", key_value)?,
-            ])
+            ]))
         };
         let head_norms = if traits.head_norms {
             let mut norm = |part| loader.norm(&format!("{name}self_attn.{part}"), d, self.eps, style);

@@ -411,11 +411,11 @@ fn block(loader: &mut Loader, traits: &Traits, config: &Config, layer: usize) ->
     let mut linear = |module: &str, width, bias| loader.linear(&name, module, width, bias);
     let bias = config.attention_bias;
     let inputs = match names.attention_inputs {
-        [q, k, v] => Projections::Apart([
+        [q, k, v] => Projections::Apart(Box::new([
             linear(q, [hidden, hidden], bias)?,
             linear(k, [hidden, hidden], bias)?,
             linear(v, [hidden, hidden], bias)?,
-        ]),
+        ])),
         names => Projections::Fused(linear(names.first().unwrap_or(&""), [hidden, 3 * hidden], bias)?),
     };
     let output = linear(names.attention_output, [hidden, hidden], bias)?;

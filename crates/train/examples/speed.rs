@@ -31,10 +31,7 @@ const WEIGHTS: [f32; 2] = [0.6, 0.4];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [case, model, data_set] = &arguments[..] else {
-        say(&json!("usage: speed dense|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"));
-        std::process::exit(2)
-    };
+    let [case, model, data_set] = &arguments[..] else { usage() };
     let (model, data_set) = (PathBuf::from(model), PathBuf::from(data_set));
     let mut found = match case.as_str() {
         "dense" => json!({ "seconds": dense(&mut start(&model)) }),
@@ -43,10 +40,15 @@ fn main() {
         "evaluation" => json!({ "per_second": evaluation(&start(&model), &data_set) }),
         "tokenizing" => json!({ "per_second": tokenizing(&start(&model), &data_set) }),
         "parts" => parts(&mut start(&model), &data_set),
-        other => panic!("{other} is no case"),
+        _ => usage(),
     };
     found["peak_mib"] = json!(train::peak_rss_mib());
     say(&found);
+}
+
+fn usage() -> ! {
+    say(&json!("usage: speed dense|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"));
+    std::process::exit(2)
 }
 
 fn say(value: &Value) {

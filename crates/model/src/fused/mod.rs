@@ -122,7 +122,8 @@ impl BlockOp {
         let heads = self.block.attention.heads;
         match &self.block.attention.inputs {
             Projections::Fused(qkv) => vec![(qkv, (heads.query + 2 * heads.key_value) * heads.d)],
-            Projections::Apart([q, k, v]) => {
+            Projections::Apart(all) => {
+                let [q, k, v] = &**all;
                 vec![
                     (q, heads.query * heads.d),
                     (k, heads.key_value * heads.d),

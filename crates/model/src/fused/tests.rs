@@ -107,9 +107,9 @@ impl Builder {
     fn block(&mut self, kind: Kind) -> Block {
         let Heads { query, key_value, d } = kind.heads;
         let inputs = if kind.apart {
-            Projections::Apart(
+            Projections::Apart(Box::new(
                 [query, key_value, key_value].map(|heads| self.linear(HIDDEN, heads * d, kind.bias)),
-            )
+            ))
         } else {
             Projections::Fused(self.linear(HIDDEN, (query + 2 * key_value) * d, kind.bias))
         };

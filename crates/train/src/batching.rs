@@ -54,14 +54,13 @@ pub(crate) struct Plan {
     pub(crate) tokens_until: Vec<u64>,
     /// The micro-batch with the most ids.
     pub(crate) largest: Vec<u32>,
-    /// Micro-batches of the first epoch that together are like all of them, the most usual first.
-    pub(crate) typical: Vec<Vec<u32>>,
 }
 
 /// Where the typical micro-batches stand among all, by their numbers of ids.
 const TYPICAL: [f64; 6] = [0.5, 0.25, 0.75, 0.1, 0.9, 0.6];
 
-fn typical(encoded: &Encoded, config: &TrainConfig) -> Vec<Vec<u32>> {
+/// Micro-batches of the first epoch that together are like all of them, the most usual first.
+pub(crate) fn typical(encoded: &Encoded, config: &TrainConfig) -> Vec<Vec<u32>> {
     let mut all: Vec<Vec<u32>> = groups(encoded, config, 0).concat();
     all.sort_by_cached_key(|rows| rows.iter().map(|&row| encoded.ids(row as usize).len()).sum::<usize>());
     let at = |quantile: f64| all.get((quantile * all.len() as f64) as usize).cloned();
@@ -70,8 +69,7 @@ fn typical(encoded: &Encoded, config: &TrainConfig) -> Vec<Vec<u32>> {
 
 /// Walks through all epochs that the settings ask for.
 pub(crate) fn plan(encoded: &Encoded, config: &TrainConfig) -> Plan {
-    let (largest, typical) = (Vec::new(), typical(encoded, config));
-    let mut plan = Plan { total_steps: 0, tokens_until: vec![0], largest, typical };
+    let mut plan = Plan { total_steps: 0, tokens_until: vec![0], largest: Vec::new() };
     let (mut most, mut tokens, mut epoch) = (0, 0u64, 0u32);
     loop {
         let groups = groups(encoded, config, epoch);

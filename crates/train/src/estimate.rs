@@ -5,7 +5,11 @@ use model::{Setup, Weights};
 use record::{Dtype, Estimate, Optim, TrainConfig, Trainable};
 
 use crate::{
-    Error, Gradients, Kept, State, ValidationSet, batching::Plan, error::Result, learner::Learner, memory,
+    Error, Gradients, Kept, State, ValidationSet,
+    batching::{Plan, typical},
+    error::Result,
+    learner::Learner,
+    memory,
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -115,19 +119,22 @@ pub(crate) fn measured(
     let before = memory::rss_mib().unwrap_or(0.0);
     let mut kept = Gradients::default();
     let begin = Instant::now();
+    let mut of_largest = 0.0;
     for pass in 0..2 {
         // Where gradients are summed, the second pass has those of the first beside its own.
         if !sums {
             std::mem::take(&mut kept).give_back(&learner.network.weights);
         }
+        let begin_of_pass = Instant::now();
         match learner.gradients(&vec![plan.largest.clone()], &mut kept) {
             // It will be halved when its time comes.
             Err(Error::OutOfMemory { .. }) if pass > 0 => {}
-            other => drop(other?),
+            other => of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64,
         }
     }
     kept.give_back(&learner.network.weights);
-    let a_token = seconds_a_token(learner, plan, begin)?;
+    // Where there is no room for any of them, the largest has to do for the time too.
+    let a_token = seconds_a_token(learner, begin)?.unwrap_or(of_largest);
     let evaluation = evaluation_seconds(learner, valid)?;
     let peak = memory::peak_since_mib().unwrap_or(before).max(before);
     let tokens = plan.tokens_until.last().copied().unwrap_or(0);
@@ -149,13 +156,13 @@ pub(crate) fn measured(
 }
 
 /// Forward and backward by the usual micro-batches, as many as there is time for.
-fn seconds_a_token(learner: &mut Learner, plan: &Plan, begin: Instant) -> Result<f64> {
+fn seconds_a_token(learner: &mut Learner, begin: Instant) -> Result<Option<f64>> {
     let (mut seconds, mut tokens) = (0.0, 0);
-    for rows in &plan.typical {
+    for rows in typical(&learner.set.encoded, learner.config) {
         let mut gradients = Gradients::default();
         let begin_of_pass = Instant::now();
-        match learner.gradients(&vec![rows.clone()], &mut gradients) {
-            Err(Error::OutOfMemory { .. }) if tokens > 0 => break,
+        match learner.gradients(&vec![rows], &mut gradients) {
+            Err(Error::OutOfMemory { .. }) => break,
             other => tokens += other?.tokens,
         }
         seconds += begin_of_pass.elapsed().as_secs_f64();
@@ -164,7 +171,7 @@ fn seconds_a_token(learner: &mut Learner, plan: &Plan, begin: Instant) -> Result
             break;
         }
     }
-    Ok(seconds / tokens.max(1) as f64)
+    Ok((tokens > 0).then(|| seconds / tokens as f64))
 }
 
 /// One evaluation, by two of its batches.

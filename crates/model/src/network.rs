@@ -194,14 +194,10 @@ fn in_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 impl Network {
     /// Logits `[texts, outputs]` of a packed batch, in `f32`.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        in_pool(|| self.forward_here(batch, mode))
-    }
-
-    fn forward_here(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        match &self.family {
+        in_pool(|| match &self.family {
             Family::Transformer(transformer) => transformer.forward(batch, mode),
             Family::Words(words) => words.forward(batch, mode),
-        }
+        })
     }
 
     /// Forward and backward over one batch: the loss, a scalar, with the gradients given to
@@ -211,17 +207,6 @@ impl Network {
     /// `checkpointing` the activations of one layer exist at a time and the others are computed
     /// again; the result is the same to the last bit.
     pub fn learn(
-        &self,
-        batch: &Batch,
-        seed: u64,
-        checkpointing: bool,
-        loss: &Loss,
-        take: &mut Take,
-    ) -> Result<Tensor> {
-        in_pool(|| self.learn_here(batch, seed, checkpointing, loss, take))
-    }
-
-    fn learn_here(
         &self,
         batch: &Batch,
         seed: u64,
@@ -239,12 +224,14 @@ impl Network {
             }
             take(grads)
         };
-        if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
-            return transformer.learn_in_pieces(batch, seed, loss, &mut take);
-        }
-        let found = loss(&self.forward_here(batch, Mode::Train { seed })?)?;
-        take(found.backward()?)?;
-        Ok(found.detach())
+        in_pool(|| {
+            if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
+                return transformer.learn_in_pieces(batch, seed, loss, &mut take);
+            }
+            let found = loss(&self.forward(batch, Mode::Train { seed })?)?;
+            take(found.backward()?)?;
+            Ok(found.detach())
+        })
     }
 
     /// What the base model gives for every token of a packed batch, `[total, hidden]`; none for

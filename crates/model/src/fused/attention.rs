@@ -7,17 +7,14 @@ use std::ops::Range;
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::rows::{Dropout, drop_elements};
+use super::rows::Dropout;
 use crate::{
     kernels::{Threads, View, ViewMut, product},
     ops::{
-        Heads, Span,
-        math::{dot, exp, mix, sum},
+        Heads, SCORES, Span, drop_elements,
+        math::{dot, mix, softmax},
     },
 };
-
-/// Scores that one task works on at a time, which bounds the memory for them.
-const SCORES: usize = 1 << 20;
 
 /// What attention is over.
 #[derive(Clone, Copy)]
@@ -39,14 +36,6 @@ struct Part {
 }
 
 impl Over<'_> {
-    fn group(&self) -> usize {
-        self.heads.query / self.heads.key_value.max(1)
-    }
-
-    fn scale(&self) -> f32 {
-        1.0 / (self.heads.d as f32).sqrt()
-    }
-
     fn columns(&self) -> [usize; 3] {
         let Heads { query, key_value, d } = self.heads;
         [query * d, key_value * d, key_value * d]
@@ -80,7 +69,7 @@ impl Over<'_> {
         let Heads { query, key_value, d } = self.heads;
         let rows = qkv.rows(part.start..part.start + part.len);
         let at = |head: usize| rows.columns(head * d..(head + 1) * d);
-        [part.head * self.group() + member, query + part.head, query + key_value + part.head].map(at)
+        [part.head * self.heads.group() + member, query + part.head, query + key_value + part.head].map(at)
     }
 
     /// Softmax of the scores of some queries, each over the keys that it sees.
@@ -93,7 +82,14 @@ impl Over<'_> {
         scores: &mut [f32],
     ) -> Result<()> {
         let (q, k) = (q.rows(queries.clone()), k.rows(keys.clone()));
-        product(&mut ViewMut::new(scores, keys.len()), q, k.turned(), self.scale(), false, Threads::One)?;
+        product(
+            &mut ViewMut::new(scores, keys.len()),
+            q,
+            k.turned(),
+            self.heads.scale(),
+            false,
+            Threads::One,
+        )?;
         softmax_rows(scores, self.span, queries.clone(), keys.clone(), part.len);
         Ok(())
     }
@@ -109,7 +105,7 @@ impl Over<'_> {
     ) {
         let Some((p, seed)) = self.dropout else { return };
         let seed = mix(seed ^ part.start as u64);
-        let head = part.head * self.group() + member;
+        let head = part.head * self.heads.group() + member;
         for (query, values) in queries.clone().zip(values.chunks_exact_mut(keys.len())) {
             let first = (head * part.len + query) * part.len + keys.start;
             drop_elements(values, first as u64, p, seed);
@@ -122,7 +118,7 @@ impl Over<'_> {
         let qkv = View::new(qkv, width);
         let mut tasks = Vec::new();
         for (start, len, rows) in self.texts(ViewMut::new(out, self.columns()[0])) {
-            let by_head = rows.by_columns(self.group() * self.heads.d)?;
+            let by_head = rows.by_columns(self.heads.group() * self.heads.d)?;
             tasks.extend(by_head.into_iter().enumerate().map(|(head, out)| (Part { start, len, head }, out)));
         }
         tasks.into_par_iter().try_for_each(|(part, out)| {
@@ -149,7 +145,7 @@ impl Over<'_> {
     pub(super) fn backward(&self, qkv: &[f32], g: &[f32], dqkv: &mut [f32]) -> Result<()> {
         let [queries, keys, values] = self.columns();
         let (qkv, g) = (View::new(qkv, queries + keys + values), View::new(g, queries));
-        let (d, group) = (self.heads.d, self.group());
+        let (d, group) = (self.heads.d, self.heads.group());
         let mut tasks = Vec::new();
         for (start, len, rows) in self.texts(ViewMut::new(dqkv, queries + keys + values)) {
             let (dq, rest) = rows.split_columns(queries);
@@ -197,7 +193,7 @@ impl Over<'_> {
             self.drop(part, member, &queries, &keys, &mut ds);
             through_softmax(&mut ds, &p, keys.len());
             let ds = View::new(&ds, keys.len());
-            let (scale, one) = (self.scale(), Threads::One);
+            let (scale, one) = (self.heads.scale(), Threads::One);
             product(&mut dq.rows_mut(queries.clone()), ds, k.rows(keys.clone()), scale, false, one)?;
             product(&mut dk.rows_mut(keys.clone()), ds.turned(), q.rows(queries.clone()), scale, true, one)?;
             self.drop(part, member, &queries, &keys, &mut p);
@@ -235,19 +231,4 @@ crate::vectorised! {
             ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
         }
     }
-}
-
-/// The softmax of a row in place, with the largest element taken off first so that nothing overflows.
-#[inline(always)]
-fn softmax(row: &mut [f32]) {
-    let mut lanes = [f32::MIN; 8];
-    let chunks = row.chunks_exact(8);
-    let mut largest = chunks.remainder().iter().copied().fold(f32::MIN, f32::max);
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane = if x > *lane { x } else { *lane });
-    }
-    largest = lanes.into_iter().fold(largest, f32::max);
-    row.iter_mut().for_each(|x| *x = exp(*x - largest));
-    let factor = 1.0 / sum(row);
-    row.iter_mut().for_each(|x| *x *= factor);
 }

@@ -8,11 +8,12 @@ use rayon::prelude::*;
 
 use super::{
     layer::{Norm, Values},
-    rows,
+    rows::Dropout,
 };
 use crate::{
     Mode,
     kernels::{Buffer, buffer},
+    ops::drop_all,
     timing::timed,
     transformer::{Embeddings, Packed},
     weights::Weight,
@@ -56,9 +57,8 @@ impl Embed {
         self.offsets.windows(2).flat_map(move |range| first..first + (range[1] - range[0]))
     }
 
-    fn dropout(&self) -> rows::Dropout {
-        let p = self.embeddings.dropout;
-        self.mode.at(1).dropout_seed().filter(|_| p > 0.0).map(|seed| (p, seed))
+    fn dropout(&self) -> Dropout {
+        self.mode.at(1).dropout(self.embeddings.dropout)
     }
 
     /// The tables that are added to that of the words, with the row of each token.
@@ -87,13 +87,13 @@ impl Embed {
                 None
             }
         };
-        rows::drop(&mut y, self.dropout());
+        drop_all(&mut y, self.dropout());
         Ok((y, kept))
     }
 
     fn backward(&self, grad: &[f32], d: usize) -> Result<()> {
         let mut g = super::copy(grad);
-        rows::drop(&mut g, self.dropout());
+        drop_all(&mut g, self.dropout());
         if let Some(norm) = &self.embeddings.norm {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(x) = kept else { bail!("embeddings have one backward, after their own forward") };

@@ -29,7 +29,7 @@ use crate::{
     block::{Block, MlpInputs, Order, Projections},
     kernels::{Buffer, View, ViewMut, buffer},
     layers::Linear,
-    ops::Rotation,
+    ops::{Rotation, drop_all},
     timing::timed,
     transformer::Packed,
 };
@@ -93,43 +93,31 @@ struct Kept {
 }
 
 impl BlockOp {
-    fn dropout(&self, p: f32, mode: Mode) -> Dropout {
-        mode.dropout_seed().filter(|_| p > 0.0).map(|seed| (p, seed))
-    }
-
     // The places of dropout are those of `block.rs`, so that both drop the same elements.
 
     fn attention_dropout(&self) -> Dropout {
-        self.dropout(self.block.attention_dropout, self.mode.at(2))
+        self.mode.at(2).dropout(self.block.attention_dropout)
     }
 
     fn inner_dropout(&self) -> Dropout {
-        self.dropout(self.block.mlp.dropout, self.mode.at(3).at(3))
+        self.mode.at(3).at(3).dropout(self.block.mlp.dropout)
     }
 
     fn mlp_dropout(&self) -> Dropout {
-        self.dropout(self.block.mlp_dropout, self.mode.at(4))
+        self.mode.at(4).dropout(self.block.mlp_dropout)
     }
 
     fn over(&self) -> Over<'_> {
         let attention = &self.block.attention;
-        let dropout = self.dropout(attention.dropout, self.mode.at(1).at(5));
+        let dropout = self.mode.at(1).at(5).dropout(attention.dropout);
         Over { offsets: &self.offsets, heads: attention.heads, span: attention.span, dropout }
     }
 
-    /// The layers that give queries, keys and values, each with its columns' number.
-    fn projections(&self) -> Vec<(&Linear, usize)> {
-        let heads = self.block.attention.heads;
+    /// The layers that give queries, keys and values.
+    fn projections(&self) -> Vec<&Linear> {
         match &self.block.attention.inputs {
-            Projections::Fused(qkv) => vec![(qkv, (heads.query + 2 * heads.key_value) * heads.d)],
-            Projections::Apart(all) => {
-                let [q, k, v] = &**all;
-                vec![
-                    (q, heads.query * heads.d),
-                    (k, heads.key_value * heads.d),
-                    (v, heads.key_value * heads.d),
-                ]
-            }
+            Projections::Fused(qkv) => vec![qkv],
+            Projections::Apart(all) => all.iter().collect(),
         }
     }
 
@@ -159,18 +147,7 @@ impl BlockOp {
         let read = View::new(input.as_deref().unwrap_or(x), hidden);
         let heads = block.attention.heads;
         let width = (heads.query + 2 * heads.key_value) * heads.d;
-        let mut qkv = buffer(n * width);
-        let mut rest = ViewMut::new(&mut qkv, width);
-        let mut bias = Vec::with_capacity(width);
-        for (layer, columns) in self.projections() {
-            let (mut part, after) = rest.split_columns(columns);
-            linear(layer, read, &mut part)?;
-            push_bias(layer, columns, &mut bias)?;
-            rest = after;
-        }
-        if bias.iter().any(|&b| b != 0.0) {
-            timed("biases and residuals", || rows::add_bias(&mut qkv, &bias));
-        }
+        let mut qkv = side_by_side(&self.projections(), read, width)?;
         if let Some(rotation) = &self.rotation {
             rotation.turn(&mut qkv, width, heads.query + heads.key_value, heads.d, 1.0);
         }
@@ -189,22 +166,10 @@ impl BlockOp {
         let (layers, gated) = self.mlp_inputs();
         let d = self.inner_width()?;
         let inner_width = if gated { 2 * d } else { d };
-        let mut inner = buffer(n * inner_width);
-        let mut rest = ViewMut::new(&mut inner, inner_width);
-        let mut bias = Vec::with_capacity(inner_width);
-        for layer in &layers {
-            let columns = layer.weight.values().dim(0)?;
-            let (mut part, after) = rest.split_columns(columns);
-            linear(layer, View::new(&mlp_input, hidden), &mut part)?;
-            push_bias(layer, columns, &mut bias)?;
-            rest = after;
-        }
-        if bias.iter().any(|&b| b != 0.0) {
-            timed("biases and residuals", || rows::add_bias(&mut inner, &bias));
-        }
+        let inner = side_by_side(&layers, View::new(&mlp_input, hidden), inner_width)?;
         let mut activated = buffer(n * d);
         timed("activation", || mlp::forward(block.mlp.activation, gated, &inner, &mut activated, d));
-        rows::drop(&mut activated, self.inner_dropout());
+        drop_all(&mut activated, self.inner_dropout());
         let residual = if first { &middle } else { &mlp_input };
         let mut last = buffer(n * hidden);
         self.output(&block.mlp.output, &activated, &mut last, self.mlp_dropout(), residual)?;
@@ -253,30 +218,23 @@ impl BlockOp {
         }
         let d = self.inner_width()?;
         let mut to_inner = buffer(n * d);
-        let dropped = self.dropped(&to_sum, self.mlp_dropout());
+        let dropped = through_dropout(&to_sum, self.mlp_dropout());
         let g = View::new(dropped.as_deref().unwrap_or(&to_sum), hidden);
         backward_input(&block.mlp.output, g, &mut ViewMut::new(&mut to_inner, d), false)?;
-        rows::drop(&mut to_inner, self.inner_dropout());
+        drop_all(&mut to_inner, self.inner_dropout());
         let (layers, gated) = self.mlp_inputs();
         // Afterwards `to_inner` is what the output layer had read.
         timed("activation", || {
             mlp::backward(block.mlp.activation, gated, &mut kept.inner, &mut to_inner, d);
         });
-        rows::drop(&mut to_inner, self.inner_dropout());
+        drop_all(&mut to_inner, self.inner_dropout());
         backward_weights(&block.mlp.output, View::new(&to_inner, d), g)?;
         drop((dropped, to_inner));
         let inner = View::new(&kept.inner, if gated { 2 * d } else { d });
         let read = View::new(&kept.mlp_input, hidden);
         // Norms last: on top of what comes through the residual; first: through the norm.
         let mut to_input = if first { buffer(n * hidden) } else { to_sum };
-        let mut column = 0;
-        for (place, layer) in layers.into_iter().enumerate() {
-            let columns = layer.weight.values().dim(0)?;
-            let g = inner.columns(column..column + columns);
-            backward_weights(layer, read, g)?;
-            backward_input(layer, g, &mut ViewMut::new(&mut to_input, hidden), !first || place > 0)?;
-            column += columns;
-        }
+        backward_side_by_side(&layers, read, inner, &mut to_input, !first)?;
         let mut to_middle = buffer(n * hidden);
         match (first, &attention_norm) {
             (true, _) => {
@@ -291,7 +249,7 @@ impl BlockOp {
         // Attention.
         let heads = block.attention.heads;
         let (width, out_width) = ((heads.query + 2 * heads.key_value) * heads.d, heads.query * heads.d);
-        let dropped = self.dropped(&to_middle, self.attention_dropout());
+        let dropped = through_dropout(&to_middle, self.attention_dropout());
         let g = View::new(dropped.as_deref().unwrap_or(&to_middle), hidden);
         backward_weights(&block.attention.output, View::new(&kept.attended, out_width), g)?;
         let mut to_attended = buffer(n * out_width);
@@ -312,31 +270,25 @@ impl BlockOp {
         if to_norm.is_none() {
             dx.copy_from_slice(&to_middle);
         }
-        let mut column = 0;
-        for (place, (layer, columns)) in self.projections().into_iter().enumerate() {
-            let g = View::new(&to_qkv, width).columns(column..column + columns);
-            backward_weights(layer, read, g)?;
-            let (out, add) = match &mut to_norm {
-                Some(to_norm) => (&mut to_norm[..], place > 0),
-                None => (&mut dx[..], true),
-            };
-            backward_input(layer, g, &mut ViewMut::new(out, hidden), add)?;
-            column += columns;
-        }
+        let (out, add) = match &mut to_norm {
+            Some(to_norm) => (&mut to_norm[..], false),
+            None => (&mut dx[..], true),
+        };
+        backward_side_by_side(&self.projections(), read, View::new(&to_qkv, width), out, add)?;
         if let (Some(norm), Some(to_norm)) = (norm, &to_norm) {
             norm.backward(x, to_norm, &mut dx)?;
             rows::add(&mut dx, &to_middle);
         }
         Ok(dx)
     }
+}
 
-    /// A gradient through the mask of dropout; none where nothing is dropped.
-    fn dropped(&self, grad: &[f32], dropout: Dropout) -> Option<Buffer> {
-        dropout?;
-        let mut dropped = copy(grad);
-        rows::drop(&mut dropped, dropout);
-        Some(dropped)
-    }
+/// A gradient through the mask of dropout; none where nothing is dropped.
+fn through_dropout(grad: &[f32], dropout: Dropout) -> Option<Buffer> {
+    dropout?;
+    let mut dropped = copy(grad);
+    drop_all(&mut dropped, dropout);
+    Some(dropped)
 }
 
 fn copy(values: &[f32]) -> Buffer {
@@ -345,11 +297,37 @@ fn copy(values: &[f32]) -> Buffer {
     copy
 }
 
-/// A layer's bias after those before it; zeros where it has none.
-fn push_bias(layer: &Linear, columns: usize, all: &mut Vec<f32>) -> Result<()> {
-    match &layer.bias {
-        Some(bias) => all.extend_from_slice(Values::of(bias.values())?.slice()),
-        None => all.resize(all.len() + columns, 0.0),
+/// What layers give for the same x `[n, in]`, beside one another in rows of `width` features.
+fn side_by_side(layers: &[&Linear], x: View, width: usize) -> Result<Buffer> {
+    let mut out = buffer(x.row_count() * width);
+    let mut rest = ViewMut::new(&mut out, width);
+    let mut biases = Vec::with_capacity(width);
+    for layer in layers {
+        let columns = layer.weight.values().dim(0)?;
+        let (mut part, after) = rest.split_columns(columns);
+        linear(layer, x, &mut part)?;
+        match &layer.bias {
+            Some(bias) => biases.extend_from_slice(Values::of(bias.values())?.slice()),
+            None => biases.resize(biases.len() + columns, 0.0),
+        }
+        rest = after;
+    }
+    if layers.iter().any(|layer| layer.bias.is_some()) {
+        timed("biases and residuals", || rows::add_bias(&mut out, &biases));
+    }
+    Ok(out)
+}
+
+/// The gradient of x into dx, or added to it, with that of what the layers gave, g; those of the
+/// weights to where they are summed.
+fn backward_side_by_side(layers: &[&Linear], x: View, g: View, dx: &mut [f32], add: bool) -> Result<()> {
+    let mut from = 0;
+    for (place, layer) in layers.iter().enumerate() {
+        let [columns, hidden] = [layer.weight.values().dim(0)?, layer.weight.values().dim(1)?];
+        let g = g.columns(from..from + columns);
+        backward_weights(layer, x, g)?;
+        backward_input(layer, g, &mut ViewMut::new(dx, hidden), add || place > 0)?;
+        from += columns;
     }
     Ok(())
 }

@@ -58,18 +58,3 @@ crate::vectorised! {
 pub(super) fn add(x: &mut [f32], y: &[f32]) {
     x.par_chunks_mut(PIECE).zip(y.par_chunks(PIECE)).for_each(|(x, y)| add_to_rows(x, y));
 }
-
-/// Multiplies by the mask of dropout, the same in either direction.
-pub(super) fn drop(x: &mut [f32], dropped: Dropout) {
-    let Some((p, seed)) = dropped else { return };
-    x.par_chunks_mut(PIECE).enumerate().for_each(|(piece, x)| {
-        drop_elements(x, (piece * PIECE) as u64, p, seed);
-    });
-}
-
-crate::vectorised! {
-    /// The same for elements from number `first` on.
-    pub(super) fn drop_elements<'a>(x: &'a mut [f32], first: u64, p: f32, seed: u64) {
-        drop_from(x, first, p, seed);
-    }
-}

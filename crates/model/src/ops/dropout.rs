@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use super::{
     Mode,
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice},
-    math::dropout_factor,
+    math::drop_from,
 };
 
 /// Elements that one task works on.
@@ -13,9 +13,25 @@ const PIECE: usize = 16 * 1024;
 /// Inverted dropout (Srivastava et al., JMLR 15, 2014): in training each element is 0 with
 /// probability `p` and multiplied by 1 / (1 − p) otherwise; in evaluation nothing happens.
 pub fn dropout(x: &Tensor, p: f32, mode: Mode) -> Result<Tensor> {
-    match mode.dropout_seed() {
-        Some(seed) if p > 0.0 => x.contiguous()?.apply_op1(Dropout { p, seed }),
-        _ => Ok(x.clone()),
+    match mode.dropout(p) {
+        Some((p, seed)) => x.contiguous()?.apply_op1(Dropout { p, seed }),
+        None => Ok(x.clone()),
+    }
+}
+
+/// Multiplies by the mask of dropout in place, the same in either direction; with `None` nothing
+/// happens.
+pub(crate) fn drop_all<T: Element>(x: &mut [T], dropout: Option<(f32, u64)>) {
+    let Some((p, seed)) = dropout else { return };
+    x.par_chunks_mut(PIECE).enumerate().for_each(|(piece, x)| {
+        drop_elements(x, (piece * PIECE) as u64, p, seed);
+    });
+}
+
+crate::vectorised! {
+    /// The same for elements from number `first` on.
+    pub(crate) fn drop_elements<'a; T: [Element]>(x: &'a mut [T], first: u64, p: f32, seed: u64) {
+        drop_from(x, first, p, seed);
     }
 }
 
@@ -26,13 +42,8 @@ struct Dropout {
 
 impl Dropout {
     fn apply<T: Element>(&self, x: &[T]) -> Vec<T> {
-        let mut y = vec![T::narrow(0.0); x.len()];
-        y.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).enumerate().for_each(|(piece, (y, x))| {
-            for (index, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                let factor = dropout_factor(self.seed, (piece * PIECE + index) as u64, self.p);
-                *y = T::narrow(x.widen() * factor);
-            }
-        });
+        let mut y = x.to_vec();
+        drop_all(&mut y, Some((self.p, self.seed)));
         y
     }
 }

@@ -114,6 +114,21 @@ pub(crate) fn sum_of_squares<T: Element>(a: &[T]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
+/// The softmax of a row in place, with the largest element taken off first so that nothing overflows.
+#[inline(always)]
+pub(crate) fn softmax(row: &mut [f32]) {
+    let mut lanes = [f32::MIN; 8];
+    let chunks = row.chunks_exact(8);
+    let mut largest = chunks.remainder().iter().copied().fold(f32::MIN, f32::max);
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane = if x > *lane { x } else { *lane });
+    }
+    largest = lanes.into_iter().fold(largest, f32::max);
+    row.iter_mut().for_each(|x| *x = exp(*x - largest));
+    let factor = 1.0 / sum(row);
+    row.iter_mut().for_each(|x| *x *= factor);
+}
+
 /// Sums what was made piece by piece, in its order: of each piece the elements from `from` on, into
 /// `sum`, or added to it.
 pub(crate) fn sum_of_parts(parts: &[Vec<f32>], from: usize, sum: &mut [f32], add: bool) {
@@ -158,18 +173,18 @@ fn factor_of_low_half(seed: u64, index: u32, p: f32) -> f32 {
 
 /// Multiplies elements from number `first` on by their [`dropout_factor`].
 #[inline(always)]
-pub(crate) fn drop_from(x: &mut [f32], first: u64, p: f32, seed: u64) {
+pub(crate) fn drop_from<T: Element>(x: &mut [T], first: u64, p: f32, seed: u64) {
     let low = first as u32;
     if u64::from(low) + (x.len() as u64) > u64::from(u32::MAX) {
         for (index, x) in x.iter_mut().enumerate() {
-            *x *= dropout_factor(seed, first + index as u64, p);
+            *x = T::narrow(x.widen() * dropout_factor(seed, first + index as u64, p));
         }
         return;
     }
     // All of them have the same upper half.
     let seed = mix(seed ^ mix(first >> 32));
     for (index, x) in x.iter_mut().enumerate() {
-        *x *= factor_of_low_half(seed, low + index as u32, p);
+        *x = T::narrow(x.widen() * factor_of_low_half(seed, low + index as u32, p));
     }
 }
 

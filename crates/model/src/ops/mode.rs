@@ -27,11 +27,11 @@ impl Mode {
         }
     }
 
-    /// The seed of dropout, where it happens.
-    pub(crate) fn dropout_seed(self) -> Option<u64> {
+    /// Probability and seed of dropout, where it happens.
+    pub(crate) fn dropout(self, p: f32) -> Option<(f32, u64)> {
         match self {
-            Mode::Evaluate => None,
-            Mode::Train { seed } | Mode::Rehearse { seed } => Some(seed),
+            Mode::Train { seed } | Mode::Rehearse { seed } if p > 0.0 => Some((p, seed)),
+            Mode::Evaluate | Mode::Train { .. } | Mode::Rehearse { .. } => None,
         }
     }
 

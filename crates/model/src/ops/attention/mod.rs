@@ -1,5 +1,7 @@
 mod part;
 
+pub(crate) use part::SCORES;
+
 use std::{ops::Range, sync::Arc};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
@@ -19,6 +21,18 @@ pub struct Heads {
     pub key_value: usize,
     /// Features of a head.
     pub d: usize,
+}
+
+impl Heads {
+    /// Query heads that share one head of keys.
+    pub(crate) fn group(self) -> usize {
+        self.query / self.key_value.max(1)
+    }
+
+    /// What scores are multiplied by.
+    pub(crate) fn scale(self) -> f32 {
+        1.0 / (self.d as f32).sqrt()
+    }
 }
 
 /// Which keys a token sees: those of its own text from so many before it to so many after it.
@@ -98,8 +112,7 @@ struct Attention {
 
 impl Attention {
     fn new(offsets: Arc<[u32]>, heads: Heads, span: Span, dropout: f32, mode: Mode) -> Attention {
-        let dropout = mode.dropout_seed().filter(|_| dropout > 0.0).map(|seed| (dropout, seed));
-        Attention { offsets, heads, span, dropout }
+        Attention { offsets, heads, span, dropout: mode.dropout(dropout) }
     }
 
     fn check(&self, total: usize) -> Result<()> {
@@ -118,15 +131,6 @@ impl Attention {
         self.offsets.windows(2).map(text).collect()
     }
 
-    /// Query heads that share one head of keys.
-    fn group(&self) -> usize {
-        self.heads.query / self.heads.key_value
-    }
-
-    fn scale(&self) -> f32 {
-        1.0 / (self.heads.d as f32).sqrt()
-    }
-
     fn forward<T: Element>(&self, columns: [Columns<'_, T>; 3]) -> Result<(CpuStorage, Shape)> {
         let parts = self.parts();
         let results: Vec<Vec<f32>> =
@@ -135,7 +139,7 @@ impl Attention {
         let width = self.heads.query * self.heads.d;
         let mut result = vec![T::narrow(0.0); total * width];
         let placed: Vec<(Part, &[f32])> = parts.into_iter().zip(results.iter().map(Vec::as_slice)).collect();
-        self.place(&placed, self.group(), &mut result, (width, 0));
+        self.place(&placed, self.heads.group(), &mut result, (width, 0));
         Ok((<T as WithDType>::to_cpu_storage_owned(result), (total, width).into()))
     }
 
@@ -205,7 +209,7 @@ impl CustomOp3 for Attention {
                 tensor(packed, like.shape())
             };
             Ok((
-                Some(gather(|part| &part.q, self.group(), q)?),
+                Some(gather(|part| &part.q, self.heads.group(), q)?),
                 Some(gather(|part| &part.k, 1, k)?),
                 Some(gather(|part| &part.v, 1, v)?),
             ))
@@ -231,7 +235,7 @@ impl CustomOp1 for Attention {
             })?;
             let mut packed = vec![T::narrow(0.0); qkv.elem_count()];
             let (stride, [_, k, v]) = self.columns();
-            self.gather(&parts, |part| &part.q, self.group(), &mut packed, (stride, 0));
+            self.gather(&parts, |part| &part.q, self.heads.group(), &mut packed, (stride, 0));
             self.gather(&parts, |part| &part.k, 1, &mut packed, (stride, k));
             self.gather(&parts, |part| &part.v, 1, &mut packed, (stride, v));
             Ok(Some(tensor(packed, qkv.shape())?))

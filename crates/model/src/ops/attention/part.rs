@@ -7,14 +7,15 @@ use rayon::prelude::*;
 
 use super::{
     super::{
+        dropout::drop_elements,
         element::Element,
-        math::{dot, dropout_factor, exp, mix, sum},
+        math::{dot, mix, softmax},
     },
     Attention,
 };
 
 /// Scores that are worked on at a time by one task, which bounds the memory for them.
-pub(super) const SCORES: usize = 1 << 20;
+pub(crate) const SCORES: usize = 1 << 20;
 
 /// Tasks that a batch is parted into at least, where it has heads enough. The number does not
 /// depend on the threads, so that sums are made in the same order on any machine.
@@ -101,7 +102,7 @@ impl Attention {
 
     /// The query heads that share these heads of keys.
     fn query_heads(&self, part: &Part) -> Range<usize> {
-        part.heads.start * self.group()..part.heads.end * self.group()
+        part.heads.start * self.heads.group()..part.heads.end * self.heads.group()
     }
 
     /// The blocks of query rows that a part is worked on in.
@@ -122,7 +123,7 @@ impl Attention {
     ) -> Result<(Vec<f32>, Range<usize>)> {
         let (d, len, heads) = (self.heads.d, part.text.len, part.heads.len());
         let keys = self.span.of(from, len).start..self.span.of(to - 1, len).end;
-        let q_layout = Layout::contiguous((heads, self.group() * (to - from), d));
+        let q_layout = Layout::contiguous((heads, self.heads.group() * (to - from), d));
         let k_layout = rows(heads, len, &keys, d).transpose(1, 2)?;
         let mut scores = product((q, &q_layout), (k, &k_layout))?;
         for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
@@ -142,9 +143,7 @@ impl Attention {
         for (row, values) in values.chunks_exact_mut(keys.len()).enumerate() {
             let head = self.query_heads(part).start + row / (to - from);
             let place = (head * part.text.len + from + row % (to - from)) * part.text.len + keys.start;
-            for (index, value) in values.iter_mut().enumerate() {
-                *value *= dropout_factor(seed, (place + index) as u64, p);
-            }
+            drop_elements(values, place as u64, p, seed);
         }
     }
 
@@ -176,10 +175,10 @@ impl Attention {
         let (heads, queries) = (part.heads.len(), self.query_heads(part));
         let mut result = vec![0f32; queries.len() * len * d];
         for block in self.blocks(part) {
-            let q = q.heads(text, queries.clone(), block, d, self.scale());
+            let q = q.heads(text, queries.clone(), block, d, self.heads.scale());
             let (mut p, keys) = self.probabilities(part, block, &q, &k)?;
             self.drop(part, block, &keys, &mut p);
-            let p_layout = Layout::contiguous((heads, self.group() * (block.1 - block.0), keys.len()));
+            let p_layout = Layout::contiguous((heads, self.heads.group() * (block.1 - block.0), keys.len()));
             let rows_out = product((&CpuStorage::F32(p), &p_layout), (&v, &rows(heads, len, &keys, d)))?;
             self.put_block(part, block, &rows_out, &mut result, 1.0);
         }
@@ -199,10 +198,10 @@ impl Attention {
         let mut dq = vec![0f32; queries.len() * len * d];
         let (mut dk, mut dv) = (vec![0f32; heads * len * d], vec![0f32; heads * len * d]);
         for block in self.blocks(part) {
-            let q = q.heads(text, queries.clone(), block, d, self.scale());
+            let q = q.heads(text, queries.clone(), block, d, self.heads.scale());
             let g = g.heads(text, queries.clone(), block, d, 1.0);
             let (p, keys) = self.probabilities(part, block, &q, &k)?;
-            let in_block = self.group() * (block.1 - block.0);
+            let in_block = self.heads.group() * (block.1 - block.0);
             let of_block = Layout::contiguous((heads, in_block, d));
             let of_keys = rows(heads, len, &keys, d);
             let square = Layout::contiguous((heads, in_block, keys.len()));
@@ -216,7 +215,7 @@ impl Attention {
             }
             let ds = CpuStorage::F32(ds);
             let to_dq = product((&ds, &square), (&k, &of_keys))?;
-            self.put_block(part, block, &to_dq, &mut dq, self.scale());
+            self.put_block(part, block, &to_dq, &mut dq, self.heads.scale());
             // q has the scale in it already.
             let to_dk = product((&ds, &turned), (&q, &of_block))?;
 
@@ -265,14 +264,4 @@ impl Attention {
             }
         });
     }
-}
-
-/// The softmax of a row in place, with the largest element taken off first so that nothing overflows.
-fn softmax(row: &mut [f32]) {
-    let largest = row.iter().copied().fold(f32::MIN, f32::max);
-    for x in row.iter_mut() {
-        *x = exp(*x - largest);
-    }
-    let factor = 1.0 / sum(row);
-    row.iter_mut().for_each(|x| *x *= factor);
 }

@@ -361,9 +361,12 @@ def write(name, axes, folder, seed, big, attempt=0):
     expected |= {"logits": logits, "loss": loss}
     expected |= {f"gradient.{key}": gradient for key, gradient in gradients.items()}
     # A text must not depend on what it is padded to.
-    for text, row in zip(texts, logits):
-        alone = model(input_ids=torch.tensor([text])).logits[0]
-        assert torch.allclose(alone, row, atol=1e-5), f"{name} depends on padding"
+    alone = torch.cat([model(input_ids=torch.tensor([text])).logits for text in texts])
+    apart = (alone - logits).abs().max().item()
+    assert apart < 1e-3, f"{name} depends on padding by {apart}"
+    if apart > 1e-5:
+        print(f"{name}-{axes}: its logits hang on rounding by {apart:.1e}; another model is drawn", file=sys.stderr)
+        return write(name, axes, folder, seed, big, attempt + 1)
     masters = {key: parameter.detach().clone() for key, parameter in model.named_parameters()}
     first = copy.deepcopy(model)
     expected["losses"] = train(model, forward)

@@ -11,6 +11,7 @@ reference="$(realpath "${3:-../shared/bench/hf_trainer.py}")"
 python="$(scripts/reference.sh)"
 scripts/build-engine.sh
 model="$(scripts/fetch-starter.sh)"
+cargo bench --locked -p model --bench ops --no-run >&2
 work="$(mktemp -d "$cache/bench-XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 "$python" tests/bench/bench.py --engine "$CARGO_TARGET_DIR/release/mbti" \

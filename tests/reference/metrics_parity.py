@@ -132,11 +132,15 @@ def mean_loss(temperature, logits, classes):
     return float(np.logaddexp(0, -np.where(classes, logits, -logits) / temperature).mean())
 
 
+# Of the temperature.
+BOUNDS = (0.05, 100.0)
+
+
 def best_temperature(logits, classes):
     found = minimize_scalar(lambda log: mean_loss(math.exp(log), logits, classes), method="bounded",
-                            bounds=(math.log(0.05), math.log(100)), options={"xatol": 1e-10})
+                            bounds=np.log(BOUNDS), options={"xatol": 1e-10})
     # SciPy never looks at the bounds themselves.
-    return min(0.05, 100.0, math.exp(found.x), key=lambda one: mean_loss(one, logits, classes))
+    return min(*BOUNDS, math.exp(found.x), key=lambda one: mean_loss(one, logits, classes))
 
 
 def platt(logits, classes, at):
@@ -221,6 +225,7 @@ def calibration(case, index, axis, units, classes, differences, at):
     tempered = axis_metrics(classes[~fitted], expit(judged / found["temperature"]))
     best = axis_metrics(classes[~fitted], expit(judged / temperature))
     return {
+        "at_limit": temperature in BOUNDS,
         "fitted_texts": int(fitted.sum()),
         "judged_texts": int((~fitted).sum()),
         "log_loss": as_given["log_loss"],

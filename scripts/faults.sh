@@ -30,7 +30,7 @@ done
 say "A full disk"
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(--map-root-user)
-cp "$work/home/datasets/made-up-sample/examples.csv" "$work/texts.csv"
+"$engine" --home "$work/home" datasets export made-up-sample "$work/texts.csv" >&2
 mkdir "$work/disk"
 unshare --mount "${as_root[@]}" bash -c '
   set -euo pipefail

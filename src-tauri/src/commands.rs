@@ -61,7 +61,8 @@ pub async fn import_data_set(
     path: String,
     name: Option<String>,
 ) -> Answer<ImportReport> {
-    data_sets::import(&shell.home, Path::new(&path), name.as_deref()).await.map_err(told)
+    let options = app::ImportOptions::default();
+    data_sets::import(&shell.home, Path::new(&path), name.as_deref(), &options, |_| true).await.map_err(told)
 }
 
 #[tauri::command]

@@ -11,5 +11,6 @@ mod names;
 pub mod prediction;
 pub mod runs;
 
+pub use data::{ImportOptions, ImportProgress, Reading};
 pub use error::Error;
 pub use home::{Home, locate};

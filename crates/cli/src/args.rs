@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use record::{Preset, TrainConfig};
+use data::{Encoding, Reading};
+use record::{Cleaning, ColumnMapping, DuplicatesAmong, ExportFormat, OnFind, Preset, SplitBy, TrainConfig};
+use serde::de::DeserializeOwned;
 
 use crate::{
     config_file,
@@ -42,11 +44,24 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum Datasets {
-    /// Read a CSV file into the program's own storage
+    /// Read a file, or a folder of files, into the program's own storage: CSV, TSV, JSON Lines, Parquet
     Import {
-        /// The file: columns author, body, mbti, E-I, N-S, F-T, J-P, or type and posts
+        /// The file, as it is or packed by gzip or Zstandard, in any usual encoding
         #[arg(required_unless_present = "sample", conflicts_with = "sample")]
         path: Option<PathBuf>,
+        /// Which column is what, where the guess is wrong: text=body,author=user,type=mbti, or for
+        /// single axes E-I=introvert:1=I
+        #[arg(long, value_name = "WHAT=COLUMN,…", value_parser = ColumnMapping::parse)]
+        map: Option<ColumnMapping>,
+        /// The encoding, such as gb18030, where the guess is wrong
+        #[arg(long, value_name = "NAME", value_parser = Reading::encoding)]
+        encoding: Option<&'static Encoding>,
+        /// What stands between cells, where the guess is wrong: a character, or tab
+        #[arg(long, value_name = "CHARACTER", value_parser = Reading::delimiter)]
+        delimiter: Option<u8>,
+        /// Only show what would be read, and as what
+        #[arg(long, conflicts_with = "sample")]
+        preview: bool,
         /// Take in the bundled sample instead, whose texts are made up
         #[arg(long)]
         sample: bool,
@@ -58,8 +73,153 @@ pub enum Datasets {
     List,
     /// Look at one data set
     Show { name: String },
+    /// Change or leave out texts by choice, and count what was done; makes a new data set
+    Clean {
+        name: String,
+        /// Name of the new data set
+        #[arg(long, value_name = "NEW")]
+        to: String,
+        #[command(flatten)]
+        cleaning: Box<CleaningArgs>,
+    },
+    /// Take a part of the texts, each type in proportion; makes a new data set
+    Sample {
+        name: String,
+        /// Name of the new data set
+        #[arg(long, value_name = "NEW")]
+        to: String,
+        #[arg(long)]
+        fraction: f64,
+        #[arg(long, default_value_t = 0)]
+        seed: u32,
+    },
+    /// Part a data set into new ones to learn from, to validate with and to test with
+    Split {
+        name: String,
+        /// What the new names begin with [default: the data set's name]
+        #[arg(long, value_name = "NEW")]
+        to: Option<String>,
+        #[command(flatten)]
+        split: SplitArgs,
+        /// The part that is held out to the very end
+        #[arg(long, default_value_t = 0.0)]
+        test: f64,
+        /// So many rounds, in each of which another part validates, instead of one
+        #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=100))]
+        folds: Option<u32>,
+    },
+    /// Tell how much of a validation set can be known without having learned anything about types
+    Leaks {
+        name: String,
+        /// The data set to validate with, instead of a part of the first
+        #[arg(long, value_name = "NAME")]
+        with: Option<String>,
+        #[command(flatten)]
+        split: SplitArgs,
+        /// Do not let the bag of words learn from type words alone, which takes longest
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Write a data set to a file
+    Export {
+        name: String,
+        path: PathBuf,
+        /// csv, jsonl or parquet [default: by the file's name, else csv]
+        #[arg(long, value_parser = word::<ExportFormat>)]
+        format: Option<ExportFormat>,
+        /// Put an apostrophe before cells that spreadsheets would take for formulas
+        #[arg(long)]
+        safe_cells: bool,
+    },
     /// Forget a data set and remove its copy of the texts
     Remove { name: String },
+}
+
+/// How a data set is parted.
+#[derive(Debug, Args)]
+pub struct SplitArgs {
+    /// The part to validate with
+    #[arg(long, default_value_t = 0.2)]
+    pub valid: f64,
+    /// What is kept together: author, or text, which flatters
+    #[arg(long, default_value = "author", value_parser = word::<SplitBy>)]
+    pub by: SplitBy,
+    #[arg(long, default_value_t = 0)]
+    pub seed: u32,
+}
+
+/// What is done to the texts; nothing that is not asked for.
+#[derive(Debug, Args)]
+pub struct CleaningArgs {
+    /// Begin with what takes out most that flatters a model; what else is given changes it
+    #[arg(long)]
+    recommended: bool,
+    /// Leave out authors whose texts have several types
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    authors_of_several_types: Option<bool>,
+    /// Take out control characters and those without width
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    invisible: Option<bool>,
+    /// Addresses: keep, mask, remove, or drop the text
+    #[arg(long, value_name = "WHAT", value_parser = word::<OnFind>)]
+    urls: Option<OnFind>,
+    /// Links such as r/mbti: keep, mask, remove, or drop the text
+    #[arg(long, value_name = "WHAT", value_parser = word::<OnFind>)]
+    reddit_links: Option<OnFind>,
+    /// Words that name or give away a type: keep, mask, remove, or drop the text
+    #[arg(long, value_name = "WHAT", value_parser = word::<OnFind>)]
+    type_words: Option<OnFind>,
+    /// Leave out texts in other languages than these, such as en,zh
+    #[arg(long, value_delimiter = ',', value_name = "CODES")]
+    languages: Option<Vec<String>>,
+    /// Leave out texts that are there already: none, author (among their author's), all
+    #[arg(long, value_name = "AMONG", value_parser = word::<DuplicatesAmong>)]
+    exact_duplicates: Option<DuplicatesAmong>,
+    /// The same for those that are nearly there already
+    #[arg(long, value_name = "AMONG", value_parser = word::<DuplicatesAmong>)]
+    near_duplicates: Option<DuplicatesAmong>,
+    /// From which Jaccard similarity on a text is nearly another [default: 0.8]
+    #[arg(long, value_name = "SIMILARITY")]
+    near_from: Option<f64>,
+    /// Cut longer texts at the ends of sentences
+    #[arg(long, value_name = "CHARACTERS")]
+    cut_at: Option<u32>,
+    /// Join an author's texts until they are so long, and cut them at the second length: 700,1000
+    #[arg(long, value_delimiter = ',', num_args = 2, value_name = "CHARACTERS")]
+    join_to: Option<Vec<u32>>,
+    /// Leave out shorter texts
+    #[arg(long, value_name = "CHARACTERS")]
+    shortest: Option<u32>,
+    /// Leave out longer texts
+    #[arg(long, value_name = "CHARACTERS")]
+    longest: Option<u32>,
+}
+
+impl CleaningArgs {
+    pub fn cleaning(&self) -> Cleaning {
+        let base = if self.recommended { Cleaning::recommended() } else { Cleaning::default() };
+        let join_to = self.join_to.as_deref().and_then(|lengths| <[u32; 2]>::try_from(lengths).ok());
+        Cleaning {
+            authors_of_several_types: self.authors_of_several_types.unwrap_or(base.authors_of_several_types),
+            invisible: self.invisible.unwrap_or(base.invisible),
+            urls: self.urls.unwrap_or(base.urls),
+            reddit_links: self.reddit_links.unwrap_or(base.reddit_links),
+            type_words: self.type_words.unwrap_or(base.type_words),
+            languages: self.languages.clone().unwrap_or(base.languages),
+            exact_duplicates: self.exact_duplicates.unwrap_or(base.exact_duplicates),
+            near_duplicates: self.near_duplicates.unwrap_or(base.near_duplicates),
+            near_from: self.near_from.unwrap_or(base.near_from),
+            cut_at: self.cut_at.or(base.cut_at),
+            join_to: join_to.or(base.join_to),
+            shortest: self.shortest.or(base.shortest),
+            longest: self.longest.or(base.longest),
+        }
+    }
+}
+
+/// One of the words that a record has for it, as serde writes them.
+fn word<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,17 +1,32 @@
-use record::{DataSet, ImportReport, SkipReason};
+use std::path::Path;
 
-use crate::{Context, args::Datasets, error::Result, print};
+use app::{ImportOptions, ImportProgress, Reading, data_sets::Parting};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use record::{
+    CleaningStep, DataSet, DataSetLook, ExportFormat, ImportPreview, ImportReport, SkipReason, SourceFormat,
+};
+
+use crate::{
+    Context,
+    args::{Datasets, SplitArgs},
+    error::{Error, Result},
+    leaks, print,
+    signals::Signals,
+};
 
 pub fn run(context: &Context, command: Datasets) -> Result<()> {
     let Context { home, json, runtime } = context;
     match command {
-        Datasets::Import { path, sample, name } => {
-            let report = runtime.block_on(async {
-                match path {
-                    Some(path) if !sample => app::data_sets::import(home, &path, name.as_deref()).await,
-                    _ => app::data_sets::import_sample(home).await,
-                }
-            })?;
+        Datasets::Import { path: Some(path), encoding, delimiter, preview: true, .. } => {
+            let found = app::data_sets::preview(&path, Reading { encoding, delimiter })?;
+            if *json { print::json(&found) } else { print_preview(&found) }
+        }
+        Datasets::Import { path, sample, name, map, encoding, delimiter, .. } => {
+            let options = ImportOptions { mapping: map, reading: Reading { encoding, delimiter } };
+            let report = match path {
+                Some(path) if !sample => import(context, &path, name.as_deref(), &options)?,
+                _ => runtime.block_on(app::data_sets::import_sample(home))?,
+            };
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::List => {
@@ -31,9 +46,62 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             }
             let [p10, p50, p90] = detail.length_percentiles;
             print::line(&format!("characters in a text: 10 % have at most {p10}, half {p50}, 90 % {p90}"))?;
+            if let Some([p10, p50, p90, most]) = detail.texts_an_author {
+                print::line(&format!("texts an author: {p10}, {p50}, {p90}, and at most {most}"))?;
+            }
+            if detail.authors_of_several_types > 0 {
+                print::line(&format!(
+                    "authors with texts of several types: {}",
+                    detail.authors_of_several_types
+                ))?;
+            }
+            print_look(&detail.look)?;
             for sample in detail.samples {
                 print::line(&format!("{}  {}", sample.mbti, shorten(&sample.text, 100)))?;
             }
+            Ok(())
+        }
+        Datasets::Clean { name, to, cleaning } => {
+            let (bar, cleaning) = (Bar::texts(context), cleaning.cleaning());
+            let made =
+                app::data_sets::clean(home, &name, &to, &cleaning, |done, total| bar.tell(done, total));
+            let report = runtime.block_on(made);
+            bar.end();
+            let report = report?;
+            if *json { print::json(&report) } else { print_report(&report) }
+        }
+        Datasets::Sample { name, to, fraction, seed } => {
+            is_part("fraction", fraction)?;
+            let report = runtime.block_on(app::data_sets::sample(home, &name, &to, fraction, seed))?;
+            if *json { print::json(&report) } else { print_report(&report) }
+        }
+        Datasets::Split { name, to, split, test, folds } => {
+            is_part("valid", split.valid + test)?;
+            let SplitArgs { valid: valid_fraction, by, seed } = split;
+            let parting = Parting { by, valid_fraction, test_fraction: test, folds, seed };
+            let to = to.as_deref().unwrap_or(&name);
+            let reports = runtime.block_on(app::data_sets::part(home, &name, to, parting))?;
+            if *json {
+                return print::json(&reports);
+            }
+            print_list(&reports.into_iter().map(|report| report.data_set).collect::<Vec<_>>())
+        }
+        Datasets::Leaks { name, with, split, quick } => leaks::run(context, &name, with, &split, quick),
+        Datasets::Export { name, path, format, safe_cells } => {
+            let bar = Bar::texts(context);
+            let by_name = match path.extension().and_then(|ending| ending.to_str()) {
+                Some("jsonl" | "ndjson" | "json") => ExportFormat::Jsonl,
+                Some("parquet") => ExportFormat::Parquet,
+                _ => ExportFormat::Csv,
+            };
+            let total = runtime.block_on(home.store.data_set(&name))?.examples as usize;
+            let format = format.unwrap_or(by_name);
+            let progress = |done| bar.tell(done, total);
+            let done =
+                runtime.block_on(app::data_sets::export(home, &name, &path, format, safe_cells, progress));
+            bar.end();
+            done?;
+            print::note(&format!("Wrote {total} texts to {}.", path.display()));
             Ok(())
         }
         Datasets::Remove { name } => {
@@ -42,6 +110,122 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// A part has to be one, and to leave something.
+fn is_part(name: &'static str, fraction: f64) -> Result<()> {
+    if fraction > 0.0 && fraction < 1.0 {
+        return Ok(());
+    }
+    Err(Error::NoPart { name, value: fraction })
+}
+
+/// A bar that shows how far the work is, and listens to Ctrl+C, which ends it.
+pub struct Bar {
+    bar: ProgressBar,
+    signals: Signals,
+}
+
+impl Bar {
+    pub fn texts(context: &Context) -> Bar {
+        Bar::new(context, "{bar:30} {human_pos} of {human_len} texts, {eta} left")
+    }
+
+    fn new(context: &Context, template: &str) -> Bar {
+        let bar = ProgressBar::new(0);
+        if context.json {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Bar { bar, signals: Signals::listen() }
+    }
+
+    /// Tells how far the work is; `false` where it is to be ended.
+    pub fn tell(&self, done: usize, total: usize) -> bool {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        self.signals.count() == 0
+    }
+
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Imports with a bar that shows how far it is; Ctrl+C ends it, and nothing is left of it.
+fn import(
+    context: &Context,
+    path: &Path,
+    name: Option<&str>,
+    options: &ImportOptions,
+) -> Result<ImportReport> {
+    let bar = Bar::new(context, "{bar:30} {bytes} of {total_bytes}, {msg} texts, {eta} left");
+    let progress = |progress: ImportProgress| {
+        bar.bar.set_message(progress.examples.to_string());
+        bar.tell(progress.bytes as usize, progress.total_bytes as usize)
+    };
+    let import = app::data_sets::import(&context.home, path, name, options, progress);
+    let report = context.runtime.block_on(import);
+    bar.end();
+    Ok(report?)
+}
+
+fn print_preview(preview: &ImportPreview) -> Result<()> {
+    let format = match preview.format {
+        SourceFormat::Delimited => "a table of text",
+        SourceFormat::JsonLines => "JSON Lines",
+        SourceFormat::Parquet => "Parquet",
+    };
+    let between = match preview.delimiter.as_deref() {
+        None => String::new(),
+        Some("\t") => ", tabs between cells".to_owned(),
+        Some(delimiter) => format!(", \"{delimiter}\" between cells"),
+    };
+    let files = if preview.files == 1 {
+        String::new()
+    } else {
+        format!("{} files, the first of which is ", preview.files)
+    };
+    print::line(&format!("{files}{format} in {}{between}.", preview.encoding))?;
+    match &preview.mapping {
+        Some(mapping) => {
+            print::line(&format!("text: {}", mapping.text))?;
+            for (name, column) in [("author", &mapping.author), ("type", &mapping.mbti)] {
+                print::line(&format!("{name}: {}", column.as_deref().unwrap_or("–")))?;
+            }
+            for (axis, column) in &mapping.axes {
+                print::line(&format!("{axis}: {}", column.column))?;
+            }
+        }
+        None => print::line("Which column is what cannot be guessed: say it by --map.")?,
+    }
+    let header: Vec<&str> = preview.columns.iter().map(String::as_str).collect();
+    let cell =
+        |row: &Vec<String>, column: usize| row.get(column).map_or_else(String::new, |cell| shorten(cell, 40));
+    let rows = preview.rows.iter().map(|row| (0..header.len()).map(|column| cell(row, column)).collect());
+    print::table(&header, &rows.collect::<Vec<Vec<String>>>())
+}
+
+fn print_look(look: &DataSetLook) -> Result<()> {
+    let language =
+        |code: &str| if code.is_empty() { "too short to tell".to_owned() } else { code.to_owned() };
+    let languages: Vec<String> =
+        look.languages.iter().map(|(code, texts)| format!("{} {texts}", language(code))).collect();
+    print::line(&format!("of {} texts: {}", look.texts, languages.join(", ")))?;
+    print::line(&format!(
+        "  with type words {}, naming their author's own type {}",
+        look.type_words, look.own_type_named
+    ))?;
+    for (axis, words) in &look.telling_words {
+        for (letter, words) in axis.letters().iter().zip(words) {
+            let words: Vec<String> =
+                words.iter().take(8).map(|word| format!("{} {:.1}", word.word, word.z)).collect();
+            print::line(&format!("  {letter}: {}", words.join(", ")))?;
+        }
+    }
+    Ok(())
 }
 
 fn print_list(all: &[DataSet]) -> Result<()> {
@@ -83,10 +267,44 @@ fn print_report(report: &ImportReport) -> Result<()> {
             if row.found.trim().is_empty() { String::new() } else { format!(" ({})", row.found.trim()) };
         print::line(&format!("  line {}: {}{found}", row.line, describe(row.reason)))?;
     }
+    if let Some(cleaning) = &report.cleaning {
+        for count in &cleaning.steps {
+            print::line(&format!(
+                "{}: {} changed, {} left out",
+                step_name(count.step),
+                count.changed,
+                count.dropped
+            ))?;
+            for example in count.examples.iter().take(2) {
+                let after = example
+                    .after
+                    .as_deref()
+                    .map_or_else(|| "left out".to_owned(), |after| shorten(after, 90));
+                print::line(&format!("  {}\n  → {after}", shorten(&example.before, 90)))?;
+            }
+        }
+    }
     if report.skipped.len() > 10 {
         print::line("  … and more; --json lists the first 100.")?;
     }
     Ok(())
+}
+
+fn step_name(step: CleaningStep) -> &'static str {
+    match step {
+        CleaningStep::AuthorsOfSeveralTypes => "authors of several types",
+        CleaningStep::Invisible => "invisible characters",
+        CleaningStep::Urls => "addresses",
+        CleaningStep::RedditLinks => "links of Reddit",
+        CleaningStep::TypeWords => "type words",
+        CleaningStep::Languages => "languages",
+        CleaningStep::ExactDuplicates => "exact duplicates",
+        CleaningStep::NearDuplicates => "near duplicates",
+        CleaningStep::Cut => "cut",
+        CleaningStep::Join => "joined",
+        CleaningStep::Shortest => "too short",
+        CleaningStep::Longest => "too long",
+    }
 }
 
 fn describe(reason: SkipReason) -> &'static str {
@@ -98,6 +316,7 @@ fn describe(reason: SkipReason) -> &'static str {
         SkipReason::TypeAndAxisDiffer => "the type and an axis contradict each other",
         SkipReason::WrongNumberOfCells => "the row has another number of cells than the header",
         SkipReason::NotUtf8 => "the text is not UTF-8",
+        SkipReason::NotJson => "the line is no object in JSON",
     }
 }
 

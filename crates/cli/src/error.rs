@@ -9,6 +9,8 @@ pub enum Error {
     App(#[from] app::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error("--{name} {value} is no part of the whole. Give a number between 0 and 1.")]
+    NoPart { name: &'static str, value: f64 },
     #[error(transparent)]
     Data(#[from] data::Error),
     #[error(transparent)]
@@ -56,6 +58,10 @@ impl Error {
                 .with("name", name)
                 .with("value", "–")
                 .with("allowed", "a name"),
+            Error::NoPart { name, value } => Problem::new(record::ProblemCode::BadSetting, self)
+                .with("name", name)
+                .with("value", value)
+                .with("allowed", "0 – 1"),
             Error::ConfigFile { path, reason } => Problem::new(record::ProblemCode::BadConfigFile, self)
                 .with("path", path.display())
                 .with("reason", reason),

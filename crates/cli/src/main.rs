@@ -4,6 +4,7 @@ mod args;
 mod config_file;
 mod datasets;
 mod error;
+mod leaks;
 mod models;
 mod predict_command;
 mod print;

@@ -91,8 +91,12 @@ pub fn assessment(run: &Run) -> Result<()> {
     for (axis, calibration) in &found.calibration {
         let at_limit = match (calibration.at_limit, calibration.temperature > 1.0) {
             (false, _) => "",
-            (true, true) => " (the highest: the model's answers tell nothing on this axis)",
-            (true, false) => " (the lowest: the answers separate these few texts entirely)",
+            (true, true) => {
+                " (at the upper limit: on the texts that it is fitted on, the probabilities are no better than even odds)"
+            }
+            (true, false) => {
+                " (at the lower limit: on the texts that it is fitted on, the model was far too unsure, as where all are right)"
+            }
         };
         print::line(&format!(
             "{axis}: temperature {:.2}{at_limit}, on the other half log loss {} → {}, calibration error {} → {}",

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use data::{Example, Split};
-use record::{DataSet, RunStatus, TrainConfig};
+use data::{Part, Split, Table};
+use record::{DataSet, Event, Notice, Problem, ProblemCode, RunStatus, TrainConfig};
 use train::{Checkpoint, Inputs, Outcome, Progress, Wish};
 
 use crate::{
@@ -92,22 +92,22 @@ fn work(context: &Context, run: i64, config: &TrainConfig, resume: Option<Checkp
     done.map(drop)
 }
 
-/// The texts of a run, in memory.
+/// The texts of a run.
 struct Texts {
-    examples: Vec<Example>,
-    valid: Option<Vec<Example>>,
+    table: Table,
+    valid: Option<Table>,
     data_set: DataSet,
     split: Split,
 }
 
 fn read_texts(context: &Context, config: &TrainConfig) -> Result<Texts> {
     let (home, runtime) = (&context.home, &context.runtime);
-    let (examples, data_set) = runtime.block_on(app::data_sets::load(home, &config.data))?;
+    let (table, data_set) = runtime.block_on(app::data_sets::open(home, &config.data))?;
     let valid = config.valid.as_deref();
-    let valid = valid.map(|name| runtime.block_on(app::data_sets::load(home, name))).transpose()?;
-    let valid = valid.map(|(examples, _)| examples);
-    let split = data::split_for(&examples, valid.as_deref(), config)?;
-    Ok(Texts { examples, valid, data_set, split })
+    let valid = valid.map(|name| runtime.block_on(app::data_sets::open(home, name))).transpose()?;
+    let valid = valid.map(|(table, _)| table);
+    let split = data::split_for(&table.labels, valid.as_ref().map(|valid| &valid.labels), config)?;
+    Ok(Texts { table, valid, data_set, split })
 }
 
 impl Texts {
@@ -118,9 +118,8 @@ impl Texts {
             model_folder: &folders.model,
             run_folder: &folders.run,
             words_folder: folders.words.as_deref(),
-            train: pick(&self.examples, &self.split.train),
-            valid: pick(self.valid.as_ref().unwrap_or(&self.examples), &self.split.valid),
-            train_rows: &self.split.train,
+            train: Part { table: &self.table, rows: &self.split.train },
+            valid: Part { table: self.valid.as_ref().unwrap_or(&self.table), rows: &self.split.valid },
             made_up: self.data_set.made_up,
             resume: None,
         }
@@ -158,7 +157,11 @@ fn train_run(
     runtime.block_on(home.store.set_split(run, &texts.split.summary))?;
 
     let inputs = Inputs { resume, ..texts.inputs(run, config, &folders) };
+    let goes_on = inputs.resume.is_some();
     let mut recorder = Recorder::new(context, run, config.clone(), signals);
+    if !goes_on {
+        tell_leaks(&texts.split, &inputs, &mut recorder)?;
+    }
     let outcome = train::run(&inputs, &mut |progress| recorder.take(progress));
     // What was told before a failure belongs into the history as well.
     let flushed = recorder.flush();
@@ -171,6 +174,45 @@ fn train_run(
             .map_err(train::Error::Progress)?;
     }
     Ok(outcome)
+}
+
+/// Texts of a split that are looked at for leaks before a run; of more, `mbti datasets leaks` tells.
+const LOOKED_AT: usize = 300_000;
+/// The share of validation texts from which on a leak is told of.
+const TOLD_FROM: f64 = 0.05;
+
+/// Says before a run begins that its metrics will flatter, where its split leaks.
+fn tell_leaks(split: &Split, inputs: &Inputs, recorder: &mut Recorder) -> Result<()> {
+    if inputs.train.len() + inputs.valid.len() > LOOKED_AT {
+        return Ok(());
+    }
+    let mut wish = Ok(Wish::GoOn);
+    let found = data::leaks(split.summary.clone(), inputs.train, inputs.valid, |_| {
+        wish = recorder.take(Progress::Working);
+        matches!(wish, Ok(Wish::GoOn | Wish::Pause))
+    })?;
+    wish.map_err(train::Error::Progress)?;
+    // Where it was stopped the run finds that out by itself.
+    let Some(leaks) = found.filter(|leaks| leaks.share() >= TOLD_FROM) else { return Ok(()) };
+    let share = format!("{:.0}", 100.0 * leaks.share());
+    let duplicates = leaks.exact_duplicates + leaks.near_duplicates;
+    let (authors, named, texts) =
+        (leaks.texts_of_shared_authors, leaks.own_type_named, leaks.split.valid_examples);
+    let message = format!(
+        "{share} % of the {texts} validation texts can be known without having learned anything about types, so that the \
+         metrics will flatter: {authors} are by authors who are learned from too, {duplicates} are learned from nearly \
+         word by word, {named} name their author's own type. Split by author, or clean the data set first."
+    );
+    let problem = Problem::new(ProblemCode::SplitLeaks, message)
+        .with("share", share)
+        .with("texts", texts)
+        .with("authors", authors)
+        .with("duplicates", duplicates)
+        .with("named", named);
+    recorder
+        .take(Progress::Event(&Event::Notice(Notice { step: 0, problem })))
+        .map_err(train::Error::Progress)?;
+    Ok(())
 }
 
 /// Tells what a run would need, and writes nothing.
@@ -192,10 +234,6 @@ fn try_estimate(context: &Context, config: &TrainConfig) -> Result<record::Estim
     let texts = read_texts(context, config)?;
     let inputs = texts.inputs(0, config, &folders);
     Ok(train::estimate(&inputs, &mut |_| Ok(Wish::GoOn))?)
-}
-
-fn pick<'a>(examples: &'a [Example], rows: &[u32]) -> Vec<&'a Example> {
-    rows.iter().map(|&row| &examples[row as usize]).collect()
 }
 
 fn write_split(run_folder: &Path, split: &Split) -> Result<()> {

@@ -194,8 +194,14 @@ fn a_full_disk_is_an_error_that_loses_nothing() {
     assert_eq!(shown["run"]["status"], "failed");
     assert_eq!(shown["run"]["failure"]["code"], "cannot_write");
 
-    let row = format!("{},INFP\n", "many words ".repeat(1000));
-    let large = engine.file("large.csv", format!("body,mbti\n{}", row.repeat(300)));
+    // Digits as by chance, so that it cannot be packed to less than there is room for.
+    let digits = |n: u64| {
+        (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+    };
+    let row = |n: u64| {
+        format!("{},INFP\n", (0..500).map(|k| format!("{:x} ", digits(n << 9 | k))).collect::<String>())
+    };
+    let large = engine.file("large.csv", format!("body,mbti\n{}", (0..600).map(row).collect::<String>()));
     let (code, error) =
         in_namespace(&setup, &engine, &["datasets", "import", large.to_str().unwrap()]).unwrap();
     assert_eq!(code, Some(1), "{error}");

@@ -2,6 +2,8 @@ use std::path::{Path, PathBuf};
 
 use record::{Problem, ProblemCode};
 
+use crate::source::guard::Refusal;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +14,18 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error("{} has a row of more than {} MiB{}, which is no text that somebody wrote. Choose another file.", .path.display(), crate::source::guard::ROW_BYTES >> 20, at_line(*.line))]
+    LongRow { path: PathBuf, line: u64 },
+    #[error("{} unpacks to hundreds of times its size, as no text does. Choose another file.", .path.display())]
+    Bomb { path: PathBuf },
+    #[error("{} cannot be read as {format}: {reason}. Choose another file, or convert it to CSV.", .path.display())]
+    Format { path: PathBuf, format: &'static str, reason: String },
+    #[error("There is no file in {} that ends in {endings}. Choose another folder or a file.", .path.display())]
+    NoFiles { path: PathBuf, endings: String },
+    #[error("{} has no column \"{name}\"; it has {found}. Name one of those.", .path.display())]
+    NoSuchColumn { path: PathBuf, name: String, found: String },
+    #[error("It was stopped; nothing of it was kept.")]
+    Stopped,
     #[error("{} is empty. Choose a CSV file with a header line and at least one row.", .path.display())]
     Empty { path: PathBuf },
     #[error(
@@ -43,12 +57,19 @@ pub enum Error {
     TooFew { part: &'static str, texts: usize },
 }
 
+/// Where it is known.
+fn at_line(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(" on line {line}") }
+}
+
 impl Error {
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Error {
-        if source.kind() == std::io::ErrorKind::NotFound {
-            Error::NotFound { path: path.to_owned() }
-        } else {
-            Error::Read { path: path.to_owned(), source }
+        let path = path.to_owned();
+        match Refusal::of(&source) {
+            Some(Refusal::Bomb) => Error::Bomb { path },
+            Some(Refusal::LongRow) => Error::LongRow { path, line: 0 },
+            None if source.kind() == std::io::ErrorKind::NotFound => Error::NotFound { path },
+            None => Error::Read { path, source },
         }
     }
 
@@ -67,6 +88,19 @@ impl Error {
             Error::Write { path, source } => {
                 new(Code::CannotWrite).with("path", path.display()).with("reason", source)
             }
+            Error::LongRow { path, .. } => new(Code::LongRow).with("path", path.display()),
+            Error::Bomb { path } => new(Code::PackedTooWell).with("path", path.display()),
+            Error::Format { path, format, reason } => new(Code::BadFormat)
+                .with("path", path.display())
+                .with("format", format)
+                .with("reason", reason),
+            Error::NoFiles { path, endings } => {
+                new(Code::NoFiles).with("path", path.display()).with("endings", endings)
+            }
+            Error::NoSuchColumn { path, name, found } => {
+                new(Code::NoSuchColumn).with("path", path.display()).with("name", name).with("found", found)
+            }
+            Error::Stopped => new(Code::Stopped),
             Error::Empty { path } => new(Code::EmptyFile).with("path", path.display()),
             Error::NotText { path, line } => {
                 new(Code::NotText).with("path", path.display()).with("line", line)

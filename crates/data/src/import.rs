@@ -1,25 +1,53 @@
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader, Read},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{SyncSender, sync_channel},
+    },
 };
 
 use csv::ByteRecord;
-use record::{SkipReason, SkippedRow};
+use record::{ColumnMapping, ImportPreview, SkipReason, SkippedRow};
 
 use crate::{
-    Error, Example,
-    columns::{self, Columns},
+    Error, Example, Reading,
+    columns::{self, Columns, LOOKED_AT},
     error::Result,
+    source::{self, Next, POST_SEPARATOR, Records, Source},
 };
 
 /// How many skipped rows are reported one by one; all of them are counted.
 const REPORTED_ROWS: usize = 100;
 /// How much of a skipped cell is reported, in characters.
 const REPORTED_CHARS: usize = 80;
-/// Between the posts of one cell in the Kaggle data set.
-const POST_SEPARATOR: &str = "|||";
+/// Examples that are handed from the thread that reads to the one that writes at once, unless they are
+/// this long together, and how many such pieces may wait.
+const PIECE: usize = 1024;
+const PIECE_BYTES: usize = 4 << 20;
+const WAITING_PIECES: usize = 4;
+/// Rows of a preview, and how much of a cell it shows, in characters.
+const PREVIEW_ROWS: usize = 8;
+const PREVIEW_CHARS: usize = 300;
+
+/// How a source is to be read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImportOptions {
+    /// Which column is what; without it that is guessed.
+    pub mapping: Option<ColumnMapping>,
+    pub reading: Reading,
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportProgress {
+    /// Bytes of the source that were read, and all of them.
+    pub bytes: u64,
+    pub total_bytes: u64,
+    pub examples: i64,
+}
 
 /// What was read from a source, beside the examples themselves.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +57,8 @@ pub struct Imported {
     pub examples: i64,
     /// Whether the authors mean anything: named by the source, or several posts to a row.
     pub has_authors: bool,
+    /// Which columns were read as what.
+    pub mapping: ColumnMapping,
     pub skipped_by_reason: BTreeMap<SkipReason, i64>,
     /// The first skipped rows or posts.
     pub skipped: Vec<SkippedRow>,
@@ -45,74 +75,219 @@ impl Imported {
     }
 }
 
-/// Reads a CSV file as a stream and hands each example to `keep`.
+/// Reads a file, or all files of a folder, as a stream and hands each example to `keep`, while another
+/// thread reads on.
 ///
-/// Understood are the columns of `minhaozhang/mbti` (author, body, mbti, E-I, N-S, F-T, J-P) and
-/// those of the Kaggle data set (type, posts, with `|||` between posts), UTF-8 with or without
-/// a byte order mark, quoted newlines, either line end. A row that cannot be used is counted
-/// and reported, and ends nothing.
-pub fn import_csv(path: &Path, mut keep: impl FnMut(Example) -> Result<()>) -> Result<Imported> {
-    let metadata = std::fs::metadata(path).map_err(|error| Error::read(path, error))?;
-    if metadata.is_dir() {
-        let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-        return Err(Error::Read { path: path.to_owned(), source });
-    }
-    let file = File::open(path).map_err(|error| Error::read(path, error))?;
-    let mut input = BufReader::with_capacity(1 << 20, file);
-    refuse_what_is_not_text(path, &mut input)?;
-
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(true).from_reader(input);
-    let columns = header_columns(path, &mut reader)?;
-    let mut imported = Imported { has_authors: columns.author.is_some(), ..Default::default() };
-    let mut record = ByteRecord::new();
-    loop {
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => return Err(csv_error(path, error)),
-        }
-        imported.rows += 1;
-        read_row(&columns, &record, &mut imported, &mut keep)?;
-    }
+/// Understood are tables of text (CSV, TSV and alike), JSON Lines and Parquet, the first two packed by
+/// gzip or Zstandard or not, in any encoding that [`encoding::guess`](source::encoding::guess) tells;
+/// the columns of `minhaozhang/mbti` (author, body, mbti, E-I, N-S, F-T, J-P), those of the Kaggle data
+/// set (type, posts, with `|||` between posts), and any others that a mapping names or that can be
+/// guessed. A row that cannot be used is counted and reported, and ends nothing. `progress` hears how
+/// far it is and ends it by answering `false`.
+pub fn import(
+    path: &Path,
+    options: &ImportOptions,
+    mut keep: impl FnMut(Example) -> Result<()>,
+    mut progress: impl FnMut(ImportProgress) -> bool,
+) -> Result<Imported> {
+    let files = source::files(path)?;
+    let sizes = files.iter().map(|file| std::fs::metadata(file).map(|about| about.len()));
+    let total_bytes = sizes.sum::<std::io::Result<u64>>().map_err(|error| Error::read(path, error))?;
+    let read = Arc::new(AtomicU64::new(0));
+    let (sender, receiver) = sync_channel::<Vec<Example>>(WAITING_PIECES);
+    let imported = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut pieces = Pieces { sender, piece: Vec::new(), bytes: 0 };
+            let mut imported = Imported::default();
+            for file in &files {
+                read_file(file, options, &read, &mut imported, &mut pieces)?;
+            }
+            pieces.send()?;
+            Ok(imported)
+        });
+        let mut written = 0;
+        let mut take = |piece: Vec<Example>| {
+            written += piece.len() as i64;
+            piece.into_iter().try_for_each(&mut keep)?;
+            let bytes = read.load(Ordering::Relaxed).min(total_bytes);
+            if progress(ImportProgress { bytes, total_bytes, examples: written }) {
+                Ok(())
+            } else {
+                Err(Error::Stopped)
+            }
+        };
+        // With the receiver the reader's sender ends too, and with that the reader.
+        let taken = receiver.into_iter().try_for_each(&mut take);
+        let read = reader.join().unwrap_or_else(|_| {
+            let reason = "reading it failed for a reason that is not known".to_owned();
+            Err(Error::Format { path: path.to_owned(), format: "text", reason })
+        });
+        taken.and(read)
+    })?;
     if imported.examples == 0 {
         return Err(no_usable_row(path, &imported));
     }
     Ok(imported)
 }
 
-/// An empty file and a binary one deserve a message of their own, before any parsing.
-fn refuse_what_is_not_text(path: &Path, input: &mut BufReader<File>) -> Result<()> {
-    let start = input.fill_buf().map_err(|error| Error::read(path, error))?;
-    if start.iter().all(u8::is_ascii_whitespace) && start.len() < (1 << 20) {
-        return Err(Error::Empty { path: path.to_owned() });
-    }
-    if let Some(place) = start.iter().take(8192).position(|&byte| byte == 0) {
-        let line = 1 + start[..place].iter().filter(|&&byte| byte == b'\n').count() as u64;
-        return Err(Error::NotText { path: path.to_owned(), line });
-    }
-    Ok(())
+/// Examples on their way to the thread that writes them.
+struct Pieces {
+    sender: SyncSender<Vec<Example>>,
+    piece: Vec<Example>,
+    bytes: usize,
 }
 
-fn header_columns<R: Read>(path: &Path, reader: &mut csv::Reader<R>) -> Result<Columns> {
-    let header = reader.byte_headers().map_err(|error| csv_error(path, error))?;
-    let header: Vec<&str> = header
-        .iter()
-        .map(std::str::from_utf8)
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|_| Error::NotText { path: path.to_owned(), line: 1 })?;
-    columns::find(&header).ok_or_else(|| Error::Columns {
+impl Pieces {
+    fn push(&mut self, example: Example) -> Result<()> {
+        self.bytes += example.text.len();
+        self.piece.push(example);
+        if self.piece.len() == PIECE || self.bytes > PIECE_BYTES { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        // Nobody takes them where writing has failed or was stopped, which is told there.
+        self.sender.send(piece).map_err(|_| Error::Stopped)
+    }
+}
+
+fn read_file(
+    path: &Path,
+    options: &ImportOptions,
+    read: &Arc<AtomicU64>,
+    imported: &mut Imported,
+    pieces: &mut Pieces,
+) -> Result<()> {
+    let Source { mut records, .. } = source::open(path, options.reading, read)?;
+    let mut first = Vec::new();
+    let columns = match &options.mapping {
+        Some(mapping) => columns_of(path, records.columns(), mapping)?,
+        None => {
+            first = first_rows(records.as_mut(), LOOKED_AT)?;
+            let mapping = guess(path, records.columns(), &first)?;
+            imported.mapping = mapping.clone();
+            columns_of(path, records.columns(), &mapping)?
+        }
+    };
+    if let Some(mapping) = &options.mapping {
+        imported.mapping = mapping.clone();
+    }
+    imported.has_authors |= columns.author.is_some();
+    for row in first {
+        take_row(&columns, &row, imported, pieces)?;
+    }
+    let mut record = ByteRecord::new();
+    loop {
+        match records.next(&mut record)? {
+            Next::Row => take_record(&columns, &record, imported, pieces)?,
+            Next::Unusable { line, reason, found } => {
+                imported.rows += 1;
+                imported.skip(line, reason, &found);
+            }
+            Next::End => return Ok(()),
+        }
+    }
+}
+
+/// A row that was read ahead.
+enum Row {
+    Record(ByteRecord),
+    Unusable { line: u64, reason: SkipReason, found: String },
+}
+
+fn first_rows(records: &mut dyn Records, most: usize) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let mut bytes = 0;
+    // A few long rows say as much as many short ones.
+    while rows.len() < most && bytes < PIECE_BYTES {
+        let mut record = ByteRecord::new();
+        rows.push(match records.next(&mut record)? {
+            Next::Row => {
+                bytes += record.as_slice().len();
+                Row::Record(record)
+            }
+            Next::Unusable { line, reason, found } => Row::Unusable { line, reason, found },
+            Next::End => break,
+        });
+    }
+    Ok(rows)
+}
+
+fn cells(rows: &[Row]) -> Vec<Vec<String>> {
+    let cells = |row: &Row| match row {
+        Row::Record(record) => {
+            Some(record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect())
+        }
+        Row::Unusable { .. } => None,
+    };
+    rows.iter().filter_map(cells).collect()
+}
+
+fn guess(path: &Path, header: &[String], rows: &[Row]) -> Result<ColumnMapping> {
+    let names: Vec<&str> = header.iter().map(String::as_str).collect();
+    columns::guess(&names, &cells(rows)).ok_or_else(|| Error::Columns {
         path: path.to_owned(),
-        found: header.iter().map(|name| format!("\"{}\"", shorten(name))).collect::<Vec<_>>().join(", "),
+        found: quoted(header),
         expected: columns::EXPECTED,
     })
 }
 
-fn read_row(
+fn columns_of(path: &Path, header: &[String], mapping: &ColumnMapping) -> Result<Columns> {
+    let names: Vec<&str> = header.iter().map(String::as_str).collect();
+    Columns::of(&names, mapping).map_err(|name| Error::NoSuchColumn {
+        path: path.to_owned(),
+        name,
+        found: quoted(header),
+    })
+}
+
+fn quoted(header: &[String]) -> String {
+    header
+        .iter()
+        .take(50)
+        .map(|name| format!("\"{}\"", shorten(name, REPORTED_CHARS)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What a source is and holds, as far as its beginning tells.
+pub fn preview(path: &Path, reading: Reading) -> Result<ImportPreview> {
+    let files = source::files(path)?;
+    let first = files.first().map_or(path, |file| file.as_path());
+    let Source { mut records, format, encoding, delimiter } = source::open(first, reading, &Arc::default())?;
+    let rows = first_rows(records.as_mut(), LOOKED_AT)?;
+    let columns = records.columns().to_vec();
+    let shown = cells(&rows).into_iter().take(PREVIEW_ROWS);
+    Ok(ImportPreview {
+        files: files.len() as i64,
+        format,
+        encoding: encoding.to_owned(),
+        delimiter: delimiter.map(|delimiter| char::from(delimiter).to_string()),
+        mapping: guess(first, &columns, &rows).ok(),
+        rows: shown.map(|row| row.iter().map(|cell| shorten(cell, PREVIEW_CHARS)).collect()).collect(),
+        columns,
+    })
+}
+
+fn take_row(columns: &Columns, row: &Row, imported: &mut Imported, pieces: &mut Pieces) -> Result<()> {
+    match row {
+        Row::Record(record) => take_record(columns, record, imported, pieces),
+        Row::Unusable { line, reason, found } => {
+            imported.rows += 1;
+            imported.skip(*line, *reason, found);
+            Ok(())
+        }
+    }
+}
+
+fn take_record(
     columns: &Columns,
     record: &ByteRecord,
     imported: &mut Imported,
-    keep: &mut impl FnMut(Example) -> Result<()>,
+    pieces: &mut Pieces,
 ) -> Result<()> {
+    imported.rows += 1;
     let line = record.position().map_or(0, csv::Position::line);
     let lossy =
         |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(4 * REPORTED_CHARS)]).into_owned();
@@ -123,6 +298,7 @@ fn read_row(
     }
     let needed = [Some(columns.text), columns.author].into_iter().flatten();
     for bytes in needed.filter_map(|index| record.get(index)) {
+        // A character that stands for what could not be read tells the same of other encodings.
         if std::str::from_utf8(bytes).is_err() {
             imported.skip(line, SkipReason::NotUtf8, &lossy(bytes));
             return Ok(());
@@ -130,8 +306,11 @@ fn read_row(
     }
     let cell =
         |index: usize| record.get(index).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("");
-    let mbti = columns::type_of_row(columns, |index| lossy(record.get(index).unwrap_or_default()));
-    let mbti = match mbti {
+    let short = |index: usize| match std::str::from_utf8(record.get(index).unwrap_or_default()) {
+        Ok(cell) if cell.len() <= 4 * REPORTED_CHARS => Cow::Borrowed(cell),
+        _ => Cow::Owned(lossy(record.get(index).unwrap_or_default())),
+    };
+    let mbti = match columns::type_of_row(columns, short) {
         Ok(mbti) => mbti,
         Err((reason, found)) => {
             imported.skip(line, reason, &found);
@@ -146,7 +325,7 @@ fn read_row(
             return Ok(());
         }
         imported.examples += 1;
-        keep(Example { author, text: text.to_owned(), mbti })
+        pieces.push(Example { author, text: text.to_owned(), mbti })
     };
     if columns.several_posts && text.contains(POST_SEPARATOR) {
         imported.has_authors = true;
@@ -174,16 +353,8 @@ fn has_words(text: &str) -> bool {
         .any(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}'))
 }
 
-fn shorten(text: &str) -> String {
-    text.chars().take(REPORTED_CHARS).collect()
-}
-
-fn csv_error(path: &Path, error: csv::Error) -> Error {
-    let line = error.position().map_or(0, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => Error::read(path, source),
-        _ => Error::NotText { path: path.to_owned(), line },
-    }
+fn shorten(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }
 
 fn no_usable_row(path: &Path, imported: &Imported) -> Error {
@@ -205,6 +376,7 @@ fn no_usable_row(path: &Path, imported: &Imported) -> Error {
                 }
                 SkipReason::WrongNumberOfCells => format!("wrong number of cells ({})", first.found),
                 SkipReason::NotUtf8 => "the text is not UTF-8".to_owned(),
+                SkipReason::NotJson => "it is no object in JSON".to_owned(),
             },
         },
     }
@@ -221,10 +393,15 @@ mod tests {
         let path = folder.path().join("x.csv");
         std::fs::write(&path, bytes).unwrap();
         let mut examples = Vec::new();
-        let imported = import_csv(&path, |example| {
-            examples.push(example);
-            Ok(())
-        })?;
+        let imported = import(
+            &path,
+            &ImportOptions::default(),
+            |example| {
+                examples.push(example);
+                Ok(())
+            },
+            |_| true,
+        )?;
         Ok((examples, imported))
     }
 
@@ -240,9 +417,9 @@ mod tests {
 
     #[test]
     fn a_row_that_cannot_be_used_is_reported_with_its_line_and_reason_and_ends_nothing() {
-        let text = b"body,mbti\nfine,INFP\n,INFP\nwhat,ABCD\nno type,\ntoo,many,cells\n\"two\nlines\",ENTJ\n\xff\xfe,INTJ\nlast,ISTP\n";
+        let text = b"body,mbti\nfine,INFP\n,INFP\nwhat,ABCD\nno type,\ntoo,many,cells\n\"two\nlines\",ENTJ\n\xff\xfe,INTJ\nl\xc3\xa4st,ISTP\n\xc3\xa4,ISTP\n";
         let (examples, imported) = read(text).unwrap();
-        assert_eq!(examples.len(), 3);
+        assert_eq!(examples.len(), 4);
         let told: Vec<_> = imported.skipped.iter().map(|row| (row.line, row.reason)).collect();
         assert_eq!(
             told,
@@ -254,7 +431,7 @@ mod tests {
                 (9, SkipReason::NotUtf8),
             ]
         );
-        assert_eq!(imported.rows, 8);
+        assert_eq!(imported.rows, 9);
         assert_eq!(imported.skipped[1].found, "ABCD");
     }
 
@@ -280,15 +457,16 @@ mod tests {
         assert!(matches!(read(b""), Err(Error::Empty { .. })));
         assert!(matches!(read(b"\n \n"), Err(Error::Empty { .. })));
         assert!(matches!(read(b"body,mbti\n"), Err(Error::Empty { .. })));
-        assert!(matches!(read(b"\x7fELF\x00\x01\n"), Err(Error::NotText { .. })));
-        assert!(matches!(read(b"\xff\xd8\xff,mbti\nx,INFP\n"), Err(Error::NotText { .. })));
-        let error = read(b"text,label\nx,INFP\n").unwrap_err();
+        assert!(matches!(read(b"\x7fELF\x00\x00\x00\x01\n"), Err(Error::NotText { .. })));
+        assert!(matches!(read(b"\xff\xd8\xff,mbti\nx\x00,INFP\n"), Err(Error::NotText { .. })));
+        let error = read(b"text,kind\nx,post\n").unwrap_err();
         assert!(
-            error.to_string().contains("\"text\", \"label\"") && error.to_string().contains("body and mbti")
+            error.to_string().contains("\"text\", \"kind\"") && error.to_string().contains("body and mbti")
         );
         let error = read(b"body,mbti\nx,ABCD\n").unwrap_err();
         assert!(error.to_string().contains("line 2") && error.to_string().contains("ABCD"), "{error}");
-        let missing = import_csv(Path::new("/nowhere/x.csv"), |_| Ok(())).unwrap_err();
+        let missing =
+            import(Path::new("/nowhere/x.csv"), &ImportOptions::default(), |_| Ok(()), |_| true).unwrap_err();
         assert!(matches!(missing, Error::NotFound { .. }));
     }
 

@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use record::{SplitBy, SplitMethod, SplitSummary, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Example, error::Result};
+use crate::{Error, Labels, error::Result};
 
 /// Which examples are learned from and which judge what was learned, by their places in the
 /// data set. With a validation set of its own, `valid` counts in that one.
@@ -24,29 +24,30 @@ pub struct Split {
 /// proportion by a whole unit. The same seed gives the same split on every machine.
 ///
 /// With [`SplitBy::Text`] the unit is the single text also where authors are named.
-pub fn split(examples: &[Example], fraction: f64, by: SplitBy, seed: u32) -> Result<Split> {
-    let rows: Vec<u32> = (0..examples.len() as u32).collect();
-    split_rows(examples, &rows, fraction, by, seed)
+pub fn split(labels: &Labels, fraction: f64, by: SplitBy, seed: u32) -> Result<Split> {
+    let rows: Vec<u32> = (0..labels.len() as u32).collect();
+    split_rows(labels, &rows, fraction, by, seed)
 }
 
 /// The parts of a data set that a run's settings ask for: a sample of its texts, where not all
 /// are wanted, parted into those to learn from and those to validate with, or with a validation
 /// set of its own.
-pub fn split_for(examples: &[Example], valid: Option<&[Example]>, config: &TrainConfig) -> Result<Split> {
-    let rows = sample(examples, config.sample_fraction, config.seed);
+pub fn split_for(labels: &Labels, valid: Option<&Labels>, config: &TrainConfig) -> Result<Split> {
+    let rows = sample(labels, config.sample_fraction, config.seed);
     match valid {
-        Some(valid) => split_rows_given(examples, &rows, valid, config.seed),
-        None => split_rows(examples, &rows, config.validation_fraction, config.split_by, config.seed),
+        Some(valid) => split_rows_given(labels, &rows, valid, config.seed),
+        None => split_rows(labels, &rows, config.validation_fraction, config.split_by, config.seed),
     }
 }
 
 /// The places of a part of the texts, each type in proportion, decided by the seed alone.
-pub fn sample(examples: &[Example], fraction: f64, seed: u32) -> Vec<u32> {
+pub fn sample(labels: &Labels, fraction: f64, seed: u32) -> Vec<u32> {
     let mut strata: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    for (row, example) in examples.iter().enumerate() {
-        strata.entry(example.mbti.index()).or_default().push(row as u32);
+    for (row, mbti) in labels.types.iter().enumerate() {
+        strata.entry(mbti.index()).or_default().push(row as u32);
     }
-    let wanted = ((examples.len() as f64 * fraction).round() as usize).min(examples.len());
+    // As scikit-learn and `datasets` round the part that is trained on.
+    let wanted = ((labels.len() as f64 * fraction).floor() as usize).min(labels.len());
     let shares = largest_remainder(&strata.values().map(Vec::len).collect::<Vec<_>>(), wanted);
     let mut random = ChaCha8Rng::seed_from_u64(1 << 32 | u64::from(seed));
     let mut rows = Vec::with_capacity(wanted);
@@ -58,64 +59,111 @@ pub fn sample(examples: &[Example], fraction: f64, seed: u32) -> Vec<u32> {
     rows
 }
 
-fn split_rows(examples: &[Example], rows: &[u32], fraction: f64, by: SplitBy, seed: u32) -> Result<Split> {
-    let units = units(examples, rows, by);
-    let mut strata: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (index, unit) in units.iter().enumerate() {
-        strata.entry(commonest_type(examples, unit)).or_default().push(index);
-    }
-    let wanted = (units.len() as f64 * fraction).round() as usize;
-    let wanted = wanted.clamp(1, units.len().saturating_sub(1).max(1));
-    let shares = largest_remainder(&strata.values().map(Vec::len).collect::<Vec<_>>(), wanted);
-
-    let mut random = ChaCha8Rng::seed_from_u64(u64::from(seed));
-    let (mut train, mut valid) = (Vec::new(), Vec::new());
-    for (mut stratum, share) in strata.into_values().zip(shares) {
-        stratum.shuffle(&mut random);
-        for (place, unit) in stratum.into_iter().enumerate() {
-            let part = if place < share { &mut valid } else { &mut train };
-            part.extend_from_slice(&units[unit]);
-        }
-    }
-    train.sort_unstable();
-    valid.sort_unstable();
-    for (part, texts) in [("training", train.len()), ("validation", valid.len())] {
-        if texts == 0 {
-            return Err(Error::TooFew { part, texts });
-        }
-    }
-    let named = rows.iter().any(|&row| examples[row as usize].author.is_some());
-    let of = |part: &[u32]| part.iter().map(|&row| &examples[row as usize]).collect::<Vec<_>>();
+fn split_rows(labels: &Labels, rows: &[u32], fraction: f64, by: SplitBy, seed: u32) -> Result<Split> {
+    let [train, valid, _] = parts(labels, rows, [fraction, 0.0], by, seed)?;
+    let named = rows.iter().any(|&row| labels.authors[row as usize].is_some());
     let method = if named && by == SplitBy::Author { SplitMethod::ByAuthor } else { SplitMethod::ByText };
-    Ok(Split { summary: summary(method, seed, &of(&train), &of(&valid)), train, valid })
+    Ok(Split { summary: summary(method, seed, (labels, &train), (labels, &valid)), train, valid })
+}
+
+/// The rows to learn from, to validate with and to test with, in rising order; the fractions are those of
+/// the second and the third part. Without a third part this is [`split`].
+pub fn parts(
+    labels: &Labels,
+    rows: &[u32],
+    [valid_fraction, test_fraction]: [f64; 2],
+    by: SplitBy,
+    seed: u32,
+) -> Result<[Vec<u32>; 3]> {
+    let strata = strata(labels, rows, by, seed);
+    let sizes: Vec<usize> = strata.iter().map(Vec::len).collect();
+    let count: usize = sizes.iter().sum();
+    let wanted = |fraction: f64, most: usize| match by {
+        _ if fraction <= 0.0 => 0,
+        // As scikit-learn and `datasets` round the part that is held out.
+        SplitBy::Text => ((count as f64 * fraction).ceil() as usize).clamp(1, most.max(1)),
+        SplitBy::Author => ((count as f64 * fraction).round() as usize).clamp(1, most.max(1)),
+    };
+    let for_test = wanted(test_fraction, count.saturating_sub(2));
+    let for_valid = wanted(valid_fraction, count.saturating_sub(1 + for_test));
+    let test_shares = largest_remainder(&sizes, for_test.min(count));
+    let rest: Vec<usize> = sizes.iter().zip(&test_shares).map(|(size, share)| size - share).collect();
+    let valid_shares = largest_remainder(&rest, for_valid.min(rest.iter().sum()));
+    let [mut train, mut valid, mut test] = [(); 3].map(|()| Vec::new());
+    for (units, (for_valid, for_test)) in strata.iter().zip(valid_shares.into_iter().zip(test_shares)) {
+        for (place, unit) in units.iter().enumerate() {
+            let part = match place {
+                place if place < for_valid => &mut valid,
+                place if place < for_valid + for_test => &mut test,
+                _ => &mut train,
+            };
+            part.extend_from_slice(unit);
+        }
+    }
+    let all =
+        [("training", &train, true), ("validation", &valid, true), ("testing", &test, test_fraction > 0.0)];
+    for (part, rows, wanted) in all {
+        if wanted && rows.is_empty() {
+            return Err(Error::TooFew { part, texts: 0 });
+        }
+    }
+    let mut parts = [train, valid, test];
+    parts.iter_mut().for_each(|rows| rows.sort_unstable());
+    Ok(parts)
+}
+
+/// The rows of each of `count` parts of which every one in turn validates what was learned from all
+/// others: no author in two of them, each type in proportion, sizes alike within one author.
+pub fn folds(labels: &Labels, rows: &[u32], count: usize, by: SplitBy, seed: u32) -> Result<Vec<Vec<u32>>> {
+    let mut folds = vec![Vec::new(); count.max(1)];
+    let mut next = 0;
+    for unit in strata(labels, rows, by, seed).into_iter().flatten() {
+        // Dealt out like cards, one stratum behind another.
+        let place = next % folds.len();
+        folds[place].extend_from_slice(&unit);
+        next += 1;
+    }
+    if next < count || count < 2 {
+        return Err(Error::TooFew { part: "folds", texts: next });
+    }
+    folds.iter_mut().for_each(|rows| rows.sort_unstable());
+    Ok(folds)
+}
+
+/// The units of each type that has any, a unit being the rows of an author or a single row, in an order
+/// that the seed decides.
+fn strata(labels: &Labels, rows: &[u32], by: SplitBy, seed: u32) -> Vec<Vec<Vec<u32>>> {
+    let mut strata: BTreeMap<usize, Vec<Vec<u32>>> = BTreeMap::new();
+    for unit in units(labels, rows, by) {
+        strata.entry(commonest_type(labels, &unit)).or_default().push(unit);
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(u64::from(seed));
+    strata.values_mut().for_each(|units| units.shuffle(&mut random));
+    strata.into_values().collect()
 }
 
 /// All of one data set to learn from and all of another to validate with, as the user chose.
-pub fn split_given(train: &[Example], valid: &[Example], seed: u32) -> Result<Split> {
+pub fn split_given(train: &Labels, valid: &Labels, seed: u32) -> Result<Split> {
     split_rows_given(train, &(0..train.len() as u32).collect::<Vec<_>>(), valid, seed)
 }
 
-fn split_rows_given(train: &[Example], rows: &[u32], valid: &[Example], seed: u32) -> Result<Split> {
+fn split_rows_given(train: &Labels, rows: &[u32], valid: &Labels, seed: u32) -> Result<Split> {
     for (part, texts) in [("training", rows.len()), ("validation", valid.len())] {
         if texts == 0 {
             return Err(Error::TooFew { part, texts });
         }
     }
-    let summary = summary(
-        SplitMethod::Given,
-        seed,
-        &rows.iter().map(|&row| &train[row as usize]).collect::<Vec<_>>(),
-        &valid.iter().collect::<Vec<_>>(),
-    );
-    Ok(Split { summary, train: rows.to_vec(), valid: (0..valid.len() as u32).collect() })
+    let valid_rows: Vec<u32> = (0..valid.len() as u32).collect();
+    let summary = summary(SplitMethod::Given, seed, (train, rows), (valid, &valid_rows));
+    Ok(Split { summary, train: rows.to_vec(), valid: valid_rows })
 }
 
 /// The rows of each author, in the order of first appearance; a text without author is a unit.
-fn units(examples: &[Example], rows: &[u32], by: SplitBy) -> Vec<Vec<u32>> {
-    let mut place_of: BTreeMap<&str, usize> = BTreeMap::new();
+fn units(labels: &Labels, rows: &[u32], by: SplitBy) -> Vec<Vec<u32>> {
+    let mut place_of: HashMap<u32, usize> = HashMap::new();
     let mut units: Vec<Vec<u32>> = Vec::new();
     for &row in rows {
-        let place = match examples[row as usize].author.as_deref() {
+        let place = match labels.authors[row as usize] {
             Some(author) if by == SplitBy::Author => *place_of.entry(author).or_insert(units.len()),
             _ => units.len(),
         };
@@ -127,10 +175,10 @@ fn units(examples: &[Example], rows: &[u32], by: SplitBy) -> Vec<Vec<u32>> {
     units
 }
 
-fn commonest_type(examples: &[Example], unit: &[u32]) -> usize {
+fn commonest_type(labels: &Labels, unit: &[u32]) -> usize {
     let mut counts = [0usize; 16];
     for &row in unit {
-        counts[examples[row as usize].mbti.index()] += 1;
+        counts[labels.types[row as usize].index()] += 1;
     }
     (0..16).max_by_key(|&index| (counts[index], 16 - index)).unwrap_or(0)
 }
@@ -152,17 +200,24 @@ fn largest_remainder(sizes: &[usize], wanted: usize) -> Vec<usize> {
     shares
 }
 
-fn summary(method: SplitMethod, seed: u32, train: &[&Example], valid: &[&Example]) -> SplitSummary {
-    let authors = |part: &[&Example]| -> BTreeSet<String> {
-        part.iter().filter_map(|example| example.author.clone()).collect()
-    };
+/// Of two parts, each the labels of a data set and some of its rows.
+fn summary(
+    method: SplitMethod,
+    seed: u32,
+    train: (&Labels, &[u32]),
+    valid: (&Labels, &[u32]),
+) -> SplitSummary {
+    fn authors<'a>((labels, rows): (&'a Labels, &[u32])) -> BTreeSet<&'a str> {
+        let numbers: BTreeSet<u32> = rows.iter().filter_map(|&row| labels.authors[row as usize]).collect();
+        numbers.into_iter().map(|author| labels.names[author as usize].as_str()).collect()
+    }
     let (train_authors, valid_authors) = (authors(train), authors(valid));
-    let count = |set: &BTreeSet<String>| (!set.is_empty()).then_some(set.len() as i64);
+    let count = |set: &BTreeSet<&str>| (!set.is_empty()).then_some(set.len() as i64);
     SplitSummary {
         method,
         seed,
-        train_examples: train.len() as i64,
-        valid_examples: valid.len() as i64,
+        train_examples: train.1.len() as i64,
+        valid_examples: valid.1.len() as i64,
         train_authors: count(&train_authors),
         valid_authors: count(&valid_authors),
         shared_authors: train_authors.intersection(&valid_authors).count() as i64,
@@ -173,18 +228,17 @@ fn summary(method: SplitMethod, seed: u32, train: &[&Example], valid: &[&Example
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::Example;
     use mbti::Type;
     use proptest::prelude::*;
 
-    fn examples(authors: &[(Option<u8>, usize)]) -> Vec<Example> {
-        authors
-            .iter()
-            .map(|&(author, index)| Example {
-                author: author.map(|a| format!("a{a}")),
-                text: "x".into(),
-                mbti: Type::all().nth(index).unwrap(),
-            })
-            .collect()
+    fn labels(authors: &[(Option<u8>, usize)]) -> Labels {
+        let example = |&(author, index): &(Option<u8>, usize)| Example {
+            author: author.map(|a| format!("a{a}")),
+            text: "x".into(),
+            mbti: Type::all().nth(index).unwrap(),
+        };
+        Labels::of(&authors.iter().map(example).collect::<Vec<_>>())
     }
 
     proptest! {
@@ -193,13 +247,46 @@ mod tests {
             rows in proptest::collection::vec((proptest::option::of(0u8..12), 0..16usize), 2..80),
             fraction in 0.05f64..0.95, seed: u32,
         ) {
-            let examples = examples(&rows);
-            if let Ok(split) = split(&examples, fraction, SplitBy::Author, seed) {
+            let labels = labels(&rows);
+            if let Ok(split) = split(&labels, fraction, SplitBy::Author, seed) {
                 let mut all: Vec<u32> = split.train.iter().chain(&split.valid).copied().collect();
                 all.sort_unstable();
-                prop_assert_eq!(all, (0..examples.len() as u32).collect::<Vec<_>>());
+                prop_assert_eq!(all, (0..labels.len() as u32).collect::<Vec<_>>());
                 prop_assert_eq!(split.summary.shared_authors, 0);
                 prop_assert!(!split.train.is_empty() && !split.valid.is_empty());
+            }
+        }
+
+        #[test]
+        fn three_parts_and_folds_part_all_texts_and_share_no_author(
+            rows in proptest::collection::vec((proptest::option::of(0u8..30), 0..16usize), 3..120),
+            fractions in (0.05f64..0.5, 0.05f64..0.4), count in 2usize..6, seed: u32,
+        ) {
+            let labels = labels(&rows);
+            let all: Vec<u32> = (0..labels.len() as u32).collect();
+            let check = |parts: &[Vec<u32>]| {
+                let mut together = parts.concat();
+                together.sort_unstable();
+                prop_assert_eq!(&together, &all);
+                let mut seen: HashMap<u32, usize> = HashMap::new();
+                for (place, part) in parts.iter().enumerate() {
+                    prop_assert!(part.is_sorted());
+                    for author in part.iter().filter_map(|&row| labels.authors[row as usize]) {
+                        prop_assert_eq!(*seen.entry(author).or_insert(place), place);
+                    }
+                }
+                Ok(())
+            };
+            if let Ok(parts) = parts(&labels, &all, fractions.into(), SplitBy::Author, seed) {
+                check(&parts)?;
+                prop_assert!(parts.iter().all(|part| !part.is_empty()));
+            }
+            if let Ok(folds) = folds(&labels, &all, count, SplitBy::Author, seed) {
+                check(&folds)?;
+            }
+            if let Ok(folds) = folds(&labels, &all, count, SplitBy::Text, seed) {
+                let sizes: Vec<usize> = folds.iter().map(Vec::len).collect();
+                prop_assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
             }
         }
 
@@ -208,12 +295,12 @@ mod tests {
             sizes in proptest::collection::vec(1usize..40, 1..16), fraction in 0.1f64..0.9, seed: u32,
         ) {
             let rows: Vec<_> = sizes.iter().enumerate().flat_map(|(t, &n)| vec![(None, t); n]).collect();
-            let examples = examples(&rows);
-            prop_assume!(examples.len() > 2);
-            let split = split(&examples, fraction, SplitBy::Author, seed).unwrap();
-            let part = split.valid.len() as f64 / examples.len() as f64;
+            let labels = labels(&rows);
+            prop_assume!(labels.len() > 2);
+            let split = split(&labels, fraction, SplitBy::Author, seed).unwrap();
+            let part = split.valid.len() as f64 / labels.len() as f64;
             for (index, &size) in sizes.iter().enumerate() {
-                let taken = split.valid.iter().filter(|&&row| examples[row as usize].mbti.index() == index).count();
+                let taken = split.valid.iter().filter(|&&row| labels.types[row as usize].index() == index).count();
                 prop_assert!((taken as f64 - part * size as f64).abs() < 1.0);
             }
         }
@@ -222,45 +309,44 @@ mod tests {
     #[test]
     fn the_seed_alone_decides() {
         let rows: Vec<_> = (0..60).map(|n| (Some(n % 20), (n % 16) as usize)).collect();
-        let examples = examples(&rows);
+        let labels = labels(&rows);
         assert_eq!(
-            split(&examples, 0.2, SplitBy::Author, 7).unwrap(),
-            split(&examples, 0.2, SplitBy::Author, 7).unwrap()
+            split(&labels, 0.2, SplitBy::Author, 7).unwrap(),
+            split(&labels, 0.2, SplitBy::Author, 7).unwrap()
         );
         assert_ne!(
-            split(&examples, 0.2, SplitBy::Author, 7).unwrap().valid,
-            split(&examples, 0.2, SplitBy::Author, 8).unwrap().valid
+            split(&labels, 0.2, SplitBy::Author, 7).unwrap().valid,
+            split(&labels, 0.2, SplitBy::Author, 8).unwrap().valid
         );
-        assert_eq!(split(&examples, 0.2, SplitBy::Author, 7).unwrap().summary.valid_authors, Some(4));
+        assert_eq!(split(&labels, 0.2, SplitBy::Author, 7).unwrap().summary.valid_authors, Some(4));
     }
 
     #[test]
     fn one_author_alone_cannot_be_parted() {
-        let error = split(&examples(&[(Some(1), 0), (Some(1), 0)]), 0.2, SplitBy::Author, 0).unwrap_err();
+        let error = split(&labels(&[(Some(1), 0), (Some(1), 0)]), 0.2, SplitBy::Author, 0).unwrap_err();
         assert!(matches!(error, Error::TooFew { .. }), "{error}");
-        assert!(matches!(split(&[], 0.2, SplitBy::Author, 0), Err(Error::TooFew { .. })));
+        assert!(matches!(split(&Labels::default(), 0.2, SplitBy::Author, 0), Err(Error::TooFew { .. })));
     }
 
     #[test]
     fn authors_that_a_given_validation_set_shares_are_counted() {
-        let (train, valid) =
-            (examples(&[(Some(1), 0), (Some(2), 1)]), examples(&[(Some(2), 1), (Some(3), 1)]));
+        let (train, valid) = (labels(&[(Some(1), 0), (Some(2), 1)]), labels(&[(Some(2), 1), (Some(3), 1)]));
         assert_eq!(split_given(&train, &valid, 0).unwrap().summary.shared_authors, 1);
     }
 
     #[test]
     fn a_sample_has_each_type_in_proportion_and_a_split_by_text_parts_authors() {
         let rows: Vec<_> = (0..400).map(|n| (Some(n as u8 % 5), usize::from(n % 4 == 0))).collect();
-        let examples = examples(&rows);
-        let taken = sample(&examples, 0.1, 3);
+        let labels = labels(&rows);
+        let taken = sample(&labels, 0.1, 3);
         assert_eq!(taken.len(), 40);
         let of_type =
-            |index| taken.iter().filter(|&&row| examples[row as usize].mbti.index() == index).count();
+            |index| taken.iter().filter(|&&row| labels.types[row as usize].index() == index).count();
         assert_eq!((of_type(0), of_type(1)), (30, 10));
-        assert_ne!(taken, sample(&examples, 0.1, 4));
+        assert_ne!(taken, sample(&labels, 0.1, 4));
 
         let config = TrainConfig { sample_fraction: 0.1, split_by: SplitBy::Text, ..Default::default() };
-        let split = split_for(&examples, None, &config).unwrap();
+        let split = split_for(&labels, None, &config).unwrap();
         assert_eq!((split.train.len(), split.valid.len()), (32, 8));
         assert_eq!(split.summary.method, SplitMethod::ByText);
         assert!(split.summary.shared_authors > 0);

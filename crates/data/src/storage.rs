@@ -1,24 +1,37 @@
 use std::{
+    collections::BTreeMap,
     fs::File,
-    io::{BufReader, BufWriter, Write},
-    path::Path,
+    io::{BufReader, Write},
+    path::{Path, PathBuf},
 };
 
+use record::{CleaningReport, Recipe, SkipReason, SkippedRow};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Example, error::Result};
+use crate::{Counts, Error, Example, Statistics, error::Result, parquet_file::Writer};
 
 /// The examples of a data set's folder, and what is known of them.
-const EXAMPLES: &str = "examples.csv";
+const EXAMPLES: &str = "examples.parquet";
 const ABOUT: &str = "about.json";
+/// How examples were stored once.
+const FORMER_EXAMPLES: &str = "examples.csv";
 
 /// What stands in a data set's folder beside its examples.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
     pub has_authors: bool,
     pub rows: i64,
-    pub skipped_by_reason: std::collections::BTreeMap<record::SkipReason, i64>,
-    pub skipped: Vec<record::SkippedRow>,
+    pub skipped_by_reason: BTreeMap<SkipReason, i64>,
+    pub skipped: Vec<SkippedRow>,
+    /// What was counted while the texts were written; none by former versions.
+    #[serde(default)]
+    pub statistics: Option<Statistics>,
+    /// How it was made; none by former versions.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
+    /// What cleaning did, where it was made by that.
+    #[serde(default)]
+    pub cleaning: Option<CleaningReport>,
 }
 
 /// Writes examples into `folder` as they come: `fill` is handed a function that takes one
@@ -28,22 +41,14 @@ pub fn save(
     folder: &Path,
     fill: impl FnOnce(&mut dyn FnMut(Example) -> Result<()>) -> Result<Stored>,
 ) -> Result<Stored> {
-    let path = folder.join(EXAMPLES);
-    let failed = |error: csv::Error| match error.into_kind() {
-        csv::ErrorKind::Io(source) => Error::write(&path, source),
-        other => Error::write(&path, std::io::Error::other(format!("{other:?}"))),
-    };
-    let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
-    let mut writer = csv::Writer::from_writer(BufWriter::new(file));
-    writer.write_record(["author", "body", "mbti"]).map_err(failed)?;
-    let stored = fill(&mut |example| {
-        let author = example.author.as_deref().unwrap_or("");
-        writer.write_record([author, &example.text, &example.mbti.to_string()]).map_err(failed)
+    let mut writer = Writer::create(&folder.join(EXAMPLES))?;
+    let mut counts = Counts::default();
+    let mut stored = fill(&mut |example| {
+        counts.push(&example);
+        writer.push(&example)
     })?;
-    let buffer = writer.into_inner().map_err(|error| Error::write(&path, error.into_error()))?;
-    let file = buffer.into_inner().map_err(|error| Error::write(&path, error.into_error()))?;
-    file.sync_all().map_err(|error| Error::write(&path, error))?;
-
+    writer.finish()?;
+    stored.statistics = Some(counts.finish(stored.has_authors));
     let about = folder.join(ABOUT);
     let text = serde_json::to_vec_pretty(&stored).map_err(|error| Error::write(&about, error.into()))?;
     let mut file = File::create(&about).map_err(|error| Error::write(&about, error))?;
@@ -62,15 +67,23 @@ pub fn stored(folder: &Path) -> Result<Stored> {
     })
 }
 
-/// Reads the examples of a stored data set, in the order of their source.
-pub fn load(folder: &Path) -> Result<Vec<Example>> {
-    let has_authors = stored(folder)?.has_authors;
-    let path = folder.join(EXAMPLES);
-    let damaged = |line, reason: String| Error::Damaged { path: path.clone(), line, reason };
-    let file = File::open(&path).map_err(|error| Error::read(&path, error))?;
-    let mut reader = csv::Reader::from_reader(BufReader::new(file));
-    let mut examples = Vec::new();
-    for row in reader.records() {
+/// The file with the examples; one of a former version, in CSV, is first written anew beside it.
+pub(crate) fn examples(folder: &Path) -> Result<PathBuf> {
+    let (path, former) = (folder.join(EXAMPLES), folder.join(FORMER_EXAMPLES));
+    if !path.exists() && former.exists() {
+        let new = folder.join(format!("{EXAMPLES}.new"));
+        convert(&former, &new)?;
+        std::fs::rename(&new, &path).map_err(|error| Error::write(&path, error))?;
+        std::fs::remove_file(&former).map_err(|error| Error::write(&former, error))?;
+    }
+    Ok(path)
+}
+
+fn convert(former: &Path, new: &Path) -> Result<()> {
+    let damaged = |line, reason: String| Error::Damaged { path: former.to_owned(), line, reason };
+    let file = File::open(former).map_err(|error| Error::read(former, error))?;
+    let mut writer = Writer::create(new)?;
+    for row in csv::Reader::from_reader(BufReader::new(file)).into_records() {
         let row =
             row.map_err(|error| damaged(error.position().map_or(0, csv::Position::line), error.to_string()))?;
         let line = row.position().map_or(0, csv::Position::line);
@@ -78,48 +91,56 @@ pub fn load(folder: &Path) -> Result<Vec<Example>> {
             return Err(damaged(line, "a cell is missing".to_owned()));
         };
         let mbti = mbti.parse().map_err(|error: mbti::Error| damaged(line, error.to_string()))?;
-        let author = (has_authors && !author.is_empty()).then(|| author.to_owned());
-        examples.push(Example { author, text: text.to_owned(), mbti });
+        let author = (!author.is_empty()).then(|| author.to_owned());
+        writer.push(&Example { author, text: text.to_owned(), mbti })?;
     }
-    Ok(examples)
+    writer.finish()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use mbti::Type;
-    use proptest::prelude::*;
+    use crate::Table;
 
-    proptest! {
-        #[test]
-        fn what_is_saved_is_loaded_unchanged(
-            rows in proptest::collection::vec((proptest::option::of("[a-z0-9 ,\"]{1,9}"), "\\PC*[\r\n\",]?\\PC+", 0..16usize), 1..20)
-        ) {
-            let examples: Vec<Example> = rows
-                .into_iter()
-                .map(|(author, text, index)| Example { author, text, mbti: Type::all().nth(index).unwrap() })
-                .collect();
-            let folder = tempfile::tempdir().unwrap();
-            save(folder.path(), |keep| {
-                for example in &examples {
-                    keep(example.clone())?;
-                }
-                Ok(Stored { has_authors: true, rows: 0, skipped_by_reason: Default::default(), skipped: vec![] })
-            })
-            .unwrap();
-            prop_assert_eq!(load(folder.path()).unwrap(), examples);
+    fn about(folder: &Path) {
+        let stored = Stored { has_authors: true, ..Stored::default() };
+        std::fs::write(folder.join(ABOUT), serde_json::to_vec(&stored).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_data_set_that_a_former_version_stored_is_read_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        about(folder.path());
+        let former = folder.path().join(FORMER_EXAMPLES);
+        std::fs::write(&former, "author,body,mbti\nann,\"x, y\nz\",INFP\n,w,ESTJ\n").unwrap();
+        for _ in 0..2 {
+            let table = Table::open(folder.path()).unwrap();
+            let texts: Vec<String> =
+                table.examples(&table.rows()).unwrap().into_iter().map(|example| example.text).collect();
+            assert_eq!(texts, ["x, y\nz", "w"]);
+            assert_eq!((table.labels.author(0), table.labels.author(1)), (Some("ann"), None));
+            assert!(!former.exists());
         }
     }
 
     #[test]
-    fn a_damaged_copy_is_an_error_with_its_line() {
+    fn a_damaged_copy_is_an_error_with_its_path_and_no_panic() {
         let folder = tempfile::tempdir().unwrap();
-        save(folder.path(), |_| {
-            Ok(Stored { has_authors: false, rows: 0, skipped_by_reason: Default::default(), skipped: vec![] })
-        })
-        .unwrap();
-        std::fs::write(folder.path().join(EXAMPLES), "author,body,mbti\n,x,INFP\n,y,WHAT\n").unwrap();
-        assert!(matches!(load(folder.path()), Err(Error::Damaged { line: 3, .. })));
+        about(folder.path());
+        let path = folder.path().join(EXAMPLES);
+        std::fs::write(&path, "this is no parquet file, whatever its name").unwrap();
+        assert!(matches!(Table::open(folder.path()), Err(Error::Damaged { .. })));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(Table::open(folder.path()), Err(Error::NotFound { .. })));
+    }
+
+    #[test]
+    fn a_former_copy_that_is_damaged_stays_and_is_an_error_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        about(folder.path());
+        std::fs::write(folder.path().join(FORMER_EXAMPLES), "author,body,mbti\n,x,INFP\n,y,WHAT\n").unwrap();
+        assert!(matches!(Table::open(folder.path()), Err(Error::Damaged { line: 3, .. })));
+        assert!(folder.path().join(FORMER_EXAMPLES).exists());
     }
 }

@@ -1,57 +1,20 @@
 use std::path::Path;
 
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
 
-use crate::{Error, error::Result, ngrams};
+use crate::{Encoded, Error, error::Result, ngrams};
+
+/// Texts that are made into tokens at once.
+pub(crate) const PIECE: usize = 1024;
 
 /// How a model family reads a text.
 pub enum Tokenizer {
-    /// The tokenizer.json of a Hugging Face folder.
-    HuggingFace(Box<tokenizers::Tokenizer>),
+    /// The tokenizer.json of a Hugging Face folder, and the SHA-256 of that file.
+    HuggingFace(Box<tokenizers::Tokenizer>, [u8; 32]),
     /// The hashed n-grams of `words`.
     Ngrams,
-}
-
-/// Many texts as ids, laid one after another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    ids: Vec<u32>,
-    /// Where each text begins, and after the last one the length of `ids`.
-    offsets: Vec<usize>,
-    tokens: Vec<u32>,
-}
-
-impl Default for Encoded {
-    fn default() -> Self {
-        Encoded { ids: Vec::new(), offsets: vec![0], tokens: Vec::new() }
-    }
-}
-
-impl Encoded {
-    pub fn len(&self) -> usize {
-        self.tokens.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
-    }
-
-    /// The ids that the model reads for this text.
-    pub fn ids(&self, text: usize) -> &[u32] {
-        &self.ids[self.offsets[text]..self.offsets[text + 1]]
-    }
-
-    /// Tokens (or words, for `words`) of this text: what throughput is counted in.
-    pub fn tokens(&self, text: usize) -> u32 {
-        self.tokens[text]
-    }
-
-    fn push(&mut self, one: &One) {
-        self.ids.extend_from_slice(&one.ids);
-        self.offsets.push(self.ids.len());
-        self.tokens.push(one.tokens);
-    }
 }
 
 /// One text as ids.
@@ -68,6 +31,7 @@ impl Tokenizer {
     pub fn from_file(path: &Path, max_length: usize) -> Result<Tokenizer> {
         let wrong = |reason: String| Error::Tokenizer { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+        let digest = Sha256::digest(&bytes).into();
         let mut tokenizer =
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| wrong(error.to_string()))?;
         tokenizer.with_padding(None);
@@ -85,14 +49,23 @@ impl Tokenizer {
                 stride: 0,
             }))
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Tokenizer::HuggingFace(Box::new(tokenizer)))
+        Ok(Tokenizer::HuggingFace(Box::new(tokenizer), digest))
+    }
+
+    /// What tells this tokenizer from others.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        match self {
+            Tokenizer::HuggingFace(_, digest) => *digest,
+            // All others are hashes, among which this is none.
+            Tokenizer::Ngrams => [0; 32],
+        }
     }
 }
 
 /// One text as ids, cut to `max_length` tokens.
 pub fn encode_one(tokenizer: &Tokenizer, text: &str, max_length: usize) -> Result<One> {
     match tokenizer {
-        Tokenizer::HuggingFace(tokenizer) => {
+        Tokenizer::HuggingFace(tokenizer, _) => {
             let encoding = tokenizer
                 .encode_fast(text, true)
                 .map_err(|error| Error::Encode { reason: error.to_string() })?;
@@ -119,7 +92,7 @@ pub fn encode(
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<Option<Encoded>> {
     let mut encoded = Encoded::default();
-    for piece in texts.chunks(1024) {
+    for piece in texts.chunks(PIECE) {
         let ones: Vec<One> =
             piece.par_iter().map(|text| encode_one(tokenizer, text, max_length)).collect::<Result<_>>()?;
         ones.iter().for_each(|one| encoded.push(one));
@@ -181,7 +154,7 @@ mod tests {
         for (row, text) in texts.iter().enumerate() {
             assert_eq!(encoded.ids(row), encode_one(&tokenizer, text, 8).unwrap().ids);
         }
-        assert_eq!(encode(&tokenizer, &texts, 8, |done| done < 2000).unwrap(), None);
+        assert!(encode(&tokenizer, &texts, 8, |done| done < 2000).unwrap().is_none());
     }
 
     #[test]

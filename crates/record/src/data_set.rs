@@ -4,6 +4,8 @@ use mbti::Axis;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::{CleaningReport, DataSetLook, Recipe};
+
 /// A data set in the program's own storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -33,6 +35,18 @@ pub struct DataSetDetail {
     pub axes: BTreeMap<Axis, [i64; 2]>,
     /// Lengths of the texts in characters: the 10th, 50th and 90th percentile.
     pub length_percentiles: [i64; 3],
+    /// How many texts have a length from 2^n up to below 2^(n + 1) characters, at place n.
+    pub lengths: Vec<i64>,
+    /// Authors of each type, by the commonest of their texts.
+    pub author_types: BTreeMap<String, i64>,
+    /// Authors who have texts of more than one type.
+    pub authors_of_several_types: i64,
+    /// Texts an author: the 10th, 50th and 90th percentile, and the most.
+    pub texts_an_author: Option<[i64; 4]>,
+    pub look: DataSetLook,
+    /// How it was made, and what cleaning did where it was made by that.
+    pub recipe: Recipe,
+    pub cleaning: Option<CleaningReport>,
     /// The rows that were not used: how many by reason, and the first ones.
     pub skipped_by_reason: BTreeMap<SkipReason, i64>,
     pub skipped: Vec<SkippedRow>,
@@ -58,6 +72,8 @@ pub struct ImportReport {
     pub skipped_by_reason: BTreeMap<SkipReason, i64>,
     /// The first skipped rows, at most 100 of them.
     pub skipped: Vec<SkippedRow>,
+    /// What cleaning did, where it was made by that.
+    pub cleaning: Option<CleaningReport>,
 }
 
 /// A row, or one post of it, that could not be used.
@@ -89,6 +105,8 @@ pub enum SkipReason {
     WrongNumberOfCells,
     /// The bytes are not UTF-8.
     NotUtf8,
+    /// A line of JSON Lines is no object.
+    NotJson,
 }
 
 impl SkipReason {
@@ -102,6 +120,7 @@ impl SkipReason {
             SkipReason::TypeAndAxisDiffer => "type_and_axis_differ",
             SkipReason::WrongNumberOfCells => "wrong_number_of_cells",
             SkipReason::NotUtf8 => "not_utf8",
+            SkipReason::NotJson => "not_json",
         }
     }
 }
@@ -122,6 +141,7 @@ mod tests {
             Reason::TypeAndAxisDiffer,
             Reason::WrongNumberOfCells,
             Reason::NotUtf8,
+            Reason::NotJson,
         ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
         }

@@ -4,33 +4,45 @@
 mod assessment;
 mod choices;
 mod class_weighting;
+mod cleaning;
 mod config;
 mod data_set;
 mod dtype;
 mod estimate;
 mod event;
+mod leaks;
+mod look;
 mod metrics;
 mod model;
 mod prediction;
 mod preset;
 mod problem;
+mod recipe;
 mod run;
 mod set;
+mod source;
 mod text;
 mod trainable;
 
 pub use assessment::{Assessment, AxisAssessment, Baseline, Calibration, Estimated, Level, UncertaintyBand};
 pub use choices::{LrSchedulerType, Metric, Optim, SplitBy};
 pub use class_weighting::ClassWeighting;
+pub use cleaning::{
+    Cleaning, CleaningCount, CleaningExample, CleaningReport, CleaningStep, DuplicatesAmong, OnFind,
+};
 pub use config::{Device, TrainConfig};
 pub use data_set::{DataSet, DataSetDetail, ImportReport, SampleText, SkipReason, SkippedRow};
 pub use dtype::Dtype;
 pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};
+pub use leaks::Leaks;
+pub use look::{DataSetLook, TellingWord};
 pub use metrics::AxisMetrics;
 pub use model::Model;
 pub use prediction::{AxisPrediction, Prediction};
 pub use preset::{Preset, PresetConfig};
 pub use problem::{Problem, ProblemCode};
+pub use recipe::{Recipe, RecipeStep};
 pub use run::{Run, RunProgress, RunStatus, SplitMethod, SplitSummary};
+pub use source::{AxisColumn, ColumnMapping, ExportFormat, ImportPreview, SourceFormat};
 pub use trainable::Trainable;

@@ -42,6 +42,21 @@ pub enum ProblemCode {
     EmptyFile,
     /// The file is not text in UTF-8. `path`, `line`.
     NotText,
+    /// A row is longer than any text. `path`.
+    LongRow,
+    /// A packed file that unpacks to far more than text does. `path`.
+    PackedTooWell,
+    /// The file is damaged or in another format than it seems. `path`, `format`, `reason`.
+    BadFormat,
+    /// The folder has no file of a known kind. `path`, `endings`.
+    NoFiles,
+    /// A column that was named is not there. `path`, `name`, `found`.
+    NoSuchColumn,
+    /// A run's validation texts can be known in part without learning anything about types. `share` in per
+    /// cent, `texts`, `authors`, `duplicates`, `named`: texts of each kind.
+    SplitLeaks,
+    /// Work was stopped by the user, and nothing of it was kept.
+    Stopped,
     /// The columns are not those of a known format. `path`, `found`, `expected`.
     UnknownColumns,
     /// Rows there were, but none of them can be used. `path`, `rows`, `line`, `reason`.

@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-use data::{Batch, Encoded, Example, Tokenizer};
+use data::{Batch, Encoded, Example, Table, Tokenizer};
 use mbti::{Axis, Type};
 use model::{Network, Setup};
 use record::{Dtype, TrainConfig, Trainable};
@@ -117,7 +117,8 @@ fn optimizer(network: &mut Network, moments: Moments) -> f64 {
 
 fn texts(network: &Network, data_set: &Path) -> (Vec<Example>, Tokenizer, usize) {
     let (tokenizer, max_length) = network.tokenizer(MAX_LENGTH).expect("a tokenizer");
-    (data::load(data_set).expect("the data set"), tokenizer, max_length)
+    let table = Table::open(data_set).expect("the data set");
+    (table.examples(&table.rows()).expect("its texts"), tokenizer, max_length)
 }
 
 fn encode(examples: &[Example], tokenizer: &Tokenizer, max_length: usize) -> Encoded {

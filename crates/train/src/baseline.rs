@@ -1,18 +1,18 @@
 use std::{path::Path, time::Instant};
 
-use data::Example;
+use data::Part;
 use model::Setup;
 use record::{Baseline, Dtype, LrSchedulerType, Optim, TrainConfig, Trainable};
 
 use crate::{
-    Inputs, Progress,
+    Error, Inputs, Listener, Progress,
     batching::{groups, plan},
     class_weights,
     error::Result,
     evaluate::{ValidationSet, evaluate},
     learner::{Learner, TrainingSet},
     progress::Tell,
-    run::{authors, tokenize, types_of},
+    run::tokenize,
     schedule,
 };
 
@@ -41,17 +41,43 @@ fn config_of(config: &TrainConfig) -> TrainConfig {
     }
 }
 
+/// As many rows as are learned from in [`MOST_STEPS`], by chance that the seed decides, where there are more.
+fn chosen(rows: &[u32], config: &TrainConfig) -> Vec<u32> {
+    let most = MOST_STEPS as usize * config.per_device_train_batch_size as usize;
+    if rows.len() <= most {
+        return rows.to_vec();
+    }
+    let order = data::epoch_order(rows.len(), config.seed, 0);
+    let mut chosen: Vec<u32> = order.into_iter().take(most).map(|place| rows[place as usize]).collect();
+    chosen.sort_unstable();
+    chosen
+}
+
+/// What the built-in bag of words makes of some texts, by themselves and for no run. `None` when it was
+/// stopped.
+pub fn words_alone(
+    inputs: &Inputs,
+    words_folder: &Path,
+    listener: &mut Listener,
+) -> Result<Option<Baseline>> {
+    baseline(inputs, words_folder, &mut |what| listener(what).map_err(Error::Progress))
+}
+
 /// Lets the built-in bag of words learn from the same texts and judges it on the same ones, so
 /// that every run shows whether a language model is worth it. `None` when it was stopped.
 pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) -> Result<Option<Baseline>> {
     let begin = Instant::now();
     let mut config = config_of(inputs.config);
-    let types = types_of(&inputs.train);
+    // Those that it has time for: more would only have to be read.
+    let chosen = chosen(inputs.train.rows, &config);
+    let train = Part { rows: &chosen, ..inputs.train };
+    let types = train.types();
     let weights = class_weights(config.class_weights, &types, &config.axes)?;
     let network = model::start(words_folder, &Setup::of(&config))?;
     let (tokenizer, max_length) = network.tokenizer(config.max_length as usize)?;
-    let read = |texts: &[&Example]| tokenize(&tokenizer, texts, max_length, |_| Ok(true));
-    let (Some(train), Some(valid)) = (read(&inputs.train)?, read(&inputs.valid)?) else {
+    let mut read =
+        |part: Part| tokenize(&tokenizer, part, max_length, |_| Ok(tell(Progress::Working)?.goes_on()));
+    let (Some(train), Some(valid)) = (read(train)?, read(inputs.valid)?) else {
         return Ok(None);
     };
     let whole = plan(&train, &config).total_steps;
@@ -78,7 +104,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
         }
     }
     let valid =
-        ValidationSet { encoded: valid, types: types_of(&inputs.valid), authors: authors(&inputs.valid) };
+        ValidationSet { encoded: valid, types: inputs.valid.types(), authors: inputs.valid.authors() };
     let working = || Ok(tell(Progress::Working)?.goes_on());
     let Some(answers) = evaluate(&learner.network, &valid, &learner.set.weights, &config, working)? else {
         return Ok(None);

@@ -23,7 +23,7 @@ pub(crate) fn within(encoded: &Encoded, rows: impl Iterator<Item = u32>, budget:
     let mut pieces: Vec<Vec<u32>> = Vec::new();
     let mut room = 0;
     for row in rows {
-        let ids = encoded.ids(row as usize).len();
+        let ids = encoded.length(row as usize);
         match pieces.last_mut() {
             Some(last) if ids <= room => last.push(row),
             _ => {
@@ -62,7 +62,7 @@ const TYPICAL: [f64; 6] = [0.5, 0.25, 0.75, 0.1, 0.9, 0.6];
 /// Micro-batches of the first epoch that together are like all of them, the most usual first.
 pub(crate) fn typical(encoded: &Encoded, config: &TrainConfig) -> Vec<Vec<u32>> {
     let mut all: Vec<Vec<u32>> = groups(encoded, config, 0).concat();
-    all.sort_by_cached_key(|rows| rows.iter().map(|&row| encoded.ids(row as usize).len()).sum::<usize>());
+    all.sort_by_cached_key(|rows| rows.iter().map(|&row| encoded.length(row as usize)).sum::<usize>());
     let at = |quantile: f64| all.get((quantile * all.len() as f64) as usize).cloned();
     TYPICAL.into_iter().filter_map(at).collect()
 }
@@ -83,7 +83,7 @@ pub(crate) fn plan(encoded: &Encoded, config: &TrainConfig) -> Plan {
         for group in groups.iter().take(wanted) {
             for rows in group {
                 tokens += rows.iter().map(|&row| u64::from(encoded.tokens(row as usize))).sum::<u64>();
-                let ids: usize = rows.iter().map(|&row| encoded.ids(row as usize).len()).sum();
+                let ids: usize = rows.iter().map(|&row| encoded.length(row as usize)).sum();
                 if ids > most {
                     (most, plan.largest) = (ids, rows.clone());
                 }
@@ -137,7 +137,7 @@ mod tests {
             all.sort_unstable();
             prop_assert_eq!(all, (0..lengths.len() as u32).collect::<Vec<_>>());
             for rows in groups.iter().flatten() {
-                let ids: usize = rows.iter().map(|&row| encoded.ids(row as usize).len()).sum();
+                let ids: usize = rows.iter().map(|&row| encoded.length(row as usize)).sum();
                 match budget {
                     Some(budget) => prop_assert!(ids <= budget as usize || rows.len() == 1),
                     None => prop_assert!(rows.len() <= batch as usize),

@@ -18,6 +18,7 @@ mod schedule;
 mod training_loop;
 
 pub use adamw::{AdamW, Blocks, Hyperparameters, Kept, Moments, State, load_state, save_state};
+pub use baseline::words_alone;
 pub use checkpoint::{Checkpoint, newest_checkpoint};
 pub use class_weights::{ClassWeights, class_weights};
 pub use error::Error;

@@ -1,9 +1,9 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use data::{Encoded, Example, Tokenizer, encode};
+use data::{Encoded, Part, Tokenizer, encode_rows};
 use mbti::Type;
 use model::{Network, Setup};
 use record::{Device, Dtype, Estimate, Event, Finished, Notice, Problem, ProblemCode, TrainConfig};
@@ -38,10 +38,8 @@ pub struct Inputs<'a> {
     /// Folder of the built-in bag of words, which learns from the same texts for comparison; none
     /// where the run's own model is that.
     pub words_folder: Option<&'a Path>,
-    pub train: Vec<&'a Example>,
-    pub valid: Vec<&'a Example>,
-    /// The place of each training text in the data set, from 0.
-    pub train_rows: &'a [u32],
+    pub train: Part<'a>,
+    pub valid: Part<'a>,
     /// Whether the texts are the made-up sample's, which is written into the model.
     pub made_up: bool,
     /// The checkpoint in the run's folder to go on from; none to begin.
@@ -130,15 +128,15 @@ pub(crate) struct Ready<'a> {
 /// Loads the model and makes the texts into tokens; `None` when it was stopped on the way.
 fn prepare<'a>(inputs: &Inputs<'a>, tell: &mut Tell) -> Result<Option<Ready<'a>>> {
     let config = inputs.config;
-    let types = types_of(&inputs.train);
+    let types = inputs.train.types();
     let weights = class_weights(config.class_weights, &types, &config.axes)?;
     let network = model::start(inputs.model_folder, &Setup::of(config))?;
     let trainable = network.weights.trainable_count();
     tell(Progress::Loaded { report: &network.report, trainable })?;
     let Some((train, valid, max_length)) = encode_both(inputs, &network, tell)? else { return Ok(None) };
     let valid =
-        ValidationSet { encoded: valid, types: types_of(&inputs.valid), authors: authors(&inputs.valid) };
-    let texts = fingerprint([(&train, &types), (&valid.encoded, &valid.types)]);
+        ValidationSet { encoded: valid, types: inputs.valid.types(), authors: inputs.valid.authors() };
+    let texts = fingerprint([(&train, &types), (&valid.encoded, &valid.types)])?;
     let learner = Learner::new(config, network, TrainingSet { encoded: train, types, weights });
     Ok(Some(Ready { learner, valid, max_length, texts }))
 }
@@ -150,25 +148,24 @@ fn encode_both(
 ) -> Result<Option<(Encoded, Encoded, usize)>> {
     let (tokenizer, max_length) = network.tokenizer(inputs.config.max_length as usize)?;
     let total = inputs.train.len() + inputs.valid.len();
-    let mut one = |texts: &[&Example], before: usize| {
-        tokenize(&tokenizer, texts, max_length, |done| {
+    let mut one = |part: Part, before: usize| {
+        tokenize(&tokenizer, part, max_length, |done| {
             Ok(tell(Progress::Tokenizing { done: before + done, total })?.goes_on())
         })
     };
-    let Some(train) = one(&inputs.train, 0)? else { return Ok(None) };
-    let Some(valid) = one(&inputs.valid, inputs.train.len())? else { return Ok(None) };
+    let Some(train) = one(inputs.train, 0)? else { return Ok(None) };
+    let Some(valid) = one(inputs.valid, inputs.train.len())? else { return Ok(None) };
     Ok(Some((train, valid, max_length)))
 }
 
 pub(crate) fn tokenize(
     tokenizer: &Tokenizer,
-    examples: &[&Example],
+    part: Part,
     max_length: usize,
     mut tell: impl FnMut(usize) -> Result<bool>,
 ) -> Result<Option<Encoded>> {
-    let texts: Vec<&str> = examples.iter().map(|example| example.text.as_str()).collect();
     let mut failed = None;
-    let encoded = encode(tokenizer, &texts, max_length, |done| {
+    let encoded = encode_rows(part.table, part.rows, tokenizer, max_length, |done| {
         tell(done).unwrap_or_else(|error| {
             failed = Some(error);
             false
@@ -177,34 +174,16 @@ pub(crate) fn tokenize(
     failed.map_or(Ok(encoded), Err)
 }
 
-pub(crate) fn types_of(examples: &[&Example]) -> Vec<Type> {
-    examples.iter().map(|example| example.mbti).collect()
-}
-
-/// The authors as numbers, in the order in which they first appear.
-pub(crate) fn authors(examples: &[&Example]) -> Vec<Option<u32>> {
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
-    let number = |name| {
-        let next = numbers.len() as u32;
-        *numbers.entry(name).or_insert(next)
-    };
-    let mut number = number;
-    examples.iter().map(|example| example.author.as_deref().map(&mut number)).collect()
-}
-
-fn fingerprint(parts: [(&Encoded, &Vec<Type>); 2]) -> String {
+/// A hash of all tokens and types, so that a run is not gone on with on other texts.
+fn fingerprint(parts: [(&Encoded, &Vec<Type>); 2]) -> Result<String> {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
     for (encoded, types) in parts {
         hash.update((encoded.len() as u64).to_le_bytes());
-        for (row, mbti) in types.iter().enumerate() {
-            let ids = encoded.ids(row);
-            hash.update((ids.len() as u64).to_le_bytes());
-            ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
-            hash.update([mbti.index() as u8]);
-        }
+        encoded.visit(|bytes| hash.update(bytes))?;
+        types.iter().for_each(|mbti| hash.update([mbti.index() as u8]));
     }
-    checkpoint::hex(&hash.finalize())
+    Ok(checkpoint::hex(&hash.finalize()))
 }
 
 fn stopped_before_the_first_step(run: i64) -> Outcome {

@@ -222,7 +222,7 @@ impl<'a> TrainingLoop<'a> {
                 }
                 Err(Error::LossNotFinite { step, rows, .. }) => {
                     let place =
-                        |&row: &u32| self.inputs.train_rows.get(row as usize).map_or(0, |&place| place + 1);
+                        |&row: &u32| self.inputs.train.rows.get(row as usize).map_or(0, |&place| place + 1);
                     let rows = rows.iter().map(place).collect();
                     let checkpoint = self.saved.as_ref().map(|saved| saved.step);
                     return Err(Error::LossNotFinite { step, rows, checkpoint });

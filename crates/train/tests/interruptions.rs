@@ -6,20 +6,21 @@ use std::path::{Path, PathBuf};
 #[path = "../../../tests/tiny_models/mod.rs"]
 mod tiny_models;
 
-use data::Example;
+use data::{Example, Part, Table};
 use mbti::{Axis, Type};
 use record::{Dtype, Event, Metric, Optim, ProblemCode, TrainConfig, Trainable};
 use tiny_models::tiny_bert;
 use train::{Inputs, Outcome, Progress, Wish};
 
-fn examples() -> Vec<Example> {
-    (0..60)
+fn examples() -> Table {
+    let examples = (0..60)
         .map(|n| Example {
             author: Some(format!("a{}", n / 3)),
             text: format!("text {} about {}", "abcdefgh".repeat(n % 7 + 1), n),
             mbti: Type::all().nth(n * 7 % 16).unwrap(),
         })
-        .collect()
+        .collect();
+    Table::of(examples)
 }
 
 /// What a run told: the bits of its losses, its evaluations, notices.
@@ -33,7 +34,7 @@ struct Told {
 struct Runner {
     home: tempfile::TempDir,
     model: PathBuf,
-    examples: Vec<Example>,
+    examples: Table,
 }
 
 impl Runner {
@@ -57,18 +58,16 @@ impl Runner {
         told: &mut Told,
         mut wish: impl FnMut(&Progress) -> Wish,
     ) -> Result<Outcome, train::Error> {
-        let (valid, train): (Vec<_>, Vec<_>) =
-            self.examples.iter().enumerate().partition(|(n, _)| n % 5 == 0);
-        let rows: Vec<u32> = train.iter().map(|(n, _)| *n as u32).collect();
+        let (valid, train): (Vec<u32>, Vec<u32>) = self.examples.rows().iter().partition(|&n| n % 5 == 0);
+        let table = &self.examples;
         let inputs = Inputs {
             run: 1,
             config,
             model_folder: &self.model,
             run_folder: folder,
             words_folder: None,
-            train: train.into_iter().map(|(_, example)| example).collect(),
-            valid: valid.into_iter().map(|(_, example)| example).collect(),
-            train_rows: &rows,
+            train: Part { table, rows: &train },
+            valid: Part { table, rows: &valid },
             made_up: false,
             resume: resume.then(|| train::newest_checkpoint(1, folder)).transpose()?,
         };
@@ -206,7 +205,9 @@ fn without_a_checkpoint_or_with_other_texts_nothing_is_gone_on_with() {
     assert_eq!(error.problem().code, ProblemCode::NothingToResume);
     let ends = |progress: &Progress| if at_step(progress, 6) { Wish::StopAndSave } else { Wish::GoOn };
     runner.run(&folder, &config(), false, &mut told, ends).unwrap();
-    runner.examples[1].text.push('x');
+    let mut others = runner.examples.examples(&runner.examples.rows()).unwrap();
+    others[1].text.push('x');
+    runner.examples = Table::of(others);
     let error = runner.run(&folder, &config(), true, &mut told, |_| Wish::GoOn).unwrap_err();
     assert_eq!(error.problem().code, ProblemCode::CheckpointMismatch);
 }

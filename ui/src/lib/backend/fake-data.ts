@@ -68,6 +68,7 @@ export function createDataSet(id: number, name: string, source: string, madeUp: 
     created_at: new Date().toISOString(),
   };
   return {
+    cleaning: null,
     data_set: dataSet,
     rows: examples + skipped.length,
     skipped_by_reason: countByReason(skipped),
@@ -88,6 +89,24 @@ export function createDetail({ data_set, skipped, skipped_by_reason }: ImportRep
     data_set,
     axes,
     length_percentiles: [42, 148, 610],
+    lengths: [0, 2, 9, 31, 88, 240, 512, 700, 330, 77],
+    author_types: data_set.authors === null ? {} : { INFP: 3, INTJ: 2, ESTJ: 1 },
+    authors_of_several_types: 0,
+    texts_an_author: data_set.authors === null ? null : [4, 8, 21, 60],
+    look: {
+      texts: data_set.examples,
+      languages: { en: Math.floor(data_set.examples * 0.8), zh: data_set.examples - Math.floor(data_set.examples * 0.8) },
+      type_words: 3,
+      own_type_named: 1,
+      telling_words: {
+        "E-I": [
+          [{ word: "party", z: 4.2, first: 31, second: 6 }],
+          [{ word: "quiet", z: 3.9, first: 5, second: 28 }],
+        ],
+      },
+    },
+    recipe: { source: data_set.source, mapping: null, encoding: null, delimiter: null, steps: [] },
+    cleaning: null,
     skipped_by_reason,
     skipped,
     samples: [

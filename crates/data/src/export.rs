@@ -1,0 +1,114 @@
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+use mbti::Axis;
+use record::ExportFormat;
+use serde_json::json;
+
+use crate::{Error, Example, Part, error::Result, parquet_file};
+
+/// Writes texts to a new file, with the columns author, body, mbti, E-I, N-S, F-T and J-P in CSV and JSON
+/// Lines and the first three of them in Parquet, so that they can be imported again as they were.
+///
+/// With `safe_cells`, which only matters to CSV, an apostrophe is put before texts and authors that
+/// begin with `=`, `+`, `-`, `@`, a tab or a carriage return, which spreadsheets would take for formulas
+/// (OWASP, "CSV Injection"); imported again, they have it still. Where it fails or is stopped nothing is
+/// left of the file.
+pub fn export(
+    part: Part,
+    path: &Path,
+    format: ExportFormat,
+    safe_cells: bool,
+    mut progress: impl FnMut(usize) -> bool,
+) -> Result<()> {
+    if path.exists() {
+        return Err(Error::write(path, std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let new = path.with_file_name(name);
+    let written = match format {
+        ExportFormat::Csv => write_csv(part, &new, safe_cells, &mut progress),
+        ExportFormat::Jsonl => write_json_lines(part, &new, &mut progress),
+        ExportFormat::Parquet => write_parquet(part, &new, &mut progress),
+    };
+    let done = written.and_then(|()| std::fs::rename(&new, path).map_err(|error| Error::write(path, error)));
+    if done.is_err() {
+        std::fs::remove_file(&new).ok();
+    }
+    done
+}
+
+/// Hands each example to `write`, and ends it where that is wished.
+fn each(
+    part: Part,
+    progress: &mut dyn FnMut(usize) -> bool,
+    mut write: impl FnMut(Example) -> Result<()>,
+) -> Result<()> {
+    let labels = &part.table.labels;
+    let whole = part.table.texts(part.rows, |place, text| {
+        let row = part.rows[place] as usize;
+        let author = labels.author(row).map(str::to_owned);
+        write(Example { author, text: text.to_owned(), mbti: labels.types[row] })?;
+        Ok(place % 1024 != 0 || progress(place))
+    })?;
+    if whole { Ok(()) } else { Err(Error::Stopped) }
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>> {
+    Ok(BufWriter::with_capacity(1 << 18, File::create(path).map_err(|error| Error::write(path, error))?))
+}
+
+fn finish(path: &Path, output: BufWriter<File>) -> Result<()> {
+    let file = output.into_inner().map_err(|error| Error::write(path, error.into_error()))?;
+    file.sync_all().map_err(|error| Error::write(path, error))
+}
+
+fn write_csv(
+    part: Part,
+    path: &Path,
+    safe_cells: bool,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<()> {
+    let failed = |error: csv::Error| match error.into_kind() {
+        csv::ErrorKind::Io(source) => Error::write(path, source),
+        other => Error::write(path, std::io::Error::other(format!("{other:?}"))),
+    };
+    let mut writer = csv::Writer::from_writer(create(path)?);
+    let names = Axis::ALL.map(Axis::name);
+    writer.write_record(["author", "body", "mbti"].into_iter().chain(names)).map_err(failed)?;
+    let cell = |text: String| if safe_cells && is_formula(&text) { format!("'{text}") } else { text };
+    each(part, progress, |example| {
+        let letters = Axis::ALL.map(|axis| example.mbti.letter(axis).to_string());
+        let cells = [cell(example.author.unwrap_or_default()), cell(example.text), example.mbti.to_string()];
+        writer.write_record(cells.into_iter().chain(letters)).map_err(failed)
+    })?;
+    finish(path, writer.into_inner().map_err(|error| Error::write(path, error.into_error()))?)
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+fn write_json_lines(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> bool) -> Result<()> {
+    let mut output = create(path)?;
+    each(part, progress, |example| {
+        let letter = |axis: Axis| example.mbti.letter(axis).to_string();
+        let [a, b, c, d] = Axis::ALL;
+        let line = json!({
+            "author": example.author, "body": example.text, "mbti": example.mbti.to_string(),
+            a.name(): letter(a), b.name(): letter(b), c.name(): letter(c), d.name(): letter(d),
+        });
+        writeln!(output, "{line}").map_err(|error| Error::write(path, error))
+    })?;
+    finish(path, output)
+}
+
+fn write_parquet(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> bool) -> Result<()> {
+    let mut writer = parquet_file::Writer::create(path)?;
+    each(part, progress, |example| writer.push(&example))?;
+    writer.finish()
+}

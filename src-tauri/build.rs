@@ -5,12 +5,16 @@ use std::{fs, io, path::Path};
 
 /// Every command that the window may call; each becomes a permission of its own, and the
 /// capability names them one by one.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 28] = [
     "home",
     "list_data_sets",
     "show_data_set",
     "pick_file",
+    "preview_import",
     "import_data_set",
+    "clean_data_set",
+    "split_data_set",
+    "data_set_leaks",
     "import_sample",
     "remove_data_set",
     "list_models",

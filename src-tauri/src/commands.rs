@@ -15,9 +15,9 @@ use tauri_plugin_dialog::{DialogExt, FilePath};
 
 use crate::Shell;
 
-type Answer<T> = Result<T, Problem>;
+pub(crate) type Answer<T> = Result<T, Problem>;
 
-fn told(error: app::Error) -> Problem {
+pub(crate) fn told(error: app::Error) -> Problem {
     error.problem()
 }
 
@@ -46,23 +46,23 @@ async fn picked(ask: impl FnOnce(Box<dyn FnOnce(Option<FilePath>) + Send>)) -> O
 
 #[tauri::command]
 pub async fn pick_file(window: AppHandle) -> Option<String> {
-    picked(|tell| window.dialog().file().add_filter("CSV", &["csv"]).add_filter("*", &["*"]).pick_file(tell))
-        .await
+    picked(|tell| {
+        window
+            .dialog()
+            .file()
+            .add_filter(
+                "CSV, TSV, JSON Lines, Parquet",
+                &["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "gz", "zst"],
+            )
+            .add_filter("*", &["*"])
+            .pick_file(tell)
+    })
+    .await
 }
 
 #[tauri::command]
 pub async fn pick_folder(window: AppHandle) -> Option<String> {
     picked(|tell| window.dialog().file().pick_folder(tell)).await
-}
-
-#[tauri::command]
-pub async fn import_data_set(
-    shell: State<'_, Shell>,
-    path: String,
-    name: Option<String>,
-) -> Answer<ImportReport> {
-    let options = app::ImportOptions::default();
-    data_sets::import(&shell.home, Path::new(&path), name.as_deref(), &options, |_| true).await.map_err(told)
 }
 
 #[tauri::command]

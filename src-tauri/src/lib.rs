@@ -2,6 +2,7 @@
 //! training and prediction are the engine's, in processes of its own.
 
 mod commands;
+mod data_commands;
 
 use std::path::PathBuf;
 
@@ -27,7 +28,11 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             commands::list_data_sets,
             commands::show_data_set,
             commands::pick_file,
-            commands::import_data_set,
+            data_commands::preview_import,
+            data_commands::import_data_set,
+            data_commands::clean_data_set,
+            data_commands::split_data_set,
+            data_commands::data_set_leaks,
             commands::import_sample,
             commands::remove_data_set,
             commands::list_models,

@@ -1,12 +1,17 @@
+import type { Cleaning } from "./types/Cleaning";
+import type { ColumnMapping } from "./types/ColumnMapping";
 import type { DataSet } from "./types/DataSet";
 import type { DataSetDetail } from "./types/DataSetDetail";
 import type { Estimate } from "./types/Estimate";
+import type { ImportPreview } from "./types/ImportPreview";
 import type { ImportReport } from "./types/ImportReport";
+import type { Leaks } from "./types/Leaks";
 import type { Model } from "./types/Model";
 import type { Prediction } from "./types/Prediction";
 import type { PresetConfig } from "./types/PresetConfig";
 import type { Run } from "./types/Run";
 import type { RunProgress } from "./types/RunProgress";
+import type { SplitBy } from "./types/SplitBy";
 import type { TrainConfig } from "./types/TrainConfig";
 
 /** All that the window can ask of the program. Every rejection carries a `Problem`. */
@@ -17,7 +22,16 @@ export interface Backend {
   showDataSet(name: string): Promise<DataSetDetail>;
   /** Opens the system's own dialog; null if it was cancelled. */
   pickFile(): Promise<string | null>;
-  importDataSet(path: string, name: string | null): Promise<ImportReport>;
+  /** What a file or folder holds, and which of its columns seem to be what. */
+  previewImport(path: string): Promise<ImportPreview>;
+  /** Without a mapping the columns are guessed. */
+  importDataSet(path: string, name: string | null, mapping?: ColumnMapping | null): Promise<ImportReport>;
+  /** Makes a new data set out of another. */
+  cleanDataSet(from: string, to: string, cleaning: Cleaning): Promise<ImportReport>;
+  /** Makes new data sets out of one, called as it is with -train, -valid and, where wanted, -test behind. */
+  splitDataSet(from: string, by: SplitBy, validFraction: number, testFraction: number): Promise<ImportReport[]>;
+  /** What a split in 80 and 20 per cent would leak. */
+  dataSetLeaks(name: string, by: SplitBy): Promise<Leaks>;
   /** Imports the made-up sample that comes with the program. */
   importSample(): Promise<ImportReport>;
   removeDataSet(name: string): Promise<void>;

@@ -3,6 +3,7 @@ import type { Backend } from "./backend";
 import { estimateOf, FAKE_DEFAULTS, FAKE_PRESETS } from "./fake-config";
 import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
 import { predict } from "./fake-predict";
+import { cleanedOf, leaksOf, previewOf } from "./fake-texts";
 import { advance, createRun, end, isResumable, resume, type FakeRun } from "./fake-run";
 import type { Axis } from "./types/Axis";
 import type { Estimate } from "./types/Estimate";
@@ -67,7 +68,21 @@ export function createFake(options: FakeOptions = {}): Fake {
     listDataSets: () => answer(() => dataSets.map((report) => report.data_set)),
     showDataSet: (name) => answer(() => createDetail(dataSet(name))),
     pickFile: () => answer(() => "/home/you/mbti.csv"),
+    previewImport: (path) =>
+      answer(() => {
+        const refusal = importProblem(path);
+        if (refusal && refusal.code !== "unknown_columns") throw refusal;
+        return previewOf(path);
+      }),
     importDataSet: (path, name) => answer(() => importAs(path, name ?? nameFromPath(path), false)),
+    cleanDataSet: (from, to, cleaning) => answer(() => derive(from, to, (report) => cleanedOf(report, cleaning))),
+    splitDataSet: (from, _by, _validFraction, testFraction) =>
+      answer(() =>
+        ["train", "valid", ...(testFraction > 0 ? ["test"] : [])].map((part) =>
+          derive(from, `${from}-${part}`, (report) => ({ ...report, skipped: [], skipped_by_reason: {} })),
+        ),
+      ),
+    dataSetLeaks: (name, by) => answer(() => leaksOf(dataSet(name), by)),
     importSample: () => answer(() => importAs("made-up sample", "made-up", true)),
     removeDataSet: (name) =>
       answer(() => {
@@ -198,6 +213,15 @@ export function createFake(options: FakeOptions = {}): Fake {
     if (dataSets.some((report) => report.data_set.name === name)) throw problem("name_taken", { name });
     const report = createDataSet(nextId++, name, path, madeUp);
     dataSets.push(report);
+    return report;
+  }
+
+  /** A data set out of another, changed by `change`. */
+  function derive(from: string, name: string, change: (report: ImportReport) => ImportReport): ImportReport {
+    const parent = dataSet(from);
+    const report = change(importAs(`made of ${from}`, name, parent.data_set.made_up));
+    report.data_set = { ...report.data_set, made_up: parent.data_set.made_up };
+    dataSets[dataSets.length - 1] = report;
     return report;
   }
 

@@ -16,7 +16,10 @@ describe("the door to Rust", () => {
     await tauri.listDataSets();
     await tauri.showDataSet("a");
     await tauri.pickFile();
+    await tauri.previewImport("/a.csv");
     await tauri.importDataSet("/a.csv", null);
+    await tauri.splitDataSet("a", "author", 0.2, 0.1);
+    await tauri.dataSetLeaks("a", "text");
     await tauri.importSample();
     await tauri.removeDataSet("a");
     await tauri.listModels();
@@ -41,7 +44,10 @@ describe("the door to Rust", () => {
       ["list_data_sets", {}],
       ["show_data_set", { name: "a" }],
       ["pick_file", {}],
-      ["import_data_set", { path: "/a.csv", name: null }],
+      ["preview_import", { path: "/a.csv" }],
+      ["import_data_set", { path: "/a.csv", name: null, mapping: null }],
+      ["split_data_set", { from: "a", by: "author", validFraction: 0.2, testFraction: 0.1 }],
+      ["data_set_leaks", { name: "a", by: "text" }],
       ["import_sample", {}],
       ["remove_data_set", { name: "a" }],
       ["list_models", {}],

@@ -16,7 +16,12 @@ export const tauri: Backend = {
   listDataSets: () => call("list_data_sets"),
   showDataSet: (name) => call("show_data_set", { name }),
   pickFile: () => call("pick_file"),
-  importDataSet: (path, name) => call("import_data_set", { path, name }),
+  previewImport: (path) => call("preview_import", { path }),
+  importDataSet: (path, name, mapping = null) => call("import_data_set", { path, name, mapping }),
+  cleanDataSet: (from, to, cleaning) => call("clean_data_set", { from, to, cleaning }),
+  splitDataSet: (from, by, validFraction, testFraction) =>
+    call("split_data_set", { from, by, validFraction, testFraction }),
+  dataSetLeaks: (name, by) => call("data_set_leaks", { name, by }),
   importSample: () => call("import_sample"),
   removeDataSet: (name) => call("remove_data_set", { name }),
   listModels: () => call("list_models"),

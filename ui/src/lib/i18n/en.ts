@@ -2,6 +2,7 @@ import type { Axis } from "../backend/types/Axis";
 import type { Letter } from "../backend/types/Letter";
 import type { RunStatus } from "../backend/types/RunStatus";
 import type { SkipReason } from "../backend/types/SkipReason";
+import { cleaning_choices, cleaning_steps, data, source_formats } from "./en/data";
 import { problems } from "./en/problems";
 import { report } from "./en/report";
 import * as settings from "./en/settings";
@@ -14,6 +15,7 @@ import { training } from "./en/training";
 const window = {
   ...training,
   ...report,
+  ...data,
   program: "MBTI Tuner",
   navigation: "Screens",
   nav_data: "Data",
@@ -300,7 +302,14 @@ const weight_formats = {
   onnx: "ONNX is a format for inference that cannot be trained",
 } as const;
 
-const parts = { training: "training", validation: "validation" } as const;
+const parts = {
+  training: "training",
+  validation: "validation",
+  testing: "testing",
+  folds: "the rounds",
+  "the sample": "the sample",
+  "the new data set": "the new data set",
+} as const;
 
 const expected_columns = "body and mbti (author and E-I, N-S, F-T, J-P if there are any), or type and posts";
 
@@ -311,6 +320,9 @@ export const en = {
   statuses,
   skip_reasons,
   ...settings,
+  source_formats,
+  cleaning_steps,
+  cleaning_choices,
   weight_formats,
   parts,
   expected_columns: { all: expected_columns },

@@ -1,4 +1,5 @@
 import type { Dictionary } from "./en";
+import { cleaning_choices, cleaning_steps, data, source_formats } from "./zh/data";
 import { problems } from "./zh/problems";
 import { report } from "./zh/report";
 import * as settings from "./zh/settings";
@@ -9,6 +10,7 @@ export const zh: Dictionary = {
   window: {
     ...training,
     ...report,
+    ...data,
     program: "MBTI Tuner",
     navigation: "页面",
     nav_data: "数据",
@@ -268,6 +270,9 @@ export const zh: Dictionary = {
     not_json: "该行不是 JSON 对象",
   },
   ...settings,
+  source_formats,
+  cleaning_steps,
+  cleaning_choices,
   weight_formats: {
     pickle: "这是 pickle 文件，打开时可能会运行其中的程序",
     tensorflow: "这是 TensorFlow 的文件",
@@ -275,7 +280,14 @@ export const zh: Dictionary = {
     gguf: "GGUF 是用于推理的量化格式，不能用于训练",
     onnx: "ONNX 是用于推理的格式，不能用于训练",
   },
-  parts: { training: "训练", validation: "验证" },
+  parts: {
+    training: "训练",
+    validation: "验证",
+    testing: "测试",
+    folds: "各轮",
+    "the sample": "样本",
+    "the new data set": "新数据集",
+  },
   expected_columns: { all: "body 和 mbti（可另有 author 及 E-I、N-S、F-T、J-P），或 type 和 posts" },
   problems,
 };

@@ -1,0 +1,78 @@
+import type { Words } from "../en";
+import type * as english from "../en/data";
+
+export const data: Words<typeof english.data> = {
+  look_button: "查看内容",
+  look_hint: "在保存任何内容之前，显示其中有什么、各列被当作什么。",
+  preview_format: "{format}，{encoding}。",
+  preview_files: "{n} 个文件，第一个：",
+  column_text: "文本",
+  column_author: "作者",
+  column_type: "类型",
+  column_axes: "单个维度的列",
+  column_one: "1 表示",
+  columns_needed: "请选择文本所在的列，以及类型列或全部四个维度列。",
+  cleaning_step: "处理步骤",
+  cleaning_changed: "修改的文本",
+  cleaning_dropped: "去掉的文本",
+  cleaning_examples: "示例：{step}",
+  cleaning_left_out: "已去掉",
+  leaks_title: "泄漏检测",
+  leaks_hint: "20% 的验证部分中，有多少不必学会任何与类型有关的东西就能猜出。",
+  leaks_button: "检测",
+  split_by_label: "划分方式",
+  by_author: "按作者",
+  by_text: "按文本",
+  leaks_share: "的验证文本（共 {texts} 段）存在泄漏。",
+  leaks_authors: "作者也在训练文本中",
+  leaks_exact: "与训练文本逐字相同",
+  leaks_near: "与训练文本几乎相同",
+  leaks_named: "写出了作者自己的类型",
+  leaks_type_words: "含有任何透露类型的词",
+  advice_authors: "请按作者划分，使同一个人的文本不会同时出现在两边。",
+  advice_duplicates: "请清洗数据集，去掉重复文本。",
+  advice_type_words: "请清洗数据集，遮盖透露类型的词。",
+  clean_title: "清洗",
+  clean_hint: "生成新的数据集，并统计每一步做了什么；原数据集保持不变。",
+  shortest_label: "最少字符数",
+  made_name: "新数据集的名称",
+  clean_button: "清洗",
+  split_title: "划分",
+  split_hint: "生成 {name}-train 和 {name}-valid，需要测试部分时还有 {name}-test，各类型比例不变。",
+  split_valid: "验证，%",
+  split_test: "测试，%",
+  split_button: "划分",
+  making: "正在生成新的数据集…",
+};
+
+export const source_formats: Words<typeof english.source_formats> = {
+  delimited: "文本表格",
+  json_lines: "JSON Lines 文件",
+  parquet: "Parquet 文件",
+};
+
+export const cleaning_steps: Words<typeof english.cleaning_steps> = {
+  authors_of_several_types: "带有多种类型的作者",
+  invisible: "不可见字符",
+  urls: "网址",
+  reddit_links: "Reddit 链接",
+  type_words: "类型词",
+  languages: "语言",
+  exact_duplicates: "完全重复",
+  near_duplicates: "近似重复",
+  cut: "切分",
+  join: "合并",
+  shortest: "过短",
+  longest: "过长",
+};
+
+export const cleaning_choices: Words<typeof english.cleaning_choices> = {
+  authors_of_several_types: "去掉文本带有多种类型的作者",
+  invisible: "去掉控制字符和零宽字符",
+  urls: "用 [URL] 遮盖网址",
+  reddit_links: "用 [LINK] 遮盖 r/mbti 之类的链接",
+  type_words: "用 [TYPE] 遮盖指明或透露类型的词",
+  exact_duplicates: "去掉已有的相同文本",
+  near_duplicates: "去掉已有的近似文本",
+  shortest: "去掉字符数少于此数的文本",
+};

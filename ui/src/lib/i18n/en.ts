@@ -52,7 +52,7 @@ const window = {
   data_title: "Data",
   data_intro: "Texts with a known type, from which a model can learn.",
   import_title: "Import a file",
-  import_path: "Path of a CSV file",
+  import_path: "Path of a file or folder",
   import_path_hint: "for instance /home/you/mbti.csv",
   import_name: "Name",
   import_name_hint: "the file's name, if left empty",

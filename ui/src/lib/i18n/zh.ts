@@ -47,7 +47,7 @@ export const zh: Dictionary = {
     data_title: "数据",
     data_intro: "已知类型的文本，供模型学习。",
     import_title: "导入文件",
-    import_path: "CSV 文件路径",
+    import_path: "文件或文件夹的路径",
     import_path_hint: "例如 /home/you/mbti.csv",
     import_name: "名称",
     import_name_hint: "不填则使用文件名",

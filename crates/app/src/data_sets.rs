@@ -151,10 +151,8 @@ pub async fn part(home: &Home, from: &str, name: &str, parting: Parting) -> Resu
 /// A data set of some rows of another.
 async fn derive(home: &Home, from: &str, name: &str, step: RecipeStep, rows: &[u32]) -> Result<ImportReport> {
     derive_by(home, from, name, step, rows.len(), |table, keep| {
-        table.texts(rows, |place, text| {
-            let row = rows[place] as usize;
-            let author = table.labels.author(row).map(str::to_owned);
-            keep(Example { author, text: text.to_owned(), mbti: table.labels.types[row] })?;
+        table.each(rows, |_, example| {
+            keep(example)?;
             Ok(true)
         })?;
         Ok(None)
@@ -356,9 +354,8 @@ fn look(folder: &Path, table: &Table) -> Result<DataSetLook> {
 /// What a former version did not count while it stored the texts.
 fn counted(table: &Table) -> Result<Statistics> {
     let mut counts = Counts::default();
-    table.texts(&table.rows(), |row, text| {
-        let author = table.labels.author(row).map(str::to_owned);
-        counts.push(&Example { author, text: text.to_owned(), mbti: table.labels.types[row] });
+    table.each(&table.rows(), |_, example| {
+        counts.push(&example);
         Ok(true)
     })?;
     Ok(counts.finish(true))

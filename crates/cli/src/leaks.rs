@@ -88,15 +88,12 @@ fn type_words_alone(
 fn type_words_of(part: Part, most: usize) -> Result<Table> {
     let stride = part.len().div_ceil(most).max(1);
     let rows: Vec<u32> = part.rows.iter().copied().step_by(stride).collect();
-    let labels = &part.table.labels;
     let mut examples = Vec::with_capacity(rows.len());
-    part.table.texts(&rows, |place, text| {
-        let row = rows[place] as usize;
-        let found = type_words::only(text);
+    part.table.each(&rows, |_, example| {
+        let found = type_words::only(&example.text);
         // A text has to have some word.
         let text = if found.is_empty() { "none".to_owned() } else { found };
-        let author = labels.author(row).map(str::to_owned);
-        examples.push(Example { author, text, mbti: labels.types[row] });
+        examples.push(Example { text, ..example });
         Ok(true)
     })?;
     Ok(Table::of(examples))

@@ -48,11 +48,8 @@ fn each(
     progress: &mut dyn FnMut(usize) -> bool,
     mut write: impl FnMut(Example) -> Result<()>,
 ) -> Result<()> {
-    let labels = &part.table.labels;
-    let whole = part.table.texts(part.rows, |place, text| {
-        let row = part.rows[place] as usize;
-        let author = labels.author(row).map(str::to_owned);
-        write(Example { author, text: text.to_owned(), mbti: labels.types[row] })?;
+    let whole = part.table.each(part.rows, |place, example| {
+        write(example)?;
         Ok(place % 1024 != 0 || progress(place))
     })?;
     if whole { Ok(()) } else { Err(Error::Stopped) }

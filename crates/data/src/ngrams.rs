@@ -1,5 +1,7 @@
 //! Hashed word and character n-grams: what the model `words` reads in place of tokens.
 
+use crate::hash::{SEED, step};
+
 /// Buckets that n-grams are hashed into: the rows of the weight table of `words`.
 pub const NGRAM_BUCKETS: u32 = 1 << 18;
 
@@ -68,9 +70,7 @@ fn stands_alone(c: char) -> bool {
 /// FNV-1a over the kind, the first part, a separator and the second part, folded to a bucket.
 fn bucket(kind: u8, first: &[u8], second: &[u8]) -> u32 {
     let bytes = [kind].into_iter().chain(first.iter().copied()).chain([0]).chain(second.iter().copied());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = bytes.fold(SEED, |hash, byte| step(hash, u32::from(byte)));
     ((hash ^ (hash >> 32)) as u32) & (NGRAM_BUCKETS - 1)
 }
 

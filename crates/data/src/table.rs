@@ -97,13 +97,20 @@ impl Table {
     /// All examples of these rows, in memory.
     pub fn examples(&self, rows: &[u32]) -> Result<Vec<Example>> {
         let mut examples = Vec::with_capacity(rows.len());
-        self.texts(rows, |place, text| {
-            let row = rows[place] as usize;
-            let author = self.labels.author(row).map(str::to_owned);
-            examples.push(Example { author, text: text.to_owned(), mbti: self.labels.types[row] });
+        self.each(rows, |_, example| {
+            examples.push(example);
             Ok(true)
         })?;
         Ok(examples)
+    }
+
+    /// Hands the examples of these rows to `keep`, as [`Table::texts`] does their texts.
+    pub fn each(&self, rows: &[u32], mut keep: impl FnMut(usize, Example) -> Result<bool>) -> Result<bool> {
+        self.texts(rows, |place, text| {
+            let row = rows[place] as usize;
+            let author = self.labels.author(row).map(str::to_owned);
+            keep(place, Example { author, text: text.to_owned(), mbti: self.labels.types[row] })
+        })
     }
 
     /// The numbers of all rows.

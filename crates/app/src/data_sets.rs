@@ -215,26 +215,35 @@ async fn is_free(home: &Home, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a split of a data set in 80 and 20 per cent would leak, the seed being 0.
-pub async fn leaks(home: &Home, name: &str, by: SplitBy) -> Result<Leaks> {
+/// What a split of a data set in 80 and 20 per cent would leak, the seed being 0; `progress` hears how many
+/// texts of how many were read, and ends it by answering `false`.
+pub async fn leaks(
+    home: &Home,
+    name: &str,
+    by: SplitBy,
+    mut progress: impl FnMut(usize, usize) -> bool,
+) -> Result<Leaks> {
     let (table, _) = open(home, name).await?;
     let split = data::split(&table.labels, 0.2, by, 0)?;
     let part = |rows| data::Part { table: &table, rows };
-    let found = data::leaks(split.summary.clone(), part(&split.train), part(&split.valid), |_| true)?;
+    let progress = |done| progress(done, table.len());
+    let found = data::leaks(split.summary.clone(), part(&split.train), part(&split.valid), progress)?;
     Ok(found.ok_or(data::Error::Stopped)?)
 }
 
-/// Writes a data set to a file that is not there yet.
+/// Writes a data set to a file that is not there yet; `progress` hears how many texts of how many were
+/// written, and ends it by answering `false`.
 pub async fn export(
     home: &Home,
     name: &str,
     path: &Path,
     format: ExportFormat,
     safe_cells: bool,
-    progress: impl FnMut(usize) -> bool,
+    mut progress: impl FnMut(usize, usize) -> bool,
 ) -> Result<()> {
     let (table, _) = open(home, name).await?;
     let rows = table.rows();
+    let progress = |done| progress(done, rows.len());
     Ok(data::export(data::Part { table: &table, rows: &rows }, path, format, safe_cells, progress)?)
 }
 

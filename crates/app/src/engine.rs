@@ -1,6 +1,7 @@
 //! The engine: the binary `mbti`, which trains and predicts in processes of its own.
 
 mod estimate;
+mod leaks;
 
 use std::{
     fs::File,
@@ -15,6 +16,7 @@ use tokio::process::{Child, Command};
 use crate::{Error, Home, error::Result, runs};
 
 pub use estimate::{Estimator, estimate};
+pub use leaks::leaks;
 
 /// How often it is looked whether an engine has taken its run up.
 const LOOK: Duration = Duration::from_millis(100);

@@ -10,7 +10,9 @@ pub mod models;
 mod names;
 pub mod prediction;
 pub mod runs;
+mod work;
 
 pub use data::{ImportOptions, ImportProgress, Reading};
 pub use error::Error;
 pub use home::{Home, locate};
+pub use work::{Watch, Works, apart};

@@ -96,7 +96,7 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             };
             let total = runtime.block_on(home.store.data_set(&name))?.examples as usize;
             let format = format.unwrap_or(by_name);
-            let progress = |done| bar.tell(done, total);
+            let progress = |done, total| bar.tell(done, total);
             let done =
                 runtime.block_on(app::data_sets::export(home, &name, &path, format, safe_cells, progress));
             bar.end();

@@ -14,6 +14,8 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error("There is a file {} already, and it stays as it is. Choose another name.", .path.display())]
+    Exists { path: PathBuf },
     #[error("{} has a row of more than {} MiB{}, which is no text that somebody wrote. Choose another file.", .path.display(), crate::source::guard::ROW_BYTES >> 20, at_line(*.line))]
     LongRow { path: PathBuf, line: u64 },
     #[error("{} unpacks to hundreds of times its size, as no text does. Choose another file.", .path.display())]
@@ -88,6 +90,7 @@ impl Error {
             Error::Write { path, source } => {
                 new(Code::CannotWrite).with("path", path.display()).with("reason", source)
             }
+            Error::Exists { path } => new(Code::FileExists).with("path", path.display()),
             Error::LongRow { path, .. } => new(Code::LongRow).with("path", path.display()),
             Error::Bomb { path } => new(Code::PackedTooWell).with("path", path.display()),
             Error::Format { path, format, reason } => new(Code::BadFormat)

@@ -25,7 +25,7 @@ pub fn export(
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<()> {
     if path.exists() {
-        return Err(Error::write(path, std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+        return Err(Error::Exists { path: path.to_owned() });
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");

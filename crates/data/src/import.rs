@@ -10,7 +10,7 @@ use std::{
 };
 
 use csv::ByteRecord;
-use record::{ColumnMapping, ImportPreview, SkipReason, SkippedRow};
+use record::{ColumnMapping, ImportPreview, SkipReason, SkippedRow, WorkProgress};
 
 use crate::{
     Error, Example, Reading,
@@ -47,6 +47,14 @@ pub struct ImportProgress {
     pub bytes: u64,
     pub total_bytes: u64,
     pub examples: i64,
+}
+
+impl From<ImportProgress> for WorkProgress {
+    fn from(progress: ImportProgress) -> WorkProgress {
+        let ImportProgress { bytes, total_bytes, examples } = progress;
+        let count = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        WorkProgress::Bytes { done: count(bytes), total: count(total_bytes), texts: examples }
+    }
 }
 
 /// What was read from a source, beside the examples themselves.

@@ -23,6 +23,7 @@ mod set;
 mod source;
 mod text;
 mod trainable;
+mod work;
 
 pub use assessment::{Assessment, AxisAssessment, Baseline, Calibration, Estimated, Level, UncertaintyBand};
 pub use choices::{LrSchedulerType, Metric, Optim, SplitBy};
@@ -46,3 +47,4 @@ pub use recipe::{Recipe, RecipeStep};
 pub use run::{Run, RunProgress, RunStatus, SplitMethod, SplitSummary};
 pub use source::{AxisColumn, ColumnMapping, ExportFormat, ImportPreview, SourceFormat};
 pub use trainable::Trainable;
+pub use work::WorkProgress;

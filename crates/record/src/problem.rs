@@ -55,6 +55,8 @@ pub enum ProblemCode {
     /// A run's validation texts can be known in part without learning anything about types. `share` in per
     /// cent, `texts`, `authors`, `duplicates`, `named`: texts of each kind.
     SplitLeaks,
+    /// A file that was to be written is there already. `path`.
+    FileExists,
     /// Work was stopped by the user, and nothing of it was kept.
     Stopped,
     /// The columns are not those of a known format. `path`, `found`, `expected`.

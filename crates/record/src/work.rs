@@ -1,0 +1,13 @@
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// How far a piece of work on a data set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+#[ts(export)]
+pub enum WorkProgress {
+    /// Of a source that is read: bytes of how many, and the texts that were kept so far.
+    Bytes { done: i64, total: i64, texts: i64 },
+    /// Of a data set: texts of how many.
+    Texts { done: i64, total: i64 },
+}

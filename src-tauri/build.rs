@@ -5,16 +5,21 @@ use std::{fs, io, path::Path};
 
 /// Every command that the window may call; each becomes a permission of its own, and the
 /// capability names them one by one.
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 33] = [
     "home",
     "list_data_sets",
     "show_data_set",
     "pick_file",
+    "pick_new_file",
+    "stop_work",
     "preview_import",
     "import_data_set",
     "clean_data_set",
+    "sample_data_set",
     "split_data_set",
     "data_set_leaks",
+    "type_words_alone",
+    "export_data_set",
     "import_sample",
     "remove_data_set",
     "list_models",

@@ -6,10 +6,7 @@ use app::{
     data_sets, engine, models,
     runs::{self, Stop},
 };
-use record::{
-    DataSet, DataSetDetail, Estimate, ImportReport, Model, Prediction, PresetConfig, Problem, Run,
-    RunProgress, TrainConfig,
-};
+use record::{DataSet, Estimate, Model, Prediction, PresetConfig, Problem, Run, RunProgress, TrainConfig};
 use tauri::{AppHandle, State};
 use tauri_plugin_dialog::{DialogExt, FilePath};
 
@@ -29,11 +26,6 @@ pub fn home(shell: State<'_, Shell>) -> String {
 #[tauri::command]
 pub async fn list_data_sets(shell: State<'_, Shell>) -> Answer<Vec<DataSet>> {
     data_sets::list(&shell.home).await.map_err(told)
-}
-
-#[tauri::command]
-pub async fn show_data_set(shell: State<'_, Shell>, name: String) -> Answer<DataSetDetail> {
-    data_sets::show(&shell.home, &name).await.map_err(told)
 }
 
 /// The dialog's answer as a path; nothing when it was cancelled.
@@ -65,9 +57,10 @@ pub async fn pick_folder(window: AppHandle) -> Option<String> {
     picked(|tell| window.dialog().file().pick_folder(tell)).await
 }
 
+/// Where a new file is to be; the system's own dialog asks before it names one that is there already.
 #[tauri::command]
-pub async fn import_sample(shell: State<'_, Shell>) -> Answer<ImportReport> {
-    data_sets::import_sample(&shell.home).await.map_err(told)
+pub async fn pick_new_file(window: AppHandle, name: String) -> Option<String> {
+    picked(|tell| window.dialog().file().set_file_name(name).save_file(tell)).await
 }
 
 #[tauri::command]

@@ -6,13 +6,14 @@ mod data_commands;
 
 use std::path::PathBuf;
 
-use app::{Home, engine::Estimator, prediction::Predictor};
+use app::{Home, Works, engine::Estimator, prediction::Predictor};
 
 /// What the commands work with.
 pub struct Shell {
     pub home: Home,
     pub predictor: Predictor,
     pub estimator: Estimator,
+    pub works: Works,
 }
 
 /// Opens the home and the window, and returns when the window is closed. `--home DIR` on the
@@ -22,18 +23,28 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
     let home = tauri::async_runtime::block_on(Home::open(&folder))?;
     tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
-        .manage(Shell { home, predictor: Predictor::default(), estimator: Estimator::default() })
+        .manage(Shell {
+            home,
+            predictor: Predictor::default(),
+            estimator: Estimator::default(),
+            works: Works::default(),
+        })
         .invoke_handler(tauri::generate_handler![
             commands::home,
             commands::list_data_sets,
-            commands::show_data_set,
+            data_commands::show_data_set,
             commands::pick_file,
+            commands::pick_new_file,
+            data_commands::stop_work,
             data_commands::preview_import,
             data_commands::import_data_set,
             data_commands::clean_data_set,
+            data_commands::sample_data_set,
             data_commands::split_data_set,
             data_commands::data_set_leaks,
-            commands::import_sample,
+            data_commands::type_words_alone,
+            data_commands::export_data_set,
+            data_commands::import_sample,
             commands::remove_data_set,
             commands::list_models,
             commands::pick_folder,

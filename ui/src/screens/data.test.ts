@@ -19,7 +19,7 @@ describe.each(languages)("in %s", (language) => {
     await choose("map-author", "");
     await fireEvent.click(await at("import-button"));
     await at("import-report");
-    expect(importing.mock.calls[0]).toEqual(["/tmp/a.csv", null, { text: "body", author: null, mbti: "mbti", axes: {} }]);
+    expect(importing.mock.calls[0]!.slice(0, 3)).toEqual(["/tmp/a.csv", null, { text: "body", author: null, mbti: "mbti", axes: {} }]);
   });
 
   it("a file whose columns cannot be guessed waits until they are named", async () => {
@@ -60,6 +60,123 @@ describe.each(languages)("in %s", (language) => {
     await type("split-test", "10");
     await fireEvent.click(await at("split-button"));
     await waitFor(() => expect(screen.getAllByTestId("data-set-row")).toHaveLength(4));
+  });
+
+  it("an import tells how far it is, and stopped it leaves nothing and is no problem", async () => {
+    const fake = await open("empty", "nav-data", language);
+    fake.workPause = 20;
+    await type("import-path", "/tmp/large.csv");
+    await fireEvent.click(await at("import-button"));
+    await waitFor(async () => expect((await at("work-told")).textContent).toMatch(/16.*40/));
+    const bar = screen.getByRole("progressbar");
+    expect(bar.getAttribute("value")).not.toBeNull();
+    expect(bar.getAttribute("aria-valuetext")).toBe(screen.getByTestId("work-told").textContent);
+    const stop = (await at("work-stop")) as HTMLButtonElement;
+    await fireEvent.click(stop);
+    expect(stop.disabled).toBe(true);
+    expect(document.body.textContent).toContain(words.window.stopping);
+    await waitFor(() => expect(document.body.textContent).toContain(words.problems.stopped));
+    expect(screen.queryByTestId("problem")).toBeNull();
+    expect(screen.queryByTestId("work")).toBeNull();
+    expect(screen.queryByTestId("data-set-row")).toBeNull();
+    expect(((await at("import-path")) as HTMLInputElement).value).toBe("/tmp/large.csv");
+  });
+
+  it("work that goes on is found again after another screen, and what it made is shown", async () => {
+    const fake = await open("data", "nav-data", language);
+    fake.workPause = 20;
+    await fireEvent.click(await at("clean-button"));
+    await fireEvent.click(await at("nav-runs"));
+    await fireEvent.click(await at("nav-data"));
+    await at("work-stop");
+    expect(((await at("split-button")) as HTMLButtonElement).disabled).toBe(true);
+    await at("cleaning-counts");
+    await waitFor(() => expect(screen.getAllByTestId("data-set-row")).toHaveLength(2));
+    await waitFor(async () => expect((await at("data-set-detail")).dataset["name"]).toBe("made-up-clean"));
+  });
+
+  it("a cleaning and a measurement are stopped each by its own button", async () => {
+    const fake = await open("data", "nav-data", language);
+    fake.workPause = 20;
+    await fireEvent.click(await at("leaks-button"));
+    await fireEvent.click(await at("clean-button"));
+    const meter = within(await at("leak-meter"));
+    await fireEvent.click(await meter.findByTestId("work-stop"));
+    await waitFor(() => expect(meter.getByTestId("work-status").textContent).toBe(words.problems.stopped));
+    expect(screen.queryByTestId("leaks-share")).toBeNull();
+    await at("cleaning-counts");
+  });
+
+  it("the bag of words is let learn from type words alone", async () => {
+    const fake = await open("data", "nav-data", language);
+    const alone = vi.spyOn(fake, "typeWordsAlone");
+    await choose("leaks-by", "text");
+    await fireEvent.click(await at("leaks-button"));
+    await fireEvent.click(await at("leaks-alone-button"));
+    const told = await at("leaks-alone");
+    expect(told.textContent).toContain("61.2%");
+    expect(told.textContent).toContain("J/P");
+    expect(alone.mock.calls[0]!.slice(0, 2)).toEqual(["made-up", "text"]);
+    expect(screen.queryByTestId("leaks-alone-button")).toBeNull();
+  });
+
+  it("a sample of a share makes a new data set by its seed", async () => {
+    const fake = await open("data", "nav-data", language);
+    const sampling = vi.spyOn(fake, "sampleDataSet");
+    const button = (await at("sample-part-button")) as HTMLButtonElement;
+    for (const wrong of ["0", "100", ""]) {
+      await type("sample-percent", wrong);
+      expect(button.disabled).toBe(true);
+    }
+    await type("sample-percent", "12.5");
+    await type("sample-seed", "7");
+    await type("sample-name", "few");
+    await fireEvent.click(button);
+    await waitFor(() => expect(screen.getAllByTestId("data-set-row")).toHaveLength(2));
+    expect(sampling).toHaveBeenCalledWith("made-up", "few", 0.125, 7);
+    await waitFor(async () => expect((await at("data-set-detail")).dataset["name"]).toBe("few"));
+  });
+
+  it("parting into folds makes a pair for each", async () => {
+    const fake = await open("data", "nav-data", language);
+    const parting = vi.spyOn(fake, "splitDataSet");
+    await choose("split-into", "folds");
+    await type("split-folds", "1");
+    expect(((await at("split-button")) as HTMLButtonElement).disabled).toBe(true);
+    await type("split-folds", "3");
+    await fireEvent.click(await at("split-button"));
+    await waitFor(() => expect(screen.getAllByTestId("data-set-row")).toHaveLength(7));
+    expect(parting).toHaveBeenCalledWith("made-up", "author", 0.2, 0, 3);
+  });
+
+  it("an export is written in the format of its name, and a file that is there is refused", async () => {
+    const fake = await open("data", "nav-data", language);
+    const exporting = vi.spyOn(fake, "exportDataSet");
+    await fireEvent.click(await at("export-choose"));
+    const path = (await at("export-path")) as HTMLInputElement;
+    await waitFor(() => expect(path.value).toBe("/home/you/made-up.csv"));
+    await fireEvent.click(await at("export-safe"));
+    await fireEvent.click(await at("export-button"));
+    await waitFor(async () => expect((await at("exported")).textContent).toContain("/home/you/made-up.csv"));
+    expect(exporting.mock.calls[0]!.slice(0, 4)).toEqual(["made-up", "/home/you/made-up.csv", "csv", true]);
+    await choose("export-format", "jsonl");
+    expect(path.value).toBe("/home/you/made-up.jsonl");
+    await type("export-path", "/home/you/taken.parquet");
+    expect(((await at("export-format")) as HTMLSelectElement).value).toBe("parquet");
+    expect(screen.queryByTestId("export-safe")).toBeNull();
+    await fireEvent.click(await at("export-button"));
+    expect((await at("problem")).dataset["code"]).toBe("file_exists");
+    expect(exporting.mock.calls[1]!.slice(2, 4)).toEqual(["parquet", false]);
+    expect((await at("exported")).textContent).toBe("");
+  });
+
+  it("lengths and texts of authors are drawn, and read out", async () => {
+    await open("data", "nav-data", language);
+    const chart = await at("lengths-chart");
+    // The empty place before the shortest text is left out.
+    expect(chart.querySelectorAll("rect.bar")).toHaveLength(9);
+    expect(chart.getAttribute("aria-label")).toContain("700");
+    expect(screen.getByRole("img", { name: new RegExp(words.window.texts_an_author_title) })).toBeTruthy();
   });
 
   it("languages and telling words of the texts are shown", async () => {

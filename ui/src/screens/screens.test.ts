@@ -4,7 +4,7 @@ import App from "../App.svelte";
 import { createFake } from "../lib/backend/fake";
 import { dictionaries, languages, setLanguage } from "../lib/i18n";
 import { dismissProblem, reportProblem, watchForProblems } from "../lib/problem.svelte";
-import { at, choose, open, startAnew, type, values } from "./testing";
+import { at, choose, open, startAnew, type, unwatched, values } from "./testing";
 
 startAnew();
 
@@ -276,7 +276,7 @@ describe("the window", () => {
 
   it("offers every data set but the chosen one to validate with", async () => {
     const fake = createFake({ startingPoint: "data" });
-    await fake.importDataSet("/b.csv", null);
+    await fake.importDataSet("/b.csv", null, null, unwatched());
     render(App, { backend: fake });
     await fireEvent.click(await at("nav-train"));
     expect(values(await at("train-data"))).toEqual(["made-up", "b"]);

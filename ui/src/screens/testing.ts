@@ -1,6 +1,7 @@
 import { fireEvent, render, screen } from "@testing-library/svelte";
 import { afterEach, beforeEach, vi } from "vitest";
 import App from "../App.svelte";
+import type { Watch } from "../lib/backend";
 import { createFake, type Fake, type StartingPoint } from "../lib/backend/fake";
 import { setLanguage, type Language } from "../lib/i18n";
 import { dismissProblem } from "../lib/problem.svelte";
@@ -17,6 +18,9 @@ export function startAnew(): void {
     setLanguage("en");
   });
 }
+
+/** Watches work that nobody looks at and nobody stops. */
+export const unwatched = (): Watch => ({ onProgress: () => {}, signal: new AbortController().signal });
 
 export const at = (id: string) => screen.findByTestId(id);
 export const values = (select: HTMLElement) => [...(select as HTMLSelectElement).options].map((option) => option.value);

@@ -3,6 +3,7 @@ import type { ColumnMapping } from "./types/ColumnMapping";
 import type { DataSet } from "./types/DataSet";
 import type { DataSetDetail } from "./types/DataSetDetail";
 import type { Estimate } from "./types/Estimate";
+import type { ExportFormat } from "./types/ExportFormat";
 import type { ImportPreview } from "./types/ImportPreview";
 import type { ImportReport } from "./types/ImportReport";
 import type { Leaks } from "./types/Leaks";
@@ -13,6 +14,13 @@ import type { Run } from "./types/Run";
 import type { RunProgress } from "./types/RunProgress";
 import type { SplitBy } from "./types/SplitBy";
 import type { TrainConfig } from "./types/TrainConfig";
+import type { WorkProgress } from "./types/WorkProgress";
+
+/** How work that may take minutes is followed and stopped; stopped, it rejects with the problem `stopped`. */
+export interface Watch {
+  onProgress: (progress: WorkProgress) => void;
+  signal: AbortSignal;
+}
 
 /** All that the window can ask of the program. Every rejection carries a `Problem`. */
 export interface Backend {
@@ -22,16 +30,33 @@ export interface Backend {
   showDataSet(name: string): Promise<DataSetDetail>;
   /** Opens the system's own dialog; null if it was cancelled. */
   pickFile(): Promise<string | null>;
+  /** Where a new file is to be, by the system's own dialog, which suggests a name; null if it was cancelled. */
+  pickNewFile(name: string): Promise<string | null>;
   /** What a file or folder holds, and which of its columns seem to be what. */
   previewImport(path: string): Promise<ImportPreview>;
   /** Without a mapping the columns are guessed. */
-  importDataSet(path: string, name: string | null, mapping?: ColumnMapping | null): Promise<ImportReport>;
+  importDataSet(path: string, name: string | null, mapping: ColumnMapping | null, watch: Watch): Promise<ImportReport>;
   /** Makes a new data set out of another. */
-  cleanDataSet(from: string, to: string, cleaning: Cleaning): Promise<ImportReport>;
-  /** Makes new data sets out of one, called as it is with -train, -valid and, where wanted, -test behind. */
-  splitDataSet(from: string, by: SplitBy, validFraction: number, testFraction: number): Promise<ImportReport[]>;
+  cleanDataSet(from: string, to: string, cleaning: Cleaning, watch: Watch): Promise<ImportReport>;
+  /** Makes a new data set of a part of the texts of another, each type in proportion. */
+  sampleDataSet(from: string, to: string, fraction: number, seed: number): Promise<ImportReport>;
+  /**
+   * Makes new data sets out of one, called as it is with -train, -valid and, where wanted, -test behind; with
+   * folds, which leave the fractions aside, with -fold1-train, -fold1-valid and so on.
+   */
+  splitDataSet(
+    from: string,
+    by: SplitBy,
+    validFraction: number,
+    testFraction: number,
+    folds: number | null,
+  ): Promise<ImportReport[]>;
   /** What a split in 80 and 20 per cent would leak. */
-  dataSetLeaks(name: string, by: SplitBy): Promise<Leaks>;
+  dataSetLeaks(name: string, by: SplitBy, watch: Watch): Promise<Leaks>;
+  /** The same with what the bag of words makes of type words alone, for which an engine is started. */
+  typeWordsAlone(name: string, by: SplitBy, watch: Watch): Promise<Leaks>;
+  /** Writes the texts to a new file; one that is there already is refused. */
+  exportDataSet(name: string, path: string, format: ExportFormat, safeCells: boolean, watch: Watch): Promise<void>;
   /** Imports the made-up sample that comes with the program. */
   importSample(): Promise<ImportReport>;
   removeDataSet(name: string): Promise<void>;

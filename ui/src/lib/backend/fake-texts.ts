@@ -4,6 +4,14 @@ import type { ImportPreview } from "./types/ImportPreview";
 import type { ImportReport } from "./types/ImportReport";
 import type { Leaks } from "./types/Leaks";
 import type { SplitBy } from "./types/SplitBy";
+import type { WorkProgress } from "./types/WorkProgress";
+
+/** Where a piece of work tells how far it is. */
+export const WORK_SHARES: readonly number[] = [0, 0.2, 0.4, 0.6, 0.8, 1];
+
+export function bytesOf(total: number): (share: number) => WorkProgress {
+  return (share) => ({ kind: "bytes", done: share * total, total, texts: Math.floor((share * total) / 210) });
+}
 
 /** What looking at a file finds; one whose path has "unmapped" in it needs its columns named. */
 export function previewOf(path: string): ImportPreview {
@@ -49,6 +57,27 @@ export function cleanedOf(report: ImportReport, cleaning: Cleaning): ImportRepor
   const cleaned = { texts_before: examples, texts_after: data_set.examples, steps };
   return { ...report, data_set, rows: examples, skipped: [], skipped_by_reason: {}, cleaning: cleaned };
 }
+
+/** The report of a sample, each type in proportion. */
+export function sampledOf(report: ImportReport, fraction: number): ImportReport {
+  const kept = Object.entries(report.data_set.types).map(([type, texts]) => [type, Math.floor(texts * fraction)] as const);
+  const examples = kept.reduce((sum, [, texts]) => sum + texts, 0);
+  const data_set = { ...report.data_set, types: Object.fromEntries(kept), examples, skipped: 0 };
+  return { ...report, data_set, rows: examples, skipped: [], skipped_by_reason: {} };
+}
+
+/** What the names of the parts end in. */
+export function partNames(testFraction: number, folds: number | null): string[] {
+  if (folds === null) return ["train", "valid", ...(testFraction > 0 ? ["test"] : [])];
+  return Array.from({ length: folds }, (_, fold) => [`fold${fold + 1}-train`, `fold${fold + 1}-valid`]).flat();
+}
+
+export const TYPE_WORDS_ALONE: NonNullable<Leaks["type_words_alone"]> = {
+  "E-I": 0.612,
+  "N-S": 0.548,
+  "F-T": 0.577,
+  "J-P": 0.531,
+};
 
 export function leaksOf(report: ImportReport, by: SplitBy): Leaks {
   const valid = Math.floor(report.data_set.examples / 5);

@@ -1,9 +1,9 @@
 import { isActive } from "../runs";
-import type { Backend } from "./backend";
+import type { Backend, Watch } from "./backend";
 import { estimateOf, FAKE_DEFAULTS, FAKE_PRESETS } from "./fake-config";
 import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
 import { predict } from "./fake-predict";
-import { cleanedOf, leaksOf, previewOf } from "./fake-texts";
+import { bytesOf, cleanedOf, leaksOf, partNames, previewOf, sampledOf, TYPE_WORDS_ALONE, WORK_SHARES } from "./fake-texts";
 import { advance, createRun, end, isResumable, resume, type FakeRun } from "./fake-run";
 import type { Axis } from "./types/Axis";
 import type { Estimate } from "./types/Estimate";
@@ -11,6 +11,7 @@ import type { ImportReport } from "./types/ImportReport";
 import type { Model } from "./types/Model";
 import type { Notice } from "./types/Notice";
 import type { TrainConfig } from "./types/TrainConfig";
+import type { WorkProgress } from "./types/WorkProgress";
 
 export { FAKE_DEFAULTS } from "./fake-config";
 
@@ -23,9 +24,12 @@ export interface FakeOptions {
   stepsPerSecond?: number;
   /** Milliseconds that every answer takes. */
   delay?: number;
+  /** Milliseconds between two tellings of how far a piece of work is. */
+  workPause?: number;
 }
 
 export interface Fake extends Backend {
+  workPause: number;
   /** Every active run goes on by so many steps. */
   tick(steps?: number): void;
   endRun(run: number, status: "interrupted" | "failed"): void;
@@ -55,7 +59,7 @@ const WORDS: Model = {
 
 /** The program's stand-in for tests and for an ordinary browser: all in memory, all invented. */
 export function createFake(options: FakeOptions = {}): Fake {
-  const { startingPoint = "empty", stepsPerSecond = 0, delay = 0 } = options;
+  const { startingPoint = "empty", stepsPerSecond = 0, delay = 0, workPause = 0 } = options;
   const dataSets: ImportReport[] = [];
   const models: Model[] = [WORDS];
   const runs: FakeRun[] = [];
@@ -64,25 +68,37 @@ export function createFake(options: FakeOptions = {}): Fake {
   let clock = Date.now();
 
   const fake: Fake = {
+    workPause,
     home: () => answer(() => "/home/you/.mbti-tuner"),
     listDataSets: () => answer(() => dataSets.map((report) => report.data_set)),
     showDataSet: (name) => answer(() => createDetail(dataSet(name))),
     pickFile: () => answer(() => "/home/you/mbti.csv"),
+    pickNewFile: (name) => answer(() => `/home/you/${name}`),
     previewImport: (path) =>
       answer(() => {
         const refusal = importProblem(path);
         if (refusal && refusal.code !== "unknown_columns") throw refusal;
         return previewOf(path);
       }),
-    importDataSet: (path, name) => answer(() => importAs(path, name ?? nameFromPath(path), false)),
-    cleanDataSet: (from, to, cleaning) => answer(() => derive(from, to, (report) => cleanedOf(report, cleaning))),
-    splitDataSet: (from, _by, _validFraction, testFraction) =>
+    importDataSet: (path, name, _mapping, watch) =>
+      follow(watch, bytesOf(40_000_000), () => importAs(path, name ?? nameFromPath(path), false)),
+    cleanDataSet: (from, to, cleaning, watch) =>
+      follow(watch, textsOf(from), () => derive(from, to, (report) => cleanedOf(report, cleaning))),
+    sampleDataSet: (from, to, fraction) => answer(() => derive(from, to, (report) => sampledOf(report, fraction))),
+    splitDataSet: (from, _by, _validFraction, testFraction, folds) =>
       answer(() =>
-        ["train", "valid", ...(testFraction > 0 ? ["test"] : [])].map((part) =>
+        partNames(testFraction, folds).map((part) =>
           derive(from, `${from}-${part}`, (report) => ({ ...report, skipped: [], skipped_by_reason: {} })),
         ),
       ),
-    dataSetLeaks: (name, by) => answer(() => leaksOf(dataSet(name), by)),
+    dataSetLeaks: (name, by, watch) => follow(watch, textsOf(name), () => leaksOf(dataSet(name), by)),
+    typeWordsAlone: (name, by, watch) =>
+      follow(watch, null, () => ({ ...leaksOf(dataSet(name), by), type_words_alone: TYPE_WORDS_ALONE })),
+    exportDataSet: (name, path, _format, _safeCells, watch) =>
+      follow(watch, textsOf(name), () => {
+        if (path.includes("taken")) throw problem("file_exists", { path });
+        if (path.includes("missing")) throw problem("cannot_write", { path, reason: "No such file or directory" });
+      }),
     importSample: () => answer(() => importAs("made-up sample", "made-up", true)),
     removeDataSet: (name) =>
       answer(() => {
@@ -168,6 +184,25 @@ export function createFake(options: FakeOptions = {}): Fake {
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
     followClock();
     return structuredClone(work());
+  }
+
+  /** Answers as `answer` does, after it has told how far it is and unless it is stopped. */
+  async function follow<Value>(
+    { onProgress, signal }: Watch,
+    progress: ((share: number) => WorkProgress) | null,
+    work: () => Value,
+  ): Promise<Value> {
+    for (const share of WORK_SHARES) {
+      if (progress) onProgress(progress(share));
+      if (fake.workPause > 0) await new Promise((resolve) => setTimeout(resolve, fake.workPause));
+      if (signal.aborted) throw problem("stopped");
+    }
+    return answer(work);
+  }
+
+  function textsOf(name: string): (share: number) => WorkProgress {
+    const total = dataSets.find((report) => report.data_set.name === name)?.data_set.examples ?? 0;
+    return (share) => ({ kind: "texts", done: Math.floor(share * total), total });
   }
 
   function followClock(): void {

@@ -1,7 +1,7 @@
 import type { Backend } from "./backend";
 import { tauri } from "./tauri";
 
-export type { Backend } from "./backend";
+export type { Backend, Watch } from "./backend";
 
 export interface OpenBackend {
   backend: Backend;
@@ -13,5 +13,5 @@ export interface OpenBackend {
 export async function openBackend(): Promise<OpenBackend> {
   if ("__TAURI_INTERNALS__" in window) return { backend: tauri, demo: false };
   const { createFake, startingPoint } = await import("./fake");
-  return { backend: createFake({ startingPoint: startingPoint(location.search), stepsPerSecond: 12 }), demo: true };
+  return { backend: createFake({ startingPoint: startingPoint(location.search), stepsPerSecond: 12, workPause: 500 }), demo: true };
 }

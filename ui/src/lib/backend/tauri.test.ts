@@ -3,7 +3,19 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { FAKE_DEFAULTS } from "./fake";
 import { tauri } from "./tauri";
 
-vi.mock("@tauri-apps/api/core", () => ({ invoke: vi.fn() }));
+vi.mock("@tauri-apps/api/core", () => ({
+  invoke: vi.fn(),
+  Channel: class {
+    constructor(public onmessage: (message: unknown) => void) {}
+  },
+}));
+
+const watched = () => {
+  const stopper = new AbortController();
+  return { onProgress: vi.fn(), signal: stopper.signal, stopper };
+};
+const followed = { work: expect.any(Number), progress: expect.anything() };
+
 
 beforeEach(() => {
   vi.mocked(invoke).mockReset();
@@ -17,9 +29,13 @@ describe("the door to Rust", () => {
     await tauri.showDataSet("a");
     await tauri.pickFile();
     await tauri.previewImport("/a.csv");
-    await tauri.importDataSet("/a.csv", null);
-    await tauri.splitDataSet("a", "author", 0.2, 0.1);
-    await tauri.dataSetLeaks("a", "text");
+    await tauri.pickNewFile("a.csv");
+    await tauri.importDataSet("/a.csv", null, null, watched());
+    await tauri.sampleDataSet("a", "b", 0.1, 7);
+    await tauri.splitDataSet("a", "author", 0.2, 0.1, null);
+    await tauri.dataSetLeaks("a", "text", watched());
+    await tauri.typeWordsAlone("a", "text", watched());
+    await tauri.exportDataSet("a", "/b.csv", "csv", true, watched());
     await tauri.importSample();
     await tauri.removeDataSet("a");
     await tauri.listModels();
@@ -45,9 +61,13 @@ describe("the door to Rust", () => {
       ["show_data_set", { name: "a" }],
       ["pick_file", {}],
       ["preview_import", { path: "/a.csv" }],
-      ["import_data_set", { path: "/a.csv", name: null, mapping: null }],
-      ["split_data_set", { from: "a", by: "author", validFraction: 0.2, testFraction: 0.1 }],
-      ["data_set_leaks", { name: "a", by: "text" }],
+      ["pick_new_file", { name: "a.csv" }],
+      ["import_data_set", { path: "/a.csv", name: null, mapping: null, ...followed }],
+      ["sample_data_set", { from: "a", to: "b", fraction: 0.1, seed: 7 }],
+      ["split_data_set", { from: "a", by: "author", validFraction: 0.2, testFraction: 0.1, folds: null }],
+      ["data_set_leaks", { name: "a", by: "text", ...followed }],
+      ["type_words_alone", { name: "a", by: "text", ...followed }],
+      ["export_data_set", { name: "a", path: "/b.csv", format: "csv", safeCells: true, ...followed }],
       ["import_sample", {}],
       ["remove_data_set", { name: "a" }],
       ["list_models", {}],
@@ -70,10 +90,33 @@ describe("the door to Rust", () => {
     ]);
   });
 
+  it("hands on how far work is, and stops it by its number while it goes on", async () => {
+    const watch = watched();
+    let end = () => {};
+    vi.mocked(invoke).mockImplementation((command) =>
+      command === "stop_work" ? Promise.resolve(null) : new Promise((resolve) => (end = () => resolve(null))),
+    );
+    const leaks = tauri.dataSetLeaks("a", "text", watch);
+    const sent = vi.mocked(invoke).mock.calls[0]![1] as { work: number; progress: { onmessage: (told: unknown) => void } };
+    const told = { kind: "texts", done: 1, total: 2 };
+    sent.progress.onmessage(told);
+    expect(watch.onProgress).toHaveBeenCalledWith(told);
+    watch.stopper.abort();
+    expect(vi.mocked(invoke).mock.calls[1]).toEqual(["stop_work", { work: sent.work }]);
+    end();
+    await leaks;
+
+    const over = watched();
+    vi.mocked(invoke).mockReset().mockResolvedValue(null);
+    await tauri.dataSetLeaks("a", "text", over);
+    over.stopper.abort();
+    expect(vi.mocked(invoke).mock.calls).toHaveLength(1);
+  });
+
   it("passes a problem on as it is", async () => {
     const problem = { code: "not_found", params: { path: "/a" }, message: "There is no file /a." };
     vi.mocked(invoke).mockRejectedValue(problem);
-    await expect(tauri.importDataSet("/a", null)).rejects.toEqual(problem);
+    await expect(tauri.importDataSet("/a", null, null, watched())).rejects.toEqual(problem);
   });
 
   it.each(["command predict not found", new Error("broken"), { odd: true }, undefined])(

@@ -1,6 +1,7 @@
-import { invoke } from "@tauri-apps/api/core";
-import type { Backend } from "./backend";
+import { Channel, invoke } from "@tauri-apps/api/core";
+import type { Backend, Watch } from "./backend";
 import { toProblem } from "./problem";
+import type { WorkProgress } from "./types/WorkProgress";
 
 /** Calls a command of the Rust side. It rejects with a `Problem`, whatever went wrong. */
 async function call<Answer>(command: string, parameters: Record<string, unknown> = {}): Promise<Answer> {
@@ -11,17 +12,36 @@ async function call<Answer>(command: string, parameters: Record<string, unknown>
   }
 }
 
+/** Calls a command that tells how far it is through a channel, and that is stopped by the number it is given. */
+async function follow<Answer>(command: string, parameters: Record<string, unknown>, watch: Watch): Promise<Answer> {
+  // By chance, as work that a page began goes on when the page is loaded anew.
+  const work = Math.floor(Math.random() * 2 ** 32);
+  const progress = new Channel<WorkProgress>(watch.onProgress);
+  const stop = () => void call("stop_work", { work });
+  watch.signal.addEventListener("abort", stop);
+  try {
+    return await call<Answer>(command, { ...parameters, work, progress });
+  } finally {
+    watch.signal.removeEventListener("abort", stop);
+  }
+}
+
 export const tauri: Backend = {
   home: () => call("home"),
   listDataSets: () => call("list_data_sets"),
   showDataSet: (name) => call("show_data_set", { name }),
   pickFile: () => call("pick_file"),
+  pickNewFile: (name) => call("pick_new_file", { name }),
   previewImport: (path) => call("preview_import", { path }),
-  importDataSet: (path, name, mapping = null) => call("import_data_set", { path, name, mapping }),
-  cleanDataSet: (from, to, cleaning) => call("clean_data_set", { from, to, cleaning }),
-  splitDataSet: (from, by, validFraction, testFraction) =>
-    call("split_data_set", { from, by, validFraction, testFraction }),
-  dataSetLeaks: (name, by) => call("data_set_leaks", { name, by }),
+  importDataSet: (path, name, mapping, watch) => follow("import_data_set", { path, name, mapping }, watch),
+  cleanDataSet: (from, to, cleaning, watch) => follow("clean_data_set", { from, to, cleaning }, watch),
+  sampleDataSet: (from, to, fraction, seed) => call("sample_data_set", { from, to, fraction, seed }),
+  splitDataSet: (from, by, validFraction, testFraction, folds) =>
+    call("split_data_set", { from, by, validFraction, testFraction, folds }),
+  dataSetLeaks: (name, by, watch) => follow("data_set_leaks", { name, by }, watch),
+  typeWordsAlone: (name, by, watch) => follow("type_words_alone", { name, by }, watch),
+  exportDataSet: (name, path, format, safeCells, watch) =>
+    follow("export_data_set", { name, path, format, safeCells }, watch),
   importSample: () => call("import_sample"),
   removeDataSet: (name) => call("remove_data_set", { name }),
   listModels: () => call("list_models"),

@@ -57,7 +57,7 @@ const window = {
   import_name: "Name",
   import_name_hint: "the file's name, if left empty",
   import_button: "Import",
-  importing: "Importing… A large file can take a minute.",
+  importing: "Importing…",
   sample_button: "Use the made-up sample",
   sample_hint: "No file at hand? A small sample comes with the program. Its texts are nobody's.",
   formats_title: "Which files can be read",

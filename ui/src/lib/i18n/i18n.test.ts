@@ -54,6 +54,7 @@ describe("the dictionaries", () => {
       no_files: ["endings", "path"],
       no_such_column: ["found", "name", "path"],
       split_leaks: ["authors", "duplicates", "named", "share", "texts"],
+      file_exists: ["path"],
       stopped: [],
       unknown_columns: ["expected", "found", "path"],
       no_usable_row: ["line", "path", "reason", "rows"],

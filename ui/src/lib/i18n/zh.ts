@@ -52,7 +52,7 @@ export const zh: Dictionary = {
     import_name: "名称",
     import_name_hint: "不填则使用文件名",
     import_button: "导入",
-    importing: "正在导入…文件较大时可能需要一分钟。",
+    importing: "正在导入…",
     sample_button: "使用虚构示例",
     sample_hint: "手头没有文件？程序自带一份小示例，其中的文本不属于任何人。",
     formats_title: "支持哪些文件",

@@ -13,6 +13,7 @@ export const problems = {
   no_files: "No file in {path} ends in {endings}. Choose another folder, or a file.",
   no_such_column: "{path} has no column \"{name}\". It has {found}. Choose one of those.",
   split_leaks: "{share} % of the {texts} validation texts can be known without having learned anything about types, so the metrics flatter: {authors} are by authors who are learned from too, {duplicates} are learned from nearly word by word, {named} name their author's own type. Split by author, or clean the data set first.",
+  file_exists: "There is a file {path} already, and it stays as it is. Choose another name.",
   stopped: "It was stopped, and nothing of it was kept.",
   unknown_columns: "The columns of {path} are {found}; that is no format known here. Expected are {expected}. Rename the columns in the first line of the file.",
   no_usable_row: "None of the {rows} rows of {path} can be used. The first, on line {line}: {reason}. Check that the file holds texts and types such as INFP.",

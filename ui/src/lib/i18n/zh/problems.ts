@@ -12,6 +12,7 @@ export const problems: Dictionary["problems"] = {
   no_files: "{path} 中没有以 {endings} 结尾的文件。请选择其他文件夹或文件。",
   no_such_column: "{path} 中没有名为“{name}”的列，只有 {found}。请从中选择。",
   split_leaks: "{texts} 段验证文本中有 {share} % 不必学会任何与类型有关的东西就能猜出，因此指标会偏高：{authors} 段的作者也在训练文本中，{duplicates} 段与训练文本几乎逐字相同，{named} 段写出了作者自己的类型。请按作者划分，或先清洗数据集。",
+  file_exists: "文件 {path} 已存在，未作改动。请换一个名称。",
   stopped: "已停止，未保留任何内容。",
   unknown_columns: "{path} 的列是 {found}，不是本程序认识的格式。需要的列：{expected}。请修改文件第一行的列名。",
   no_usable_row: "{path} 的 {rows} 行都无法使用。最先的第 {line} 行：{reason}。请确认文件中有文本和 INFP 这样的类型。",

@@ -267,16 +267,87 @@ async fn main_job() {
 
 /// The settings that most people need not see are behind a disclosure.
 async fn open_advanced(window: &Window) {
-    if window.element("advanced").await.attr("open").await.unwrap().is_none() {
-        window
-            .client
-            .find(Locator::Css("[data-testid=advanced] > summary"))
-            .await
-            .unwrap()
-            .click()
-            .await
-            .unwrap();
+    disclose(window, "advanced").await;
+}
+
+/// Opens what is folded away.
+async fn disclose(window: &Window, id: &str) {
+    if window.element(id).await.attr("open").await.unwrap().is_none() {
+        let summary = format!("[data-testid={id}] > summary");
+        window.client.find(Locator::Css(&summary)).await.unwrap().click().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_set_is_sampled_measured_and_exported_by_clicks_and_a_long_import_is_stopped() {
+    in_turn(data_sets()).await;
+}
+
+async fn data_sets() {
+    let window = open(tempfile::tempdir().unwrap()).await;
+    window.choose("language", "en").await;
+    window.click("nav-data").await;
+    let known = async || window.engine(&["datasets", "list"]).as_array().map_or(0, Vec::len);
+
+    // A long import tells how far it is, and the window answers meanwhile.
+    let large = window.home.path().join("large.csv");
+    let row = |n: usize| format!("a{},{n} {},ENFP\n", n / 9, "went out with friends and danced ".repeat(6));
+    std::fs::write(&large, (0..600_000).fold("author,body,mbti\n".to_owned(), |all, n| all + &row(n)))
+        .unwrap();
+    window.type_into("import-path", large.to_str().unwrap()).await;
+    window.click("import-button").await;
+    window.wait_until("progress", async || window.text("work-told").await.contains("texts kept")).await;
+    window.screenshot("en-importing").await;
+    window.click("work-stop").await;
+    let status = async || window.text("work-status").await;
+    window.wait_until("the stop", async || status().await.contains("nothing of it was kept")).await;
+    window.screenshot("en-stopped").await;
+    assert_eq!(known().await, 0);
+    assert_eq!(std::fs::read_dir(window.home.path().join("datasets")).unwrap().count(), 0);
+
+    let posts = write_posts(window.home.path());
+    window.type_into("import-path", posts.to_str().unwrap()).await;
+    window.click("import-button").await;
+    window.wait_until("the import", async || known().await == 1).await;
+    window.element("lengths-chart").await;
+    window.element("author-texts").await;
+
+    window.click("leaks-button").await;
+    assert!(window.text("leaks-share").await.contains("120"), "a fifth of 600");
+
+    disclose(&window, "sample-panel").await;
+    window.type_into("sample-percent", "25").await;
+    window.type_into("sample-seed", "7").await;
+    window.type_into("sample-name", "few").await;
+    window.screenshot("en-sample").await;
+    window.click("sample-part-button").await;
+    let shown = async || window.attribute("data-set-detail", "data-name").await;
+    window.wait_until("the sample", async || shown().await == "few").await;
+    let few = window.engine(&["datasets", "show", "few"]);
+    assert_eq!(few["data_set"]["examples"], 150);
+    assert_eq!(few["recipe"]["steps"], json!([{ "kind": "sample", "fraction": 0.25, "seed": 7 }]));
+
+    let out = window.home.path().join("few.jsonl");
+    disclose(&window, "export-panel").await;
+    window.type_into("export-path", out.to_str().unwrap()).await;
+    window.click("export-button").await;
+    window.wait_until("the export", async || window.text("exported").await.contains("few.jsonl")).await;
+    window.screenshot("en-export").await;
+    let written = std::fs::read_to_string(&out).unwrap();
+    let first: Value = serde_json::from_str(written.lines().next().unwrap()).unwrap();
+    assert_eq!((written.lines().count(), &first["mbti"]), (150, &json!("INFP")));
+    window.click("export-button").await;
+    assert_eq!(window.attribute("problem", "data-code").await, "file_exists");
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), written, "it stays as it is");
+
+    disclose(&window, "split-panel").await;
+    window.choose("split-into", "folds").await;
+    window.type_into("split-folds", "3").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-folds").await;
+    window.click("split-button").await;
+    window.wait_until("three pairs", async || known().await == 8).await;
+    window.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Problem } from "../backend/types/Problem";
+import { data } from "./en/data";
+import { report } from "./en/report";
+import { training } from "./en/training";
 import { fill, placeholders } from "./fill";
 import { dictionaries, problemText, setLanguage, t } from "./index";
 
@@ -15,6 +18,12 @@ describe("the dictionaries", () => {
       expect(placeholders(chinese[key]!), `${section}.${key}`).toEqual(placeholders(message));
       expect(message.trim(), `${section}.${key}`).not.toBe("");
       expect(chinese[key]!.trim(), `${section}.${key}`).not.toBe("");
+    }
+  });
+
+  it("write no word of one part over that of another", () => {
+    for (const part of [data, report, training]) {
+      for (const [key, message] of Object.entries(part)) expect(en.window[key as keyof typeof en.window], key).toBe(message);
     }
   });
 

@@ -95,7 +95,7 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::sync::mpsc::channel;
 
     use super::*;

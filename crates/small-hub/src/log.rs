@@ -38,7 +38,7 @@ pub struct Logged {
     pub status: Option<u16>,
     /// Which fault was done to it.
     pub fault: Option<String>,
-    /// The answer is complete, or the connection is gone.
+    /// The answer is complete, or the connection is gone. A client may know that a moment earlier.
     pub finished: bool,
 }
 

@@ -159,33 +159,36 @@ impl Faults {
         left.map(|active| active.rule.clone()).collect()
     }
 
-    /// What is to be done to the request, counted as done.
-    pub(crate) fn claim(&self, asked: &Asked) -> Option<Claim> {
+    /// What is to be done to the request, counted as done, and which rules let it pass as one of the first.
+    pub(crate) fn claim(&self, asked: &Asked) -> Claims {
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claims = Claims { passed: Vec::new(), taken: None };
         for active in &mut rules.active {
             if active.rule.times == Some(0) || !active.rule.meets(asked) {
                 continue;
             }
             if active.rule.skip > 0 {
                 active.rule.skip -= 1;
-                let fault = active.rule.fault.clone();
-                return Some(Claim { number: active.number, used: 0, skipped: true, fault });
+                claims.passed.push(active.number);
+                continue;
             }
             active.rule.times = active.rule.times.map(|times| times - 1);
             active.used += 1;
             let fault = active.rule.fault.clone();
-            return Some(Claim { number: active.number, used: active.used, skipped: false, fault });
+            claims.taken = Some(Claim { number: active.number, used: active.used, fault });
+            break;
         }
-        None
+        claims
     }
 
-    /// The fault found nothing to harm, and waits for another request.
-    pub(crate) fn give_back(&self, claim: &Claim) {
+    /// There was no body to harm: the rules of bodies wait for another request.
+    pub(crate) fn give_back(&self, claims: &Claims) {
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(active) = rules.active.iter_mut().find(|active| active.number == claim.number) {
-            if claim.skipped {
+        for active in rules.active.iter_mut().filter(|active| active.rule.fault.is_of_the_body()) {
+            if claims.passed.contains(&active.number) {
                 active.rule.skip += 1;
-            } else {
+            }
+            if claims.taken.as_ref().is_some_and(|claim| claim.number == active.number) {
                 active.rule.times = active.rule.times.map(|times| times + 1);
                 active.used -= 1;
             }
@@ -193,11 +196,15 @@ impl Faults {
     }
 }
 
+/// How the rules met one request.
+pub(crate) struct Claims {
+    passed: Vec<u64>,
+    pub(crate) taken: Option<Claim>,
+}
+
 pub(crate) struct Claim {
     number: u64,
     used: u64,
-    /// The request is one of those that are let pass first.
-    pub(crate) skipped: bool,
     pub(crate) fault: Fault,
 }
 

@@ -61,13 +61,13 @@ async fn answer(
         paths: paths_of(&parts.uri),
         has_range: parts.headers.contains_key(header::RANGE),
     };
-    let claim = hub.faults.claim(&asked);
+    let claims = hub.faults.claim(&asked);
     let counting = entry.clone();
     let body = Body::new(incoming)
         .into_data_stream()
         .inspect_ok(move |piece: &Bytes| counting.received(piece.len()));
 
-    let fault = claim.as_ref().filter(|claim| !claim.skipped).map(|claim| claim.fault.clone());
+    let fault = claims.taken.as_ref().map(|claim| claim.fault.clone());
     match &fault {
         Some(Fault::CutUpload { after }) => {
             entry.fault(format!("{fault:?}"));
@@ -97,14 +97,13 @@ async fn answer(
     let mut answer = route(router, request).await;
     name_request(&mut answer, number);
     let mut harm = Harm::none();
-    if let Some(claim) = &claim {
-        let harmable = method != Method::HEAD && answer.status().is_success();
-        if claim.fault.is_of_the_body() && !harmable {
-            hub.faults.give_back(claim);
-        } else if !claim.skipped {
-            entry.fault(format!("{:?}", claim.fault));
-            harm = harm_of(claim, &answer);
-        }
+    let harmable = method != Method::HEAD && answer.status().is_success();
+    if !harmable {
+        hub.faults.give_back(&claims);
+    }
+    if let Some(claim) = claims.taken.filter(|claim| harmable || !claim.fault.is_of_the_body()) {
+        entry.fault(format!("{:?}", claim.fault));
+        harm = harm_of(&claim, &answer);
     }
     if fault == Some(Fault::LoseAnswer) {
         return Err(Broken);

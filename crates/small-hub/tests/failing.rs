@@ -118,6 +118,12 @@ async fn refusals_come_as_often_as_was_said() {
     for status in [500, 502, 503, 200] {
         assert_eq!(get(&hub, path, "").await.status(), status);
     }
+    // A rule that lets the first pass leaves them to the rules behind it.
+    hub.faults().add(Rule::once("/api/*", Fault::Status { status: 500, retry_after: None }).skip(1));
+    hub.faults().add(Rule::once("/api/*", Fault::Status { status: 503, retry_after: None }));
+    for status in [503, 500, 200] {
+        assert_eq!(get(&hub, path, "").await.status(), status);
+    }
 }
 
 #[tokio::test]

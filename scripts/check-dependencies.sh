@@ -34,7 +34,9 @@ only predict mbti record data metrics model
 only store mbti record
 only app record data hub store
 only cli mbti record data hub metrics model train predict store app
+only small-hub
 only mbti-tuner app record
+for package in mbti-tuner cli; do never "$package" small-hub; done
 for package in mbti-tuner app store hub data metrics; do never "$package" candle-core; done
 for package in app cli store train; do never "$package" tauri; done
 for package in data metrics model train predict; do never "$package" sqlx; done

@@ -19,7 +19,8 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
     std::fs::read(folder.path().join("examples.parquet")).expect("its file")
 });
 
-fuzz_target!(|bytes: &[u8]| {
+// What the format's own crate breaks off with, the reader catches; what is not caught ends the target all the same.
+fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |bytes: &[u8]| {
     let Some((&first, rest)) = bytes.split_first() else { return };
     let file = if first % 4 == 0 {
         [b"PAR1", rest].concat()

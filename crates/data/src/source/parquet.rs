@@ -14,7 +14,10 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, cast::AsArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::DataType;
 use csv::{ByteRecord, Position};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::{
+    arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    file::metadata::ColumnChunkMetaData,
+};
 
 use super::{Next, POST_SEPARATOR, Records, guard::ROW_BYTES};
 use crate::{Error, error::Result};
@@ -60,6 +63,15 @@ impl Parquet {
                 .any(|column| column.uncompressed_size() > GROUP_BYTES)
             {
                 return Err(format!("a row group says that it has more than {} MiB", GROUP_BYTES >> 20));
+            }
+            // The crate takes these numbers for granted, and breaks off where they cannot be.
+            let is_outside = |column: &ColumnChunkMetaData| {
+                let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+                let end = start.checked_add(column.compressed_size());
+                start < 0 || column.compressed_size() < 0 || end.is_none_or(|end| end.unsigned_abs() > length)
+            };
+            if groups.iter().flat_map(|group| group.columns()).any(is_outside) {
+                return Err("a column says that it lies outside the file".to_owned());
             }
             let rows: i64 = groups.iter().map(|group| group.num_rows().max(0)).sum();
             let columns = builder.schema().fields().iter().map(|field| field.name().clone()).collect();

@@ -5,11 +5,12 @@ use std::{fs, io, path::Path};
 
 /// Every command that the window may call; each becomes a permission of its own, and the
 /// capability names them one by one.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 46] = [
     "home",
     "list_data_sets",
     "show_data_set",
     "pick_file",
+    "pick_any_file",
     "pick_new_file",
     "stop_work",
     "preview_import",
@@ -39,6 +40,18 @@ const COMMANDS: [&str; 33] = [
     "list_runs",
     "show_run",
     "predict",
+    "hub_state",
+    "set_hub_settings",
+    "hub_account",
+    "hub_login",
+    "hub_logout",
+    "catalogue",
+    "search_hub",
+    "plan_model",
+    "plan_data_set",
+    "fetch_model",
+    "fetch_data_set",
+    "push_run",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

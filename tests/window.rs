@@ -3,187 +3,17 @@
 //! killed in mid-run. Screenshots go to the folder named by MBTI_SCREENSHOTS, if it is set.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "window/driver.rs"]
+mod driver;
+
 use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    path::PathBuf,
+    process::{Command, Stdio},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::Capabilities};
+use driver::{Killed, disclose, engine, in_turn, open, open_advanced, write_posts};
+use fantoccini::Locator;
 use serde_json::{Value, json};
-
-/// WebKitWebDriver with one window of the program, both ended when this is dropped.
-struct Window {
-    client: Client,
-    driver: Child,
-    home: tempfile::TempDir,
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        self.driver.kill().ok();
-        self.driver.wait().ok();
-    }
-}
-
-/// A process that ends with the test, however that ends.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// The program and its engine are built into one folder, as a bundle has them.
-fn engine() -> PathBuf {
-    let engine = Path::new(env!("CARGO_BIN_EXE_mbti-tuner")).with_file_name("mbti");
-    assert!(engine.exists(), "build the engine first, as `cargo test --workspace` does");
-    engine
-}
-
-/// One window at a time: three at once take so long on two cores that they time out.
-static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// Gives a test its turn and a limit, so that a window that hangs does not hang the tests.
-async fn in_turn(test: impl Future<Output = ()>) {
-    let _turn = ONE_AT_A_TIME.lock().await;
-    tokio::time::timeout(Duration::from_secs(240), test)
-        .await
-        .expect("the window answers within four minutes");
-}
-
-async fn open(home: tempfile::TempDir) -> Window {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let driver = Command::new("WebKitWebDriver")
-        .args([format!("--port={port}"), "--host=127.0.0.1".into()])
-        // wry opens a window to automation only when it is asked to by these.
-        .env("TAURI_AUTOMATION", "true")
-        .env("TAURI_WEBVIEW_AUTOMATION", "true")
-        .env("MBTI_HOME", home.path())
-        .env("LC_ALL", "C.UTF-8")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("WebKitWebDriver, from the package webkit2gtk-driver; run the tests by `make test`");
-    let options = json!({ "binary": env!("CARGO_BIN_EXE_mbti-tuner") });
-    let capabilities: Capabilities = [("webkitgtk:browserOptions".to_owned(), options)].into_iter().collect();
-    let begin = Instant::now();
-    let client = loop {
-        let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
-        match builder.capabilities(capabilities.clone()).connect(&format!("http://127.0.0.1:{port}")).await {
-            Ok(client) => break client,
-            Err(error) => assert!(begin.elapsed() < Duration::from_secs(60), "no window: {error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    };
-    Window { client, driver, home }
-}
-
-impl Window {
-    async fn element(&self, id: &str) -> Element {
-        let selector = format!("[data-testid=\"{id}\"]");
-        let found =
-            self.client.wait().at_most(Duration::from_secs(30)).for_element(Locator::Css(&selector)).await;
-        match found {
-            Ok(element) => element,
-            Err(error) => {
-                self.screenshot("failed").await;
-                panic!("{id}: {error}")
-            }
-        }
-    }
-
-    async fn click(&self, id: &str) {
-        self.element(id).await.click().await.unwrap_or_else(|error| panic!("{id}: {error}"));
-    }
-
-    async fn type_into(&self, id: &str, text: &str) {
-        let element = self.element(id).await;
-        element.clear().await.unwrap();
-        element.send_keys(text).await.unwrap();
-    }
-
-    /// Chooses in a drop-down list. A click on it would open a menu of the toolkit's, which
-    /// WebKitWebDriver cannot reach, so that the choice is made as the menu would make it.
-    async fn choose(&self, id: &str, value: &str) {
-        let select = serde_json::to_value(self.element(id).await).unwrap();
-        let script = "const [select, value] = arguments; select.value = value; \
-             for (const name of ['input', 'change']) select.dispatchEvent(new Event(name, { bubbles: true })); \
-             return select.value;";
-        let chosen = self.client.execute(script, vec![select, json!(value)]).await.unwrap();
-        assert_eq!(chosen, json!(value), "{id} has this choice");
-    }
-
-    async fn attribute(&self, id: &str, name: &str) -> String {
-        // An element that is drawn anew in between is looked for again.
-        for _ in 0..5 {
-            if let Ok(Some(value)) = self.element(id).await.attr(name).await {
-                return value;
-            }
-        }
-        String::new()
-    }
-
-    async fn text(&self, id: &str) -> String {
-        self.element(id).await.text().await.unwrap_or_default()
-    }
-
-    async fn wait_until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let begin = Instant::now();
-        while !holds().await {
-            if begin.elapsed() > Duration::from_secs(120) {
-                self.screenshot("failed").await;
-                panic!("waited two minutes for {what}");
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn screenshot(&self, name: &str) {
-        let Some(folder) = std::env::var_os("MBTI_SCREENSHOTS") else { return };
-        std::fs::create_dir_all(&folder).unwrap();
-        // A window that hangs would hang this too, and hide what the test has to say.
-        let picture = tokio::time::timeout(Duration::from_secs(20), self.client.screenshot()).await;
-        let Ok(Ok(picture)) = picture else { return };
-        std::fs::write(Path::new(&folder).join(format!("{name}.png")), picture).unwrap();
-    }
-
-    fn engine(&self, args: &[&str]) -> Value {
-        let output = Command::new(engine())
-            .arg("--home")
-            .arg(self.home.path())
-            .args(args)
-            .arg("--json")
-            .output()
-            .unwrap();
-        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-    }
-
-    async fn close(self) {
-        self.client.clone().close().await.ok();
-    }
-}
-
-/// A file with texts that tell their types a little, in quotes and over several lines.
-fn write_posts(folder: &Path) -> PathBuf {
-    let mut text = "author,body,mbti,E-I,N-S,F-T,J-P\n".to_owned();
-    for n in 0..600 {
-        let (mbti, letters, words) = [
-            ("INFP", "I,N,F,P", "quiet evening, a dream, how she felt, whatever comes"),
-            ("ESTJ", "E,S,T,J", "great party, two bolts, the cost, a list for tomorrow"),
-            ("ENTP", "E,N,T,P", "talked to everyone, what if, the argument, last minute"),
-            ("ISFJ", "I,S,F,J", "stayed at home, three cups of flour, her kindness, done early"),
-        ][n / 3 % 4];
-        text += &format!("author-{},\"Post {n}:\n{words}\",{mbti},{letters}\n", n / 3);
-    }
-    text += "author-x,,INFP,I,N,F,P\nauthor-y,something,ABCD,I,N,F,P\n";
-    let path = folder.join("posts.csv");
-    std::fs::write(&path, text).unwrap();
-    path
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_imports_trains_and_reads_a_type_in_both_languages() {
@@ -266,18 +96,6 @@ async fn main_job() {
 }
 
 /// The settings that most people need not see are behind a disclosure.
-async fn open_advanced(window: &Window) {
-    disclose(window, "advanced").await;
-}
-
-/// Opens what is folded away.
-async fn disclose(window: &Window, id: &str) {
-    if window.element(id).await.attr("open").await.unwrap().is_none() {
-        let summary = format!("[data-testid={id}] > summary");
-        window.client.find(Locator::Css(&summary)).await.unwrap().click().await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_set_is_sampled_measured_and_exported_by_clicks_and_a_long_import_is_stopped() {
     in_turn(data_sets()).await;

@@ -52,6 +52,12 @@ pub async fn pick_file(window: AppHandle) -> Option<String> {
     .await
 }
 
+/// A file of settings, of whatever kind.
+#[tauri::command]
+pub async fn pick_any_file(window: AppHandle) -> Option<String> {
+    picked(|tell| window.dialog().file().pick_file(tell)).await
+}
+
 #[tauri::command]
 pub async fn pick_folder(window: AppHandle) -> Option<String> {
     picked(|tell| window.dialog().file().pick_folder(tell)).await

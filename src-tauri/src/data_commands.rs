@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A window that is gone hears nothing, and the work goes on without it.
-fn tell(channel: Channel<WorkProgress>) -> impl FnMut(WorkProgress) {
+pub(crate) fn tell(channel: Channel<WorkProgress>) -> impl FnMut(WorkProgress) {
     move |progress| drop(channel.send(progress))
 }
 

@@ -1,8 +1,10 @@
 //! The desktop shell: a window, and commands that hand on to the `app` crate. It links no candle;
 //! training and prediction are the engine's, in processes of its own.
 
+mod clipboard;
 mod commands;
 mod data_commands;
+mod hub_commands;
 
 use std::path::PathBuf;
 
@@ -34,6 +36,7 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             commands::list_data_sets,
             data_commands::show_data_set,
             commands::pick_file,
+            commands::pick_any_file,
             commands::pick_new_file,
             data_commands::stop_work,
             data_commands::preview_import,
@@ -63,6 +66,18 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             commands::list_runs,
             commands::show_run,
             commands::predict,
+            hub_commands::hub_state,
+            hub_commands::set_hub_settings,
+            hub_commands::hub_account,
+            hub_commands::hub_login,
+            hub_commands::hub_logout,
+            hub_commands::catalogue,
+            hub_commands::search_hub,
+            hub_commands::plan_model,
+            hub_commands::plan_data_set,
+            hub_commands::fetch_model,
+            hub_commands::fetch_data_set,
+            hub_commands::push_run,
         ])
         .run(tauri::generate_context!())?;
     Ok(())

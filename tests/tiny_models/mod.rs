@@ -18,8 +18,10 @@ pub fn letters_tokenizer(post_processor: &str) -> String {
 
 /// The tiny BERT that tests/reference/families.py made, with a tokenizer of letters.
 pub fn tiny_bert(folder: &Path) -> PathBuf {
-    let fixture =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/families/bert-all/model");
+    // The package is the workspace itself or a crate in it.
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = package.ancestors().map(|folder| folder.join("tests/reference")).find(|tests| tests.is_dir());
+    let fixture = tests.unwrap().join("fixtures/families/bert-all/model");
     let folder = folder.join("tiny-bert");
     std::fs::create_dir_all(&folder).unwrap();
     for name in ["config.json", "model.safetensors"] {

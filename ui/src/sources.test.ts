@@ -24,7 +24,9 @@ describe("what the content security policy refuses", () => {
   it("is in no source", () => {
     for (const path of code) {
       expect(read(path), path).not.toMatch(/\beval\(|new Function\(|\{@html|<[a-z][^>]*\sstyle=/);
-      expect(read(path), path).not.toMatch(/https?:\/\/(?!github\.com\/Aleph-Alpha)/);
+      // The dictionaries and the stand-in name the Hub's address as a word to be read.
+      const mayName = /^lib\/(i18n|backend\/fake)/.test(path) ? "|huggingface\\.co" : "";
+      expect(read(path), path).not.toMatch(new RegExp(`https?:\\/\\/(?!github\\.com\\/Aleph-Alpha${mayName})`));
     }
     const page = readFileSync("index.html", "utf8");
     expect(page).not.toMatch(/<style|\sstyle=|\son\w+=|https?:/);

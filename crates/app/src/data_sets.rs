@@ -1,11 +1,11 @@
 //! Data sets: importing, looking, removing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data::{Counts, Example, ImportOptions, ImportProgress, Reading, Statistics, Stored, Table};
 use record::{
-    Cleaning, DataSet, DataSetDetail, DataSetLook, ExportFormat, ImportPreview, ImportReport, Leaks, Recipe,
-    RecipeStep, SampleText, SplitBy,
+    Cleaning, DataSet, DataSetDetail, DataSetLook, ExportFormat, ImportPreview, ImportReport, Leaks, Origin,
+    Recipe, RecipeStep, SampleText, SplitBy,
 };
 use store::NewDataSet;
 
@@ -39,26 +39,56 @@ pub async fn import(
         _ => data::Error::Read { path: path.to_owned(), source },
     })?;
     let source = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let recipe = recipe(source, None, options);
+    take_in(home, &name, recipe.source.clone(), false, |keep| {
+        Ok(stored(data::import(path, options, keep, progress)?, recipe))
+    })
+    .await
+}
+
+/// Reads files that were fetched from the Hub, as [`import`] reads a folder.
+pub(crate) async fn import_fetched(
+    home: &Home,
+    files: &[PathBuf],
+    name: &str,
+    (source, origin): (String, Origin),
+    options: &ImportOptions,
+    progress: impl FnMut(ImportProgress) -> bool,
+) -> Result<ImportReport> {
+    let recipe = recipe(source, Some(origin), options);
+    take_in(home, name, recipe.source.clone(), false, |keep| {
+        let called = PathBuf::from(&recipe.source);
+        Ok(stored(data::import_files(&called, files, options, keep, progress)?, recipe))
+    })
+    .await
+}
+
+fn recipe(source: String, origin: Option<Origin>, options: &ImportOptions) -> Recipe {
     let Reading { encoding, delimiter } = options.reading;
-    let recipe = Recipe {
-        source: source.clone(),
+    Recipe {
+        source,
+        origin,
         mapping: options.mapping.clone(),
         encoding: encoding.map(|encoding| encoding.name().to_owned()),
         delimiter: delimiter.map(|delimiter| char::from(delimiter).to_string()),
         steps: Vec::new(),
-    };
-    take_in(home, &name, source, false, |keep| {
-        let imported = data::import(path, options, keep, progress)?;
-        Ok(Stored {
-            has_authors: imported.has_authors,
-            rows: imported.rows,
-            skipped_by_reason: imported.skipped_by_reason,
-            skipped: imported.skipped,
-            recipe: Some(Recipe { mapping: Some(imported.mapping), ..recipe }),
-            ..Stored::default()
-        })
-    })
-    .await
+    }
+}
+
+fn stored(imported: data::Imported, recipe: Recipe) -> Stored {
+    Stored {
+        has_authors: imported.has_authors,
+        rows: imported.rows,
+        skipped_by_reason: imported.skipped_by_reason,
+        skipped: imported.skipped,
+        recipe: Some(Recipe { mapping: Some(imported.mapping), ..recipe }),
+        ..Stored::default()
+    }
+}
+
+/// Where on the Hub a data set's texts are from.
+pub(crate) fn origin(home: &Home, name: &str) -> Result<Option<Origin>> {
+    Ok(data::stored(&home.data_set_folder(name))?.recipe.and_then(|recipe| recipe.origin))
 }
 
 /// The name of a file without the endings of its format and packing.
@@ -207,7 +237,7 @@ async fn derive_by(
     .await
 }
 
-async fn is_free(home: &Home, name: &str) -> Result<()> {
+pub(crate) async fn is_free(home: &Home, name: &str) -> Result<()> {
     names::check(name)?;
     if home.store.data_set(name).await.is_ok() {
         return Err(store::Error::NameTaken { name: name.to_owned() }.into());

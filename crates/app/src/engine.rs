@@ -13,7 +13,7 @@ use std::{
 use record::{Problem, ProblemCode, RunStatus, TrainConfig};
 use tokio::process::{Child, Command};
 
-use crate::{Error, Home, error::Result, runs};
+use crate::{Error, Home, Token, account, error::Result, runs};
 
 pub use estimate::{Estimator, estimate};
 pub use leaks::leaks;
@@ -37,13 +37,43 @@ pub fn locate() -> Result<PathBuf> {
 pub(crate) fn command(engine: &Path, home: &Home) -> Command {
     let mut command = Command::new(engine);
     command.arg("--home").arg(&home.folder);
+    // A token goes to an engine through its pipe and only to one that needs it: everybody on this machine who may look
+    // at its environment, and whoever gets its core dump, would see it there.
+    command.env_remove("HF_TOKEN").env_remove("HF_HUB_TOKEN");
     command
+}
+
+/// Hands the token over to an engine that was started with `--token-stdin`.
+fn hand_over(token: &Token, child: &mut Child) -> std::io::Result<()> {
+    use std::io::Write;
+    let Some(pipe) = child.stdin.take() else { return Ok(()) };
+    let mut line = zeroize::Zeroizing::new(token.reveal().to_owned());
+    line.push('\n');
+    // The pipe holds a line whether the engine reads it yet or not.
+    let mut pipe: std::fs::File = into_file(pipe)?;
+    match pipe.write_all(line.as_bytes()) {
+        // An engine that has ended already is found to have.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(unix)]
+fn into_file(pipe: tokio::process::ChildStdin) -> std::io::Result<std::fs::File> {
+    Ok(pipe.into_owned_fd()?.into())
+}
+
+#[cfg(windows)]
+fn into_file(pipe: tokio::process::ChildStdin) -> std::io::Result<std::fs::File> {
+    Ok(pipe.into_owned_handle()?.into())
 }
 
 /// Writes a run down and starts an engine for it. The engine lives on when this program ends.
 pub async fn start(home: &Home, config: &TrainConfig) -> Result<i64> {
     let run = runs::create(home, config).await?;
-    match locate().and_then(|engine| spawn(&engine, home, "--run", run)) {
+    let token = token_for(home, config);
+    let started = token.and_then(|token| spawn(&locate()?, home, "--run", run, token.as_ref()));
+    match started {
         Ok(child) => {
             tokio::spawn(watch(home.clone(), run, child));
             Ok(run)
@@ -60,7 +90,7 @@ fn log_path(home: &Home, run: i64) -> PathBuf {
 }
 
 /// Starts an engine that trains the run as `how` says: `--run` or `--resume`.
-fn spawn(engine: &Path, home: &Home, how: &str, run: i64) -> Result<Child> {
+fn spawn(engine: &Path, home: &Home, how: &str, run: i64, token: Option<&Token>) -> Result<Child> {
     let path = log_path(home, run);
     // What an earlier engine said of the run stays.
     let log = File::options().create(true).append(true).open(&path);
@@ -68,8 +98,23 @@ fn spawn(engine: &Path, home: &Home, how: &str, run: i64) -> Result<Child> {
     let mut command = command(engine, home);
     command.arg("train").arg(how).arg(run.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    if token.is_some() {
+        command.arg("--token-stdin").stdin(Stdio::piped());
+    }
     outlive_this(&mut command);
-    command.spawn().map_err(|error| not_started(engine, &error))
+    let mut child = command.spawn().map_err(|error| not_started(engine, &error))?;
+    if let Some(token) = token {
+        hand_over(token, &mut child).map_err(|error| not_started(engine, &error))?;
+    }
+    Ok(child)
+}
+
+/// The token, where a run is to be pushed.
+fn token_for(home: &Home, config: &TrainConfig) -> Result<Option<Token>> {
+    if config.push_to_hub.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(account::token(home)?.ok_or(hub::Error::NoToken)?))
 }
 
 fn not_started(engine: &Path, error: &std::io::Error) -> Error {
@@ -92,7 +137,7 @@ async fn resume_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
         return Err(Error::NothingToResume { run });
     }
     let said_before = std::fs::metadata(log_path(home, run)).map_or(0, |log| log.len());
-    let mut child = spawn(engine, home, "--resume", run)?;
+    let mut child = spawn(engine, home, "--resume", run, token_for(home, &found.config)?.as_ref())?;
     loop {
         tokio::select! {
             status = child.wait() => {
@@ -135,13 +180,25 @@ pub async fn merge(home: &Home, run: i64) -> Result<()> {
         // It was merged already, as by a terminal while the window was open.
         return Ok(());
     }
-    merge_by(&locate()?, home, run).await
+    merge_by(&locate()?, home, run, None).await
 }
 
-async fn merge_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
+/// The same into a new folder, which leaves the run as it is.
+pub(crate) async fn merge_into(home: &Home, run: i64, folder: &Path) -> Result<()> {
+    merge_by(&locate()?, home, run, Some(folder)).await
+}
+
+async fn merge_by(engine: &Path, home: &Home, run: i64, out: Option<&Path>) -> Result<()> {
     let mut command = command(engine, home);
     command.args(["runs", "merge"]).arg(run.to_string()).stdin(Stdio::null());
-    outlive_this(&mut command);
+    if let Some(out) = out {
+        command.arg("--out").arg(out);
+    }
+    match out {
+        // Nobody waits for it any more where the wait is given up, as when a push is stopped.
+        Some(_) => drop(command.kill_on_drop(true)),
+        None => outlive_this(&mut command),
+    }
     let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
     if ended.status.success() { Ok(()) } else { Err(gone(ended.status, &ended.stderr)) }
 }
@@ -236,7 +293,8 @@ mod tests {
     async fn the_engine_is_told_what_to_merge_and_what_it_says_last_is_the_reason() {
         let (folder, home, run) = adapted().await;
         let said = folder.path().join("said");
-        let merge_with = async |script: &str| merge_by(&scripted(folder.path(), script), &home, run).await;
+        let merge_with =
+            async |script: &str| merge_by(&scripted(folder.path(), script), &home, run, None).await;
         merge_with(&format!("echo \"$@\" > '{}'", said.display())).await.unwrap();
         let expected = format!("--home {} runs merge {run}\n", home.folder.display());
         assert_eq!(std::fs::read_to_string(&said).unwrap(), expected);
@@ -312,5 +370,34 @@ mod tests {
         let error = resume_with("exit 7").await.unwrap_err();
         assert!(error.to_string().contains("exit status: 7"), "what was said before is no reason: {error}");
         assert_eq!(home.store.run(run).await.unwrap().status, RunStatus::Interrupted);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_token_goes_to_the_engine_by_its_pipe_and_by_no_argument_and_no_environment() {
+        let (folder, home, run) = adapted().await;
+        let said = folder.path().join("said");
+        let script = format!(
+            "{{ echo \"$@\"; cat; echo; env; tr '\\0' '\\n' < /proc/$$/environ; }} > '{0}.new'; mv '{0}.new' '{0}'",
+            said.display()
+        );
+        let engine = scripted(folder.path(), &script);
+        for (token, arguments) in [
+            (Some("hf_secret"), format!("train --run {run} --token-stdin")),
+            (None, format!("train --run {run}")),
+        ] {
+            let token = token.map(|token| Token::parse(token).unwrap());
+            let mut child = spawn(&engine, &home, "--run", run, token.as_ref()).unwrap();
+            assert!(child.wait().await.unwrap().success());
+            let text = std::fs::read_to_string(&said).unwrap();
+            let (first, rest) = text.split_once('\n').unwrap();
+            assert!(first.ends_with(&arguments), "{first}");
+            assert_eq!(text.matches("hf_secret").count(), usize::from(token.is_some()), "{text}");
+            assert_eq!(rest.starts_with("hf_secret\n"), token.is_some());
+            assert!(!rest.contains("HF_TOKEN=") && !rest.contains("HF_HUB_TOKEN="), "{rest}");
+        }
+        let mut config = home.store.run(run).await.unwrap().config;
+        config.push_to_hub = Some("me/mine".to_owned());
+        assert!(token_for(&home, &TrainConfig { push_to_hub: None, ..config.clone() }).unwrap().is_none());
     }
 }

@@ -8,6 +8,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder with --home.", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error("{} cannot be read: {source}. Remove it, and set again what it held.", .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error(
+        "Run {run} is of the bag of words, which is this program's own and no model for the Hub. Push the run of another model."
+    )]
+    NotForTheHub { run: i64 },
+    #[error("The settings cannot be written as TOML: {0}")]
+    Settings(String),
     #[error("The system names no folder for a program's data. Choose one with --home or MBTI_HOME.")]
     NoHome,
     #[error("\"{name}\" cannot be a name: use 1 to 80 letters, digits, spaces and - _ . (not first).")]
@@ -54,6 +62,11 @@ impl Error {
             Error::Write { path, source } => {
                 new(Code::CannotWrite).with("path", path.display()).with("reason", source)
             }
+            Error::Read { path, source } => {
+                new(Code::CannotRead).with("path", path.display()).with("reason", source)
+            }
+            Error::Settings(_) => new(Code::Internal),
+            Error::NotForTheHub { run } => new(Code::NotForTheHub).with("run", run),
             Error::NoHome => new(Code::CannotWrite).with("path", "MBTI_HOME").with("reason", "–"),
             Error::BadName { name } | Error::BuiltIn { name } => new(Code::BadName).with("name", name),
             Error::BaseOfAdapter { name, run } => {

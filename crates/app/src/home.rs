@@ -59,6 +59,7 @@ impl Home {
             folder: found.folder.display().to_string(),
             built_in: true,
             created_at: String::new(),
+            origin: None,
         };
         match self.store.add_model(&model).await {
             // It is there already, from an earlier start or from an engine that started with us.

@@ -1,7 +1,9 @@
 //! What the program can do, with no window and no candle: it is what both the desktop shell and
 //! the engine's commands call.
 
+pub mod account;
 pub mod data_sets;
+pub mod downloads;
 pub mod engine;
 mod error;
 mod home;
@@ -9,10 +11,16 @@ mod locks;
 pub mod models;
 mod names;
 pub mod prediction;
+pub mod pushing;
 pub mod runs;
 mod work;
 
 pub use data::{ImportOptions, ImportProgress, Reading};
 pub use error::Error;
 pub use home::{Home, locate};
+pub use hub::{
+    Transfer,
+    access::{Kept, Token},
+    told,
+};
 pub use work::{Watch, Works, apart};

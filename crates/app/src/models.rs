@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use record::Model;
+use record::{Model, Origin};
 
 use crate::{Error, Home, error::Result, home::bytes_of, names, runs};
 
@@ -14,10 +14,26 @@ pub async fn add(home: &Home, source: &Path, name: Option<&str>) -> Result<Model
     };
     let name = name.map_or_else(own, str::to_owned);
     hub::check(source)?;
-    names::check(&name)?;
-    if home.store.model(&name).await.is_ok() {
-        return Err(store::Error::NameTaken { name }.into());
+    is_free(home, &name).await?;
+    take_in(home, source, name, None).await
+}
+
+/// Whether a model may have this name.
+pub(crate) async fn is_free(home: &Home, name: &str) -> Result<()> {
+    names::check(name)?;
+    match home.store.model(name).await {
+        Ok(_) => Err(store::Error::NameTaken { name: name.to_owned() }.into()),
+        Err(_) => Ok(()),
     }
+}
+
+/// Copies a model folder that was looked at, and writes it down.
+pub(crate) async fn take_in(
+    home: &Home,
+    source: &Path,
+    name: String,
+    origin: Option<Origin>,
+) -> Result<Model> {
     let found = hub::install(source, &home.models_folder(), &name)?;
     let model = Model {
         name,
@@ -27,6 +43,7 @@ pub async fn add(home: &Home, source: &Path, name: Option<&str>) -> Result<Model
         folder: found.folder.display().to_string(),
         built_in: false,
         created_at: String::new(),
+        origin,
     };
     Ok(home.store.add_model(&model).await?)
 }

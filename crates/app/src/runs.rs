@@ -5,9 +5,9 @@ use std::{
     time::SystemTime,
 };
 
-use record::{Preset, PresetConfig, Run, RunProgress, RunStatus, TrainConfig};
+use record::{Origins, Preset, PresetConfig, Run, RunProgress, RunStatus, TrainConfig};
 
-use crate::{Error, Home, error::Result, locks};
+use crate::{Error, Home, data_sets, error::Result, locks};
 
 pub use crate::locks::{EngineLock, QueueLock, lock, queue_lock};
 pub use store::Stop;
@@ -41,11 +41,15 @@ pub async fn create(home: &Home, config: &TrainConfig) -> Result<i64> {
     // The names as they were given to the data sets and the model, whatever case is asked for.
     let data = home.store.data_set(&config.data).await?;
     config.data = data.name;
+    let mut origins = Origins { data: data_sets::origin(home, &config.data)?, ..Origins::default() };
     if let Some(valid) = &config.valid {
-        config.valid = Some(home.store.data_set(valid).await?.name);
+        let valid = home.store.data_set(valid).await?.name;
+        origins.valid = data_sets::origin(home, &valid)?;
+        config.valid = Some(valid);
     }
-    config.model = home.store.model(&config.model).await?.name;
-    let run = home.store.add_run(&config, data.made_up).await?;
+    let model = home.store.model(&config.model).await?;
+    (config.model, origins.model) = (model.name, model.origin);
+    let run = home.store.add_run(&config, data.made_up, &origins).await?;
     let folder = home.run_folder(run);
     std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
     Ok(run)

@@ -12,7 +12,7 @@ use std::{
 use record::{Problem, ProblemCode, WorkProgress};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-use crate::{Error, Home, error::Result};
+use crate::{Error, Home, Transfer, error::Result};
 
 /// Between two tellings of how far a piece of work is: more of them nobody could read.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -86,6 +86,24 @@ impl Watch {
     pub fn texts(&mut self, done: usize, total: usize) -> bool {
         let count = |texts| i64::try_from(texts).unwrap_or(i64::MAX);
         self.tell(WorkProgress::Texts { done: count(done), total: count(total) })
+    }
+
+    /// Does work that moves bytes, tells how far it is, and has it stop where that is wished.
+    pub async fn transfer<T>(
+        &mut self,
+        transfer: &Transfer,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(BETWEEN) => {}
+            }
+            if !self.tell(WorkProgress::Transfer(transfer.progress())) {
+                transfer.stop();
+            }
+        }
     }
 
     pub fn goes_on(&self) -> bool {

@@ -40,13 +40,58 @@ pub enum Command {
     Runs(Runs),
     /// Predict a type for a text
     Predict(PredictArgs),
+    /// Log in to the Hugging Face Hub with a token, typed unseen or read from standard input
+    Login,
+    /// Forget the token
+    Logout,
+    /// Tell whose the token is, where it came from, and what it may do
+    Whoami,
+    /// The way to the Hub: address, proxy, certificates, where the token may stand
+    #[command(subcommand)]
+    Hub(HubCommand),
+    /// Push a finished run's model to the Hub, with a card written from the run
+    Push {
+        /// Number of the run
+        run: i64,
+        /// The repository, such as user/name
+        repo: String,
+        /// Make it a private one, if it has to be made
+        #[arg(long)]
+        private: bool,
+        /// Take the token from the first line of standard input
+        #[arg(long, hide = true)]
+        token_stdin: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HubCommand {
+    /// Show the settings
+    Show,
+    /// Change settings; an empty text takes one back
+    Set {
+        /// Another address than https://huggingface.co, such as a mirror's
+        #[arg(long, value_name = "URL")]
+        endpoint: Option<String>,
+        /// A .env file with HF_TOKEN or HF_HUB_TOKEN in it
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<String>,
+        /// Such as socks5://127.0.0.1:1080
+        #[arg(long, value_name = "URL")]
+        proxy: Option<String>,
+        /// Certificates in PEM to be trusted besides the system's
+        #[arg(long, value_name = "FILE")]
+        ca_file: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Datasets {
-    /// Read a file, or a folder of files, into the program's own storage: CSV, TSV, JSON Lines, Parquet
+    /// Read a file, a folder of files, or a data set of the Hub into the program's own storage: CSV, TSV, JSON
+    /// Lines, Parquet
     Import {
-        /// The file, as it is or packed by gzip or Zstandard, in any usual encoding
+        /// The file, as it is or packed by gzip or Zstandard, in any usual encoding; or a repository of the Hub, such
+        /// as minhaozhang/mbti
         #[arg(required_unless_present = "sample", conflicts_with = "sample")]
         path: Option<PathBuf>,
         /// Which column is what, where the guess is wrong: text=body,author=user,type=mbti, or for
@@ -65,9 +110,16 @@ pub enum Datasets {
         /// Take in the bundled sample instead, whose texts are made up
         #[arg(long)]
         sample: bool,
-        /// Name of the data set [default: the file's]
+        /// Name of the data set [default: the file's or the repository's]
         #[arg(long, conflicts_with = "sample")]
         name: Option<String>,
+        #[command(flatten)]
+        hub: HubDataArgs,
+    },
+    /// Find data sets on the Hub by name
+    Search {
+        #[arg(required = true)]
+        words: Vec<String>,
     },
     /// List all data sets
     List,
@@ -133,6 +185,23 @@ pub enum Datasets {
     },
     /// Forget a data set and remove its copy of the texts
     Remove { name: String },
+}
+
+/// Which part of a data set on the Hub is wanted.
+#[derive(Debug, Args)]
+pub struct HubDataArgs {
+    /// Which split of a data set on the Hub [default: train]
+    #[arg(long)]
+    pub split: Option<String>,
+    /// Which of its configurations [default: its default one]
+    #[arg(long, value_name = "NAME")]
+    pub subset: Option<String>,
+    /// Which commit, branch or tag [default: the newest]
+    #[arg(long)]
+    pub revision: Option<String>,
+    /// Only show what would be fetched
+    #[arg(long)]
+    pub plan: bool,
 }
 
 /// How a data set is parted.
@@ -224,12 +293,27 @@ fn word<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
 
 #[derive(Debug, Subcommand)]
 pub enum Models {
-    /// Take in a folder as the Hugging Face Hub lays it out
+    /// Take in a model of the Hugging Face Hub, or a folder as the Hub lays it out
     Add {
-        dir: PathBuf,
-        /// Name of the model [default: the folder's]
+        /// A repository, such as Qwen/Qwen3-0.6B, or a folder
+        #[arg(value_name = "REPO|DIR")]
+        source: PathBuf,
+        /// Name of the model [default: the folder's or the repository's]
         #[arg(long)]
         name: Option<String>,
+        /// Which commit, branch or tag of the repository [default: the newest]
+        #[arg(long)]
+        revision: Option<String>,
+        /// Only show what would be fetched
+        #[arg(long)]
+        plan: bool,
+    },
+    /// Models of the Hub that are good to begin with, and what they need
+    Catalogue,
+    /// Find models on the Hub by name
+    Search {
+        #[arg(required = true)]
+        words: Vec<String>,
     },
     /// List all models
     List,
@@ -299,6 +383,9 @@ pub struct TrainArgs {
     /// Only tell what memory and time the run would need
     #[arg(long, conflicts_with = "sweep")]
     pub estimate: bool,
+    /// Take the token for the Hub from the first line of standard input
+    #[arg(long, hide = true)]
+    pub token_stdin: bool,
     /// Queue a run for each value of a setting, such as learning_rate=1e-5,2e-5; may be repeated
     #[arg(long, value_name = "NAME=VALUES")]
     pub sweep: Vec<String>,

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use app::{ImportOptions, ImportProgress, Reading, data_sets::Parting};
+use app::{ImportOptions, ImportProgress, Reading, data_sets::Parting, downloads::HubData};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use record::{
     CleaningStep, DataSet, DataSetLook, ExportFormat, ImportPreview, ImportReport, SkipReason, SourceFormat,
@@ -8,10 +8,11 @@ use record::{
 
 use crate::{
     Context,
-    args::{Datasets, SplitArgs},
+    args::{Datasets, HubDataArgs, SplitArgs},
     error::{Error, Result},
-    leaks, print,
+    hub_command, leaks, print,
     signals::Signals,
+    transfer,
 };
 
 pub fn run(context: &Context, command: Datasets) -> Result<()> {
@@ -21,9 +22,22 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             let found = app::data_sets::preview(&path, Reading { encoding, delimiter })?;
             if *json { print::json(&found) } else { print_preview(&found) }
         }
-        Datasets::Import { path, sample, name, map, encoding, delimiter, .. } => {
+        Datasets::Search { words } => {
+            hub_command::search(context, record::RepoKind::Dataset, &words.join(" "))
+        }
+        Datasets::Import { path, sample, name, map, encoding, delimiter, hub, .. } => {
             let options = ImportOptions { mapping: map, reading: Reading { encoding, delimiter } };
             let report = match path {
+                Some(path) if app::downloads::is_repo(&path) => {
+                    let HubDataArgs { split, subset, revision, plan } = hub;
+                    let repo = path.to_string_lossy().into_owned();
+                    let wanted = HubData { repo, revision, config: subset, split };
+                    if plan {
+                        let plan = runtime.block_on(app::downloads::plan_data_set(home, &wanted))?;
+                        return if *json { print::json(&plan) } else { transfer::print_plan(&plan) };
+                    }
+                    import_from_hub(context, &wanted, name.as_deref(), &options)?
+                }
                 Some(path) if !sample => import(context, &path, name.as_deref(), &options)?,
                 _ => runtime.block_on(app::data_sets::import_sample(home))?,
             };
@@ -161,15 +175,43 @@ fn import(
     name: Option<&str>,
     options: &ImportOptions,
 ) -> Result<ImportReport> {
-    let bar = Bar::new(context, "{bar:30} {bytes} of {total_bytes}, {msg} texts, {eta} left");
-    let progress = |progress: ImportProgress| {
-        bar.bar.set_message(progress.examples.to_string());
-        bar.tell(progress.bytes as usize, progress.total_bytes as usize)
+    imported(context, |progress| app::data_sets::import(&context.home, path, name, options, progress))
+}
+
+/// Shows how far an import is.
+fn imported<'a, W>(
+    context: &Context,
+    import: impl FnOnce(Box<dyn FnMut(ImportProgress) -> bool + 'a>) -> W,
+) -> Result<ImportReport>
+where
+    W: Future<Output = std::result::Result<ImportReport, app::Error>>,
+{
+    let bar =
+        std::rc::Rc::new(Bar::new(context, "{bar:30} {bytes} of {total_bytes}, {msg} texts, {eta} left"));
+    let told = bar.clone();
+    let progress = move |progress: ImportProgress| {
+        told.bar.set_message(progress.examples.to_string());
+        told.tell(progress.bytes as usize, progress.total_bytes as usize)
     };
-    let import = app::data_sets::import(&context.home, path, name, options, progress);
-    let report = context.runtime.block_on(import);
+    let report = context.runtime.block_on(import(Box::new(progress)));
     bar.end();
     Ok(report?)
+}
+
+/// Fetches a data set of the Hub and takes it in.
+fn import_from_hub(
+    context: &Context,
+    wanted: &HubData,
+    name: Option<&str>,
+    options: &ImportOptions,
+) -> Result<ImportReport> {
+    let Context { home, runtime, .. } = context;
+    // A name that is taken is told before gigabytes are fetched.
+    runtime.block_on(app::downloads::name_is_free(home, wanted, name))?;
+    let fetched = transfer::follow(context, |moved| async move {
+        app::downloads::fetch_data_set(home, wanted, &moved).await
+    })?;
+    imported(context, |progress| app::downloads::import(home, wanted, &fetched, name, options, progress))
 }
 
 fn print_preview(preview: &ImportPreview) -> Result<()> {

@@ -4,10 +4,12 @@ mod args;
 mod config_file;
 mod datasets;
 mod error;
+mod hub_command;
 mod leaks;
 mod models;
 mod predict_command;
 mod print;
+mod push_command;
 mod recorder;
 mod report;
 mod runs;
@@ -15,10 +17,11 @@ mod settings;
 mod signals;
 mod sweep;
 mod train_command;
+mod transfer;
 
 use std::{io::Write, process::ExitCode};
 
-use app::Home;
+use app::{Home, pushing::PushTarget};
 use clap::Parser;
 use tokio::runtime::Runtime;
 
@@ -56,6 +59,13 @@ fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train_command::run(&context, &args),
         Command::Runs(command) => runs::run(&context, command),
         Command::Predict(args) => predict_command::run(&context, &args),
+        Command::Login => hub_command::login(&context),
+        Command::Logout => hub_command::logout(&context),
+        Command::Whoami => hub_command::whoami(&context),
+        Command::Hub(command) => hub_command::run(&context, command),
+        Command::Push { run, repo, private, token_stdin } => {
+            push_command::run(&context, run, PushTarget { repo, private }, token_stdin)
+        }
     };
     let Context { home, runtime, .. } = context;
     runtime.block_on(home.store.close());

@@ -1,11 +1,19 @@
-use record::Model;
+use record::{CatalogueModel, Model};
 
-use crate::{Context, args::Models, error::Result, print};
+use crate::{Context, args::Models, error::Result, hub_command, print, transfer};
 
 pub fn run(context: &Context, command: Models) -> Result<()> {
     let Context { home, json, runtime } = context;
     match command {
-        Models::Add { dir, name } => {
+        Models::Add { source, name, revision, plan } if app::downloads::is_repo(&source) => {
+            add_from_hub(context, &source.to_string_lossy(), name.as_deref(), revision.as_deref(), plan)
+        }
+        Models::Catalogue => {
+            let all = app::downloads::catalogue();
+            if *json { print::json(&all) } else { print_catalogue(&all) }
+        }
+        Models::Search { words } => hub_command::search(context, record::RepoKind::Model, &words.join(" ")),
+        Models::Add { source: dir, name, .. } => {
             let model = runtime.block_on(async {
                 // The quick look first, for its clearer messages; then every weight's shape, as
                 // training would read it, before anything is copied.
@@ -27,6 +35,54 @@ pub fn run(context: &Context, command: Models) -> Result<()> {
             Ok(())
         }
     }
+}
+
+fn add_from_hub(
+    context: &Context,
+    repo: &str,
+    name: Option<&str>,
+    revision: Option<&str>,
+    only_plan: bool,
+) -> Result<()> {
+    let Context { home, json, runtime } = context;
+    if only_plan {
+        let plan = runtime.block_on(app::downloads::plan_model(home, repo, revision))?;
+        return if *json { print::json(&plan) } else { transfer::print_plan(&plan) };
+    }
+    let done = transfer::follow(context, |moved| async move {
+        // Every weight's shape is looked at before anything is copied, as for a folder.
+        let look = |folder: &std::path::Path| match model::inspect(folder) {
+            Ok(found) => {
+                found.sentences().iter().for_each(|sentence| print::note(sentence));
+                Ok(())
+            }
+            Err(error) => Err(app::Error::Problem(error.problem())),
+        };
+        app::downloads::add_model(home, repo, revision, name, &moved, look).await
+    })?;
+    if *json { print::json(&done) } else { print_list(&[done]) }
+}
+
+fn print_catalogue(all: &[CatalogueModel]) -> Result<()> {
+    let gib = |mib: i64| format!("{:.1} GiB", mib as f64 / 1024.0);
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|model| {
+            let gated = if model.gated { "ask on its page first" } else { "" };
+            let weights = format!("{} M", model.millions);
+            let (full, lora) = (gib(model.full_mib), gib(model.lora_mib));
+            vec![
+                model.repo.clone(),
+                weights,
+                gib(model.download_mib),
+                full,
+                lora,
+                model.licence.clone(),
+                gated.into(),
+            ]
+        })
+        .collect();
+    print::table(&["repository", "weights", "download", "memory in full", "by LoRA", "licence", ""], &rows)
 }
 
 fn print_list(all: &[Model]) -> Result<()> {

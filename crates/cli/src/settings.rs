@@ -95,10 +95,13 @@ const SETTINGS: &[Row] = &[
         "Keep the activations of one layer at a time and compute the others again: less \
         memory, more time [default: false]",
     ),
+    ("push_to_hub", None, "Push the finished model to this repository, such as user/name"),
+    ("hub_private_repo", None, "Make that repository a private one, if it has to be made [default: false]"),
 ];
 
 /// Settings that are true when nothing is said of them but their name.
-const SWITCHES: [&str; 3] = ["load_best_model_at_end", "use_rslora", "gradient_checkpointing"];
+const SWITCHES: [&str; 4] =
+    ["load_best_model_at_end", "use_rslora", "gradient_checkpointing", "hub_private_repo"];
 
 /// The settings that were given, as text, by their names.
 #[derive(Debug, Default)]

@@ -1,14 +1,15 @@
 use std::path::{Path, PathBuf};
 
+use app::{Token, pushing::PushTarget};
 use data::{Part, Split, Table};
-use record::{DataSet, Event, Notice, Problem, ProblemCode, RunStatus, TrainConfig};
+use record::{DataSet, Event, Notice, Problem, ProblemCode, RunStatus, TokenSource, TrainConfig};
 use train::{Checkpoint, Inputs, Outcome, Progress, Wish};
 
 use crate::{
     Context,
     args::TrainArgs,
     error::{Error, Result},
-    print,
+    hub_command, print, push_command,
     recorder::Recorder,
     report,
     signals::Signals,
@@ -17,11 +18,12 @@ use crate::{
 
 pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
+    let given = hub_command::handed_over(args.token_stdin)?;
     if let Some(run) = args.resume {
-        return resume(context, run);
+        return resume(context, run, given);
     }
     if let Some(run) = args.run {
-        return begin(context, run);
+        return begin(context, run, given);
     }
     let config = args.config()?;
     if args.estimate {
@@ -30,11 +32,18 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     if !args.sweep.is_empty() {
         return sweep::run(context, &config, &args.sweep);
     }
-    begin(context, runtime.block_on(app::runs::create(home, &config))?)
+    // A run that could not be pushed is not even written down.
+    if let Some(repo) = &config.push_to_hub {
+        push_command::check(context, repo, given.clone())?;
+    }
+    begin(context, runtime.block_on(app::runs::create(home, &config))?, given)
 }
 
+/// A token that was handed over, and where it is from.
+type Given = Option<(Token, TokenSource)>;
+
 /// Takes up a run that is written down.
-fn begin(context: &Context, run: i64) -> Result<()> {
+fn begin(context: &Context, run: i64, given: Given) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
     let config = runtime.block_on(home.store.run(run))?.config;
     // The lock is held until the run is closed, so that nobody takes it for interrupted.
@@ -48,13 +57,13 @@ fn begin(context: &Context, run: i64) -> Result<()> {
             config.model, config.data
         ));
     }
-    let done = work(context, run, &config, None);
+    let done = work(context, run, &config, None, given);
     drop(lock);
     done
 }
 
 /// Goes on with a run that ended early, or that waits.
-fn resume(context: &Context, run: i64) -> Result<()> {
+fn resume(context: &Context, run: i64, given: Given) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
     runtime.block_on(app::runs::reconcile(home))?;
     let found = runtime.block_on(home.store.run(run))?;
@@ -72,14 +81,20 @@ fn resume(context: &Context, run: i64) -> Result<()> {
     if !context.json {
         print::note(&format!("Run {run} goes on after step {step}."));
     }
-    let done = work(context, run, &found.config, Some(checkpoint));
+    let done = work(context, run, &found.config, Some(checkpoint), given);
     drop(lock);
     done
 }
 
 /// Trains and closes the run in the history, however it ends.
-fn work(context: &Context, run: i64, config: &TrainConfig, resume: Option<Checkpoint>) -> Result<()> {
-    let done = train_run(context, run, config, resume);
+fn work(
+    context: &Context,
+    run: i64,
+    config: &TrainConfig,
+    resume: Option<Checkpoint>,
+    given: Given,
+) -> Result<()> {
+    let done = may_push(context, config, &given).and_then(|()| train_run(context, run, config, resume));
     match &done {
         // When nobody reads what came of it the run has ended well all the same.
         Ok(outcome) => tell(context, outcome).ok(),
@@ -89,7 +104,36 @@ fn work(context: &Context, run: i64, config: &TrainConfig, resume: Option<Checkp
             context.runtime.block_on(context.home.store.fail_run(run, &error.problem())).ok()
         }
     };
-    done.map(drop)
+    let outcome = done?;
+    match &config.push_to_hub {
+        Some(repo) if !outcome.finished.stopped => push(context, run, repo, config, given),
+        _ => Ok(()),
+    }
+}
+
+/// Asks whether the model may be pushed, before hours are spent on it.
+fn may_push(context: &Context, config: &TrainConfig, given: &Given) -> Result<()> {
+    match &config.push_to_hub {
+        Some(repo) => push_command::check(context, repo, given.clone()),
+        None => Ok(()),
+    }
+}
+
+/// Pushes what was trained. The run is finished whatever comes of it; a failure is told in its history.
+fn push(context: &Context, run: i64, repo: &str, config: &TrainConfig, given: Given) -> Result<()> {
+    let target = PushTarget { repo: repo.to_owned(), private: config.hub_private_repo };
+    match push_command::push(context, run, &target, given) {
+        Ok(pushed) if context.json => print::json(&pushed),
+        Ok(pushed) => print::line(&format!("It is on the Hub: {}", pushed.page)),
+        Err(error) => {
+            let step =
+                context.runtime.block_on(context.home.store.run(run))?.last_step.map_or(0, |last| last.step);
+            let notice = Notice { step, problem: error.problem() };
+            context.runtime.block_on(context.home.store.add_notice(run, &notice)).ok();
+            print::note(&format!("The model is kept; `mbti push {run} {repo}` tries again."));
+            Err(error)
+        }
+    }
 }
 
 /// The texts of a run.

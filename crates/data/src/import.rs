@@ -1,7 +1,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -95,10 +95,20 @@ impl Imported {
 pub fn import(
     path: &Path,
     options: &ImportOptions,
+    keep: impl FnMut(Example) -> Result<()>,
+    progress: impl FnMut(ImportProgress) -> bool,
+) -> Result<Imported> {
+    import_files(path, &source::files(path)?, options, keep, progress)
+}
+
+/// Reads some files as [`import`] does; `path` is what they are called together.
+pub fn import_files(
+    path: &Path,
+    files: &[PathBuf],
+    options: &ImportOptions,
     mut keep: impl FnMut(Example) -> Result<()>,
     mut progress: impl FnMut(ImportProgress) -> bool,
 ) -> Result<Imported> {
-    let files = source::files(path)?;
     let sizes = files.iter().map(|file| std::fs::metadata(file).map(|about| about.len()));
     let total_bytes = sizes.sum::<std::io::Result<u64>>().map_err(|error| Error::read(path, error))?;
     let read = Arc::new(AtomicU64::new(0));
@@ -107,7 +117,7 @@ pub fn import(
         let reader = scope.spawn(|| {
             let mut pieces = Pieces { sender, piece: Vec::new(), bytes: 0 };
             let mut imported = Imported::default();
-            for file in &files {
+            for file in files {
                 read_file(file, options, &read, &mut imported, &mut pieces)?;
             }
             pieces.send()?;

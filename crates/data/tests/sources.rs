@@ -260,7 +260,7 @@ fn cells_that_spreadsheets_take_for_formulas_are_made_safe_on_request() {
             .map(|text| if safe && !text.starts_with('p') { format!("'{text}") } else { (*text).into() });
         assert_eq!(found, expected.collect::<Vec<_>>());
         let again = export(Part { table: &table, rows: &rows }, &path, ExportFormat::Csv, safe, |_| true);
-        assert!(matches!(again, Err(Error::Write { .. })), "nothing is written over");
+        assert!(matches!(again, Err(Error::Exists { .. })), "nothing is written over");
     }
     let path = folder.0.path().join("stopped.csv");
     assert!(matches!(

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use record::{Problem, ProblemCode};
+use record::{Problem, ProblemCode, TokenSource};
 
 use crate::WeightFormat;
 
@@ -42,6 +42,127 @@ pub enum Error {
         .path.display()
     )]
     Shape { path: PathBuf, name: String, found: Vec<usize>, expected: Vec<usize> },
+
+    #[error(
+        "No Hugging Face token is known, and this needs one. Make one at huggingface.co/settings/tokens and log in with \
+         it: mbti login."
+    )]
+    NoToken,
+    #[error("That is no token: one is a single word such as hf_…, without spaces. Copy it again as a whole.")]
+    BadToken,
+    #[error(
+        "The Hub does not know the token from {}: it is mistyped, revoked or expired. Make a new one at \
+         huggingface.co/settings/tokens and log in again: mbti login.",
+        told(.from)
+    )]
+    WrongToken { from: TokenSource },
+    #[error(
+        "The Hub does not know this token: it is mistyped, revoked or expired. Copy it again as a whole, or make a new one."
+    )]
+    UnknownToken,
+    #[error(
+        "The token may not write to {repo}. Log in with one that has the right to write there, or choose a repository \
+         under your own name."
+    )]
+    NoRight { repo: String },
+    #[error(
+        "{repo} is shared only with those who ask. Log in, ask on {page}, and try again once you were let in."
+    )]
+    Gated { repo: String, page: String },
+    #[error(
+        "There is no repository {repo} on the Hub, or it is private and your token may not see it. Check the name, or log in: mbti login."
+    )]
+    NoRepo { repo: String },
+    #[error("{repo} has no revision {revision}. Leave it out for the newest.")]
+    NoRevision { repo: String, revision: String },
+    #[error("\"{repo}\" is no name of a repository, which is such as user/name.")]
+    BadRepo { repo: String },
+    #[error("{repo} holds no {needed}. Choose another repository.")]
+    NothingUsable { repo: String, needed: Needed },
+    #[error("{repo} has no split {split}; it has {known}. Choose one of these with --split.")]
+    NoSplit { repo: String, split: String, known: String },
+    #[error("The Hub wants to be asked less often. Try again in {seconds} seconds.")]
+    RateLimited { seconds: u64 },
+    #[error("{host} cannot be reached: {reason}. Check the network, or set a mirror or a proxy.")]
+    NoNetwork { host: String, reason: String },
+    #[error("{host} answers with the error {status}{}. Try again later.", .said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    Server { host: String, status: u16, said: Option<String> },
+    #[error(
+        "{host} answers something else than was asked for: {reason}. Check the address of the mirror, if one is set."
+    )]
+    BadAnswer { host: String, reason: String },
+    #[error("HF_HUB_OFFLINE is set, and {what} is not in the cache. Unset it to fetch it.")]
+    Offline { what: String },
+    #[error("{host} takes no uploads. Set the Hub's own address, https://huggingface.co, to push.")]
+    NoUploads { host: String },
+    #[error(
+        "{host} is not addressed by https, so that the token could be read on its way. Use https, or log out to fetch without a token."
+    )]
+    InsecureEndpoint { host: String },
+    #[error("The setting {name} cannot be used: {value:?} {reason}.")]
+    BadSetting { name: &'static str, value: String, reason: String },
+    #[error(
+        "{} has {free_mib} MiB free, and {needed_mib} are needed. Make room, or set HF_HOME to another disk.",
+        .path.display()
+    )]
+    NoRoom { path: PathBuf, needed_mib: u64, free_mib: u64 },
+    #[error(
+        "{path} of {repo} came with another hash than the Hub tells, twice. Try again later, or another mirror."
+    )]
+    WrongHash { repo: String, path: String },
+    #[error("{repo} was changed by somebody else meanwhile, so that nothing was written to it. Push again.")]
+    Changed { repo: String },
+    #[error("Stopped. What has been fetched is kept, and goes on next time.")]
+    Stopped,
+    #[error("The keyring does not take the token: {reason}.")]
+    Keyring { reason: String },
+}
+
+/// What a repository lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    Weights,
+    Texts,
+}
+
+impl Needed {
+    /// The name under which the window's dictionaries have it.
+    fn name(self) -> &'static str {
+        match self {
+            Needed::Weights => "weights",
+            Needed::Texts => "texts",
+        }
+    }
+}
+
+impl std::fmt::Display for Needed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Needed::Weights => "weights in safetensors",
+            Needed::Texts => "file of texts in a format that is read",
+        })
+    }
+}
+
+/// Where a token came from: a name or a path, or the word by which the window's dictionaries have the keyring.
+fn place(source: &TokenSource) -> String {
+    match source {
+        TokenSource::Environment { name } => name.clone(),
+        TokenSource::Keyring => "keyring".to_owned(),
+        TokenSource::EnvFile { path, .. }
+        | TokenSource::OwnFile { path }
+        | TokenSource::HuggingFaceFile { path } => path.clone(),
+    }
+}
+
+/// Where a token came from, in words for the terminal.
+pub fn told(source: &TokenSource) -> String {
+    match source {
+        TokenSource::Environment { name } => format!("the variable {name}"),
+        TokenSource::EnvFile { name, path } => format!("{name} in {path}"),
+        TokenSource::Keyring => "the system's keyring".to_owned(),
+        TokenSource::OwnFile { path } | TokenSource::HuggingFaceFile { path } => path.clone(),
+    }
 }
 
 impl Error {
@@ -76,6 +197,54 @@ impl Error {
                 .with("weight", name)
                 .with("found", format!("{found:?}"))
                 .with("expected", format!("{expected:?}")),
+            _ => self.hub_problem(),
+        }
+    }
+
+    fn hub_problem(&self) -> Problem {
+        use ProblemCode as Code;
+        let new = |code| Problem::new(code, self);
+        match self {
+            Error::NoToken => new(Code::NoToken),
+            Error::BadToken => new(Code::BadToken),
+            Error::WrongToken { from } => new(Code::WrongToken).with("source", place(from)),
+            Error::UnknownToken => new(Code::UnknownToken),
+            Error::NoRight { repo } => new(Code::NoRight).with("repo", repo),
+            Error::Gated { repo, page } => new(Code::GatedRepo).with("repo", repo).with("page", page),
+            Error::NoRepo { repo } => new(Code::NoRepo).with("repo", repo),
+            Error::NoRevision { repo, revision } => {
+                new(Code::NoRevision).with("repo", repo).with("revision", revision)
+            }
+            Error::BadRepo { repo } => new(Code::BadRepo).with("repo", repo),
+            Error::NothingUsable { repo, needed } => {
+                new(Code::NothingUsable).with("repo", repo).with("needed", needed.name())
+            }
+            Error::NoSplit { repo, split, known } => {
+                new(Code::NoSplit).with("repo", repo).with("split", split).with("known", known)
+            }
+            Error::RateLimited { seconds } => new(Code::RateLimited).with("seconds", seconds),
+            Error::NoNetwork { host, reason } => {
+                new(Code::NoNetwork).with("host", host).with("reason", reason)
+            }
+            Error::Server { host, status, .. } => {
+                new(Code::ServerTrouble).with("host", host).with("status", status)
+            }
+            Error::BadAnswer { host, .. } => new(Code::BadAnswer).with("host", host),
+            Error::Offline { what } => new(Code::Offline).with("what", what),
+            Error::NoUploads { host } => new(Code::NoUploads).with("host", host),
+            Error::InsecureEndpoint { host } => new(Code::InsecureEndpoint).with("host", host),
+            Error::BadSetting { name, value, .. } => {
+                new(Code::BadHubSetting).with("name", name).with("value", value)
+            }
+            Error::NoRoom { path, needed_mib, free_mib } => new(Code::NoRoom)
+                .with("path", path.display())
+                .with("needed", needed_mib)
+                .with("free", free_mib),
+            Error::WrongHash { repo, path } => new(Code::WrongHash).with("repo", repo).with("path", path),
+            Error::Changed { repo } => new(Code::RepoChanged).with("repo", repo),
+            Error::Stopped => new(Code::Stopped),
+            // The folders' own are told above.
+            _ => new(Code::Internal),
         }
     }
 }

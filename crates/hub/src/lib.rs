@@ -1,16 +1,14 @@
-//! Model folders: where they lie and whether they are whole. Local ones now, the Hub's later.
+//! Model folders, whole or not; and the Hugging Face Hub, where they come from and go to.
 
-mod check;
+pub mod access;
+mod catalogue;
+pub mod download;
 mod error;
-mod format;
-mod install;
-mod layout;
-#[cfg(test)]
-mod samples;
-mod weights;
+mod folder;
+pub mod push;
+mod transfer;
 
-pub use check::{ModelFolder, check};
-pub use error::Error;
-pub use format::WeightFormat;
-pub use install::{WORDS, install, install_words};
-pub use layout::locate;
+pub use catalogue::catalogue;
+pub use error::{Error, told};
+pub use folder::{ModelFolder, WORDS, WeightFormat, check, install, install_words, locate};
+pub use transfer::Transfer;

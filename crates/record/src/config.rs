@@ -112,6 +112,11 @@ pub struct TrainConfig {
     /// Keeps the activations of one layer at a time and computes the others again in the
     /// backward pass (Chen et al., arXiv 1604.06174): less memory, more time.
     pub gradient_checkpointing: bool,
+    /// The repository on the Hub, `user/name`, that the model is pushed to when the run is finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_to_hub: Option<String>,
+    /// Whether that is made for its owner's eyes only, where it has to be made.
+    pub hub_private_repo: bool,
 }
 
 impl Default for TrainConfig {
@@ -160,6 +165,8 @@ impl Default for TrainConfig {
             lora_target_modules: Vec::new(),
             use_rslora: false,
             gradient_checkpointing: false,
+            push_to_hub: None,
+            hub_private_repo: false,
         }
     }
 }
@@ -226,6 +233,9 @@ impl TrainConfig {
         let alpha = self.lora_alpha;
         within("lora_alpha", alpha, "a number above 0, at most 10000", alpha > 0.0 && alpha <= 10_000.0)?;
         share("lora_dropout", self.lora_dropout)?;
+        if let Some(repo) = self.push_to_hub.as_ref().filter(|repo| !crate::is_repo_name(repo)) {
+            return Err(bad_setting("push_to_hub", repo, "the name of a repository, such as user/name"));
+        }
         let distinct: std::collections::BTreeSet<_> = self.axes.iter().collect();
         if self.axes.is_empty() || distinct.len() != self.axes.len() {
             let given = self.axes.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(",");
@@ -332,6 +342,8 @@ mod tests {
             ("lora_rank", TrainConfig { lora_rank: 4097, ..Default::default() }),
             ("lora_alpha", TrainConfig { lora_alpha: 0.0, ..Default::default() }),
             ("lora_dropout", TrainConfig { lora_dropout: 1.0, ..Default::default() }),
+            ("push_to_hub", TrainConfig { push_to_hub: Some("a/b/c".into()), ..Default::default() }),
+            ("push_to_hub", TrainConfig { push_to_hub: Some("a/ b".into()), ..Default::default() }),
             ("axes", TrainConfig { axes: vec![], ..Default::default() }),
             ("axes", TrainConfig { axes: vec![Axis::JudgingPerceiving; 2], ..Default::default() }),
         ];

@@ -10,6 +10,7 @@ mod data_set;
 mod dtype;
 mod estimate;
 mod event;
+mod hub;
 mod leaks;
 mod look;
 mod metrics;
@@ -36,6 +37,11 @@ pub use data_set::{DataSet, DataSetDetail, ImportReport, SampleText, SkipReason,
 pub use dtype::Dtype;
 pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};
+pub use hub::{
+    Account, CatalogueModel, DownloadPlan, FoundRepo, HubAccess, HubSettings, HubState, LoggedIn, LoggedOut,
+    ModelUse, Origin, Origins, Pushed, RemoteFile, RepoKind, TokenRole, TokenSource, TransferProgress,
+    is_repo_name,
+};
 pub use leaks::Leaks;
 pub use look::{DataSetLook, TellingWord};
 pub use metrics::AxisMetrics;

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::Origin;
+
 /// A model that a run can start from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -17,4 +19,6 @@ pub struct Model {
     /// Whether it comes with the program and cannot be removed.
     pub built_in: bool,
     pub created_at: String,
+    /// Where on the Hub it is from; null of a folder.
+    pub origin: Option<Origin>,
 }

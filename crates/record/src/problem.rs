@@ -135,6 +135,52 @@ pub enum ProblemCode {
     EngineGone,
     /// The history cannot be opened or is damaged. `path`, `reason`.
     BadHistory,
+    /// No token is known, and what was asked for needs one. No parameters.
+    NoToken,
+    /// What was given as a token cannot be one. No parameters.
+    BadToken,
+    /// The Hub does not know the token: it is mistyped, revoked or expired. `source`.
+    WrongToken,
+    /// The Hub does not know the token that was typed. No parameters.
+    UnknownToken,
+    /// The bag of words is no model for the Hub. `run`.
+    NotForTheHub,
+    /// The token may not do that. `repo`.
+    NoRight,
+    /// The owner of the repository wants to be asked first. `repo`, `page`.
+    GatedRepo,
+    /// There is no such repository, or it is private and the token may not see it. `repo`.
+    NoRepo,
+    /// The repository has no such revision. `repo`, `revision`.
+    NoRevision,
+    /// The name is none that a repository can have. `repo`.
+    BadRepo,
+    /// The repository holds nothing of the kind that is needed. `repo`, `needed`: `weights` or `texts`.
+    NothingUsable,
+    /// The data set has no such split. `repo`, `split`, `known`.
+    NoSplit,
+    /// The Hub wants to be asked less often. `seconds`.
+    RateLimited,
+    /// The host cannot be reached. `host`, `reason`.
+    NoNetwork,
+    /// The host answers with an error of its own. `host`, `status`.
+    ServerTrouble,
+    /// What came is not what was asked for. `host`.
+    BadAnswer,
+    /// `HF_HUB_OFFLINE` is set and something had to be fetched. `what`.
+    Offline,
+    /// The mirror takes no uploads. `host`.
+    NoUploads,
+    /// A token would travel in the open. `host`.
+    InsecureEndpoint,
+    /// A setting of the way to the Hub cannot be used. `name`, `value`.
+    BadHubSetting,
+    /// The disk has too little room for a download. `path`, `needed`, `free` in MiB.
+    NoRoom,
+    /// What was fetched has another hash than the Hub says. `path`, `repo`.
+    WrongHash,
+    /// The repository has changed since, so that nothing was written to it. `repo`.
+    RepoChanged,
     /// Something that should not happen; the message tells. No parameters.
     Internal,
 }

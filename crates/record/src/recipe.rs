@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{Cleaning, ColumnMapping, SplitBy};
+use crate::{Cleaning, ColumnMapping, Origin, SplitBy};
 
 /// How a data set was made, so that it can be made again.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
@@ -10,6 +10,9 @@ use crate::{Cleaning, ColumnMapping, SplitBy};
 pub struct Recipe {
     /// The file or folder that its texts are from, or what generated them.
     pub source: String,
+    /// Where on the Hub the source is from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     pub mapping: Option<ColumnMapping>,
     pub encoding: Option<String>,
     pub delimiter: Option<String>,

@@ -4,7 +4,10 @@ use mbti::Axis;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{Assessment, AxisMetrics, Baseline, Estimate, Evaluation, Notice, Problem, Step, TrainConfig};
+use crate::{
+    Assessment, AxisMetrics, Baseline, Estimate, Evaluation, Notice, Origins, Problem, Pushed, Step,
+    TrainConfig,
+};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -90,6 +93,10 @@ pub struct Run {
     /// The step whose weights were kept, where they are not the last ones.
     pub best_step: Option<u32>,
     pub optimizer_mib: Option<f64>,
+    /// Where its model and its texts are from.
+    pub origins: Origins,
+    /// Where its model was pushed to last.
+    pub pushed: Option<Pushed>,
 }
 
 /// How the texts were parted.

@@ -1,8 +1,10 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// How far a piece of work on a data set is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+use crate::TransferProgress;
+
+/// How far a piece of work is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 #[ts(export)]
 pub enum WorkProgress {
@@ -10,4 +12,6 @@ pub enum WorkProgress {
     Bytes { done: i64, total: i64, texts: i64 },
     /// Of a data set: texts of how many.
     Texts { done: i64, total: i64 },
+    /// Of a download or an upload.
+    Transfer(TransferProgress),
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::Uri;
 
@@ -29,6 +29,8 @@ pub(crate) struct Hub {
     folder: PathBuf,
     repos: Mutex<Repos>,
     uploads: Mutex<Uploads>,
+    /// Held while a large file is put together of its parts.
+    pub(crate) completing: Arc<tokio::sync::Mutex<()>>,
     people: Mutex<Vec<Token>>,
     requests: AtomicU64,
 }
@@ -49,6 +51,7 @@ impl Hub {
             log: Log::default(),
             secret,
             uploads: Mutex::new(Uploads::default()),
+            completing: Arc::default(),
             people: Mutex::new(people),
             requests: AtomicU64::new(1),
         })

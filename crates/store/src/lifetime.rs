@@ -1,17 +1,25 @@
 //! A run from its first line in the history to its last: queued, running, ended, gone on with,
 //! removed.
 
-use record::{Finished, Problem, RunStatus, TrainConfig};
+use record::{Finished, Origins, Problem, Pushed, RunStatus, TrainConfig};
 
 use crate::{Error, Store, error::Result, now, to_json};
 
 impl Store {
     /// Writes a run down as queued, and gives its number.
-    pub async fn add_run(&self, config: &TrainConfig, made_up: bool) -> Result<i64> {
-        let query =
-            sqlx::query("INSERT INTO runs (status, config, made_up, created_at) VALUES ('queued', ?, ?, ?)");
-        let done = query.bind(to_json(config)?).bind(made_up).bind(now()?).execute(&self.pool).await?;
-        Ok(done.last_insert_rowid())
+    pub async fn add_run(&self, config: &TrainConfig, made_up: bool, origins: &Origins) -> Result<i64> {
+        let query = sqlx::query(
+            "INSERT INTO runs (status, config, made_up, created_at, origins) VALUES ('queued', ?, ?, ?, ?)",
+        );
+        let query = query.bind(to_json(config)?).bind(made_up).bind(now()?).bind(to_json(origins)?);
+        Ok(query.execute(&self.pool).await?.last_insert_rowid())
+    }
+
+    /// Writes down where a run's model was pushed to.
+    pub async fn set_pushed(&self, run: i64, pushed: &Pushed) -> Result<()> {
+        let query = sqlx::query("UPDATE runs SET pushed = ? WHERE id = ?");
+        query.bind(to_json(pushed)?).bind(run).execute(&self.pool).await?;
+        Ok(())
     }
 
     /// Takes a queued run up; `false` when it is not queued any more.

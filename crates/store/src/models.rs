@@ -5,6 +5,8 @@ use crate::{
     Error, Store,
     error::{Result, joined},
     now,
+    runs::json,
+    to_json,
 };
 
 struct ModelRow(Model);
@@ -19,6 +21,7 @@ impl FromRow<'_, SqliteRow> for ModelRow {
             folder: row.try_get("folder")?,
             built_in: row.try_get("built_in")?,
             created_at: row.try_get("created_at")?,
+            origin: json(row, "origin")?,
         }))
     }
 }
@@ -27,8 +30,8 @@ impl Store {
     /// Writes a model down; its `created_at` is set here.
     pub async fn add_model(&self, model: &Model) -> Result<Model> {
         let query = sqlx::query(
-            "INSERT INTO models (name, family, parameters, bytes, folder, built_in, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO models (name, family, parameters, bytes, folder, built_in, created_at, origin) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         );
         query
             .bind(&model.name)
@@ -38,6 +41,7 @@ impl Store {
             .bind(&model.folder)
             .bind(model.built_in)
             .bind(now()?)
+            .bind(model.origin.as_ref().map(to_json).transpose()?)
             .execute(&self.pool)
             .await
             .map_err(Error::named(&model.name))?;

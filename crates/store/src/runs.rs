@@ -60,12 +60,14 @@ impl FromRow<'_, SqliteRow> for RunRow {
             assessment: json(row, "assessment")?,
             best_step: row.try_get("best_step")?,
             optimizer_mib: row.try_get("optimizer_mib")?,
+            origins: json(row, "origins")?.unwrap_or_default(),
+            pushed: json(row, "pushed")?,
         }))
     }
 }
 
 /// A record that a column may hold as JSON.
-fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> sqlx::Result<Option<T>> {
+pub(crate) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> sqlx::Result<Option<T>> {
     let text: Option<String> = row.try_get(column)?;
     text.map(|text| from_json(&text)).transpose().map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -23,6 +23,8 @@ describe("a draft", () => {
     { max_tokens_per_batch: 2048, per_device_eval_batch_size: 4, save_steps: 7, logging_steps: 5, max_grad_norm: 0 },
     { class_weights: "none" },
     { class_weights: "0.6,0.4" },
+    { push_to_hub: "mira/mbti-2.0_b", hub_private_repo: true },
+    { push_to_hub: "mbti" },
   ])("gives back %j", (changed) => {
     const config = { ...FAKE_DEFAULTS, ...changed };
     expect(configOf(draftOf(config))).toEqual(config);
@@ -70,6 +72,17 @@ describe("a draft", () => {
     expect(draftProblem(draft)).toMatchObject({ code: "bad_setting", params: { name, value: text } });
   });
 
+  it.each(["mira/", "/mbti", "a/b/c", "a b", "mira/模型", "https://huggingface.co/mira/mbti"])("pushes to no %j", (text) => {
+    const draft = { ...draftOf(FAKE_DEFAULTS), push_to_hub: ` ${text} ` };
+    expect(draftProblem(draft)).toMatchObject({ code: "bad_setting", params: { name: "push_to_hub", value: text } });
+  });
+
+  it("pushes nowhere where no repository is named", () => {
+    const draft = { ...draftOf(FAKE_DEFAULTS), push_to_hub: "  " };
+    expect(draftProblem(draft)).toBeNull();
+    expect(configOf(draft).push_to_hub).toBeNull();
+  });
+
   it("refuses to learn no axis", () => {
     const draft = draftOf({ ...FAKE_DEFAULTS, axes: [] });
     expect(draftProblem(draft)?.params["name"]).toBe("axes");
@@ -108,6 +121,12 @@ describe("a preset", () => {
     expect(draftProblem(filled)).toBeNull();
     expect(sameRun(filled, draft)).toBe(false);
     expect(sameRun(filled, presetDraft(config, filled))).toBe(true);
+  });
+
+  it("leaves where the model goes as it was chosen", () => {
+    const draft = draftOf({ ...FAKE_DEFAULTS, push_to_hub: "mira/mbti", hub_private_repo: true });
+    const filled = configOf(presetDraft(FAKE_PRESETS[0]!.config, draft));
+    expect(filled).toMatchObject({ push_to_hub: "mira/mbti", hub_private_repo: true, optim: "adamw_8bit" });
   });
 
   it("takes a setting that was left out for one that is empty", () => {

@@ -12,6 +12,7 @@ import {
   type LoraNumber,
   type NumberSetting,
 } from "./numbers";
+import { isRepoName } from "./repo";
 import { CHOICES, SWITCHES, type ChoiceSetting, type ClassWeightingChoice, type SwitchSetting } from "./settingGroups";
 
 export type { ClassWeightingChoice } from "./settingGroups";
@@ -32,6 +33,8 @@ export interface Draft extends Pick<TrainConfig, ChoiceSetting | SwitchSetting> 
   class_weights: ClassWeightingChoice;
   /** Two numbers parted by a comma, which count where `class_weights` is "given". */
   class_weights_given: string;
+  /** Empty where nothing is pushed. */
+  push_to_hub: string;
 }
 
 const GREATEST_CLASS_WEIGHT = 1e6;
@@ -50,6 +53,7 @@ export function draftOf(config: TrainConfig): Draft {
     numbers: Object.fromEntries(ALL_NUMBERS.map((name) => [name, text(config[name])])) as Draft["numbers"],
     unseen: { lora_rank: config.lora_rank, lora_alpha: config.lora_alpha, lora_dropout: config.lora_dropout },
     lora_target_modules: config.lora_target_modules.join(", "),
+    push_to_hub: config.push_to_hub ?? "",
     ...weightingOf(config.class_weights),
   };
 }
@@ -81,6 +85,8 @@ export function advancedProblem(draft: Draft): Problem | null {
   if (draft.class_weights === "given" && classWeightsOf(draft.class_weights_given) === null) {
     return badSetting("class_weights", draft.class_weights_given.trim());
   }
+  const repo = draft.push_to_hub.trim();
+  if (repo !== "" && !isRepoName(repo)) return badSetting("push_to_hub", repo);
   return null;
 }
 
@@ -104,6 +110,7 @@ export function configOf(draft: Draft): TrainConfig {
     ...(numbers as Pick<TrainConfig, NumberSetting>),
     ...Object.fromEntries(wrong.map((name) => [name, draft.unseen[name]])),
     valid: draft.valid === "" ? null : draft.valid,
+    push_to_hub: draft.push_to_hub.trim() || null,
     axes: AXES.filter((axis) => draft.axes[axis]),
     lora_target_modules: partsOf(draft.lora_target_modules).filter((name) => name !== ""),
     class_weights:
@@ -113,10 +120,10 @@ export function configOf(draft: Draft): TrainConfig {
   };
 }
 
-/** A preset's draft for the data and the model that were chosen. */
+/** A preset's draft for the data and the model that were chosen, and for where the model is to go. */
 export function presetDraft(preset: TrainConfig, draft: Draft): Draft {
-  const { data, valid, model } = draft;
-  return { ...draftOf(preset), data, valid, model };
+  const { data, valid, model, push_to_hub, hub_private_repo } = draft;
+  return { ...draftOf(preset), data, valid, model, push_to_hub, hub_private_repo };
 }
 
 /** Whether two drafts ask for the same run. */

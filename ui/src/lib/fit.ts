@@ -25,6 +25,7 @@ export function applySettings(draft: Draft, settings: readonly [name: string, va
       if ((CHOICES[name] as readonly string[]).includes(value)) Object.assign(draft, { [name]: value });
     } else if (name === "device") draft.device = value;
     else if (name === "lora_target_modules") draft.lora_target_modules = value;
+    else if (name === "push_to_hub") draft.push_to_hub = value === "null" ? "" : value;
     else if (name === "class_weights") Object.assign(draft, weightingOf(value));
   }
 }

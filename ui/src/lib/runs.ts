@@ -15,6 +15,11 @@ export function canPredict(run: Run): boolean {
   return run.model_folder !== null;
 }
 
+/** Whether there is a model that the Hub can have: the bag of words is this program's own. */
+export function canPush(run: Run): boolean {
+  return canPredict(run) && (run.status === "finished" || run.status === "stopped") && run.config.model !== "words";
+}
+
 /** Seconds from the first step on, while a run goes on or when nobody wrote the length down. */
 export function secondsOf(run: Run, now: number): number | null {
   if (run.train_seconds !== null) return run.train_seconds;

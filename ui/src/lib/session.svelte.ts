@@ -3,9 +3,13 @@ import { SvelteSet } from "svelte/reactivity";
 import type { ImportReport } from "./backend/types/ImportReport";
 import type { Leaks } from "./backend/types/Leaks";
 import type { Draft } from "./draft";
+import { emptyHubSession, type HubSession } from "./hubSession";
 import { createWork, type Work } from "./work.svelte";
 
-export const screens = ["data", "train", "runs", "predict"] as const;
+/** What may go on for minutes, and may go on while another screen is looked at. */
+export type WorkKind = "import" | "make" | "leaks" | "export" | "fetch-model" | "fetch-dataset" | "push";
+
+export const screens = ["data", "train", "runs", "predict", "hub"] as const;
 export type Screen = (typeof screens)[number];
 
 /** What outlives a change of screen but not the program. */
@@ -23,12 +27,13 @@ export interface Session {
   openRun: number | null;
   /** Numbers of the runs that are being merged. */
   merging: Set<number>;
-  /** How many runs were merged so far. */
-  merged: number;
+  /** How often a run that has ended was changed: merged, or pushed. */
+  changes: number;
   predictRun: number | null;
   predictText: string;
   /** The settings in Train as they were left. */
   draft: Draft | null;
+  hub: HubSession;
 }
 
 /**
@@ -46,16 +51,17 @@ export function createSession(): Session {
     works: new Map(),
     openRun: null,
     merging: new SvelteSet(),
-    merged: 0,
+    changes: 0,
     predictRun: null,
     predictText: "",
     draft: null,
+    hub: emptyHubSession(),
   });
   return session;
 }
 
-/** A kind of work on a data set, so that whoever comes back to it finds it as it is, and can stop it. */
-export function workOf(session: Session, kind: "import" | "make" | "leaks" | "export", name = ""): Work {
+/** A kind of work on a data set, a run or none, so that whoever comes back to it finds it as it is, and can stop it. */
+export function workOf(session: Session, kind: WorkKind, name = ""): Work {
   const key = `${kind}/${name}`;
   const work = session.works.get(key) ?? createWork();
   session.works.set(key, work);

@@ -40,6 +40,7 @@ export const SETTING_GROUPS = {
   ],
   precision: ["dtype", "device", "gradient_checkpointing"],
   lora: ["trainable", "lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules", "use_rslora"],
+  hub: ["push_to_hub", "hub_private_repo"],
 } as const satisfies Record<string, readonly (keyof TrainConfig)[]>;
 
 export type SettingGroup = keyof typeof SETTING_GROUPS;
@@ -79,7 +80,7 @@ export const CHOICE_WORDS = {
   trainable: "trainables",
 } as const satisfies Record<ChoiceSetting, string>;
 
-export const SWITCHES = ["load_best_model_at_end", "gradient_checkpointing", "use_rslora"] as const;
+export const SWITCHES = ["load_best_model_at_end", "gradient_checkpointing", "use_rslora", "hub_private_repo"] as const;
 export type SwitchSetting = (typeof SWITCHES)[number];
 
 export function isChoice(name: string): name is ChoiceSetting {

@@ -21,6 +21,8 @@ describe.each(languages)("the settings of a run in %s", (language) => {
       lora_dropout: 0.1,
       lora_target_modules: ["query", "value"],
       use_rslora: true,
+      push_to_hub: "mira/mbti",
+      hub_private_repo: true,
     });
     expect([...found.keys()].sort()).toEqual(Object.values(settings).sort());
     expect(found.get(settings.trainable)).toBe(trainables.lora);
@@ -30,13 +32,22 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     expect(found.get(settings.lora_dropout)).toBe("0.1");
     expect(found.get(settings.lora_target_modules)).toBe("query, value");
     expect(found.get(settings.use_rslora)).toBe(window.yes);
+    expect(found.get(settings.push_to_hub)).toBe("mira/mbti");
+    expect(found.get(settings.hub_private_repo)).toBe(window.yes);
     expect(found.get(settings.gradient_checkpointing)).toBe(window.no);
     expect(shown({ trainable: "lora" }).get(settings.lora_target_modules)).toBe(when_empty.lora_target_modules);
   });
 
+  it("say that nothing is pushed, and then nothing of whose eyes it is for", () => {
+    setLanguage(language);
+    const found = shown({ hub_private_repo: true });
+    expect(found.get(settings.push_to_hub)).toBe(when_empty.push_to_hub);
+    expect(found.has(settings.hub_private_repo)).toBe(false);
+  });
+
   it.each(["all", "head"] as const)("leave out LoRA's where %s learns", (trainable) => {
     setLanguage(language);
-    const found = shown({ trainable });
+    const found = shown({ trainable, push_to_hub: "mbti" });
     expect(found.get(settings.trainable)).toBe(trainables[trainable]);
     expect([...found.keys()].filter((name) => name.includes("LoRA"))).toEqual([]);
     expect(found.size).toBe(Object.keys(settings).length - 5);

@@ -11,7 +11,7 @@ import { CHOICE_WORDS, type ChoiceSetting } from "./settingGroups";
 export function settingsOf(config: TrainConfig): [name: string, value: string][] {
   const locale = language();
   const number = (value: number) => new Intl.NumberFormat(locale, { maximumSignificantDigits: 12 }).format(value);
-  const orDefault = (name: Exclude<keyof Dictionary["when_empty"], "lora_target_modules">) =>
+  const orDefault = (name: Exclude<keyof Dictionary["when_empty"], "lora_target_modules" | "push_to_hub">) =>
     config[name] === null || config[name] === undefined ? words().when_empty[name] : number(config[name]);
   const yesOrNo = (value: boolean) => (value ? t("yes") : t("no"));
   const known = words();
@@ -60,9 +60,12 @@ export function settingsOf(config: TrainConfig): [name: string, value: string][]
     lora_dropout: number(config.lora_dropout),
     lora_target_modules: config.lora_target_modules.join(", ") || known.when_empty.lora_target_modules,
     use_rslora: yesOrNo(config.use_rslora),
+    push_to_hub: config.push_to_hub ?? known.when_empty.push_to_hub,
+    hub_private_repo: yesOrNo(config.hub_private_repo),
   };
   return (Object.keys(values) as (keyof TrainConfig)[])
     .filter((name) => !["validation_fraction", "split_by"].includes(name) || !config.valid)
+    .filter((name) => name !== "hub_private_repo" || config.push_to_hub)
     .filter((name) => !name.includes("lora") || config.trainable === "lora")
     .map((name) => [words().settings[name], values[name]]);
 }

@@ -16,6 +16,7 @@ describe.each(languages)("in %s", (language) => {
     ["nav-train", "train_title"],
     ["nav-runs", "runs_title"],
     ["nav-predict", "predict_title"],
+    ["nav-hub", "hub_title"],
   ] as const)("%s opens its screen and is marked", async (nav, title) => {
     await open("history", nav, language);
     expect((await at(nav)).getAttribute("aria-current")).toBe("page");

@@ -26,6 +26,13 @@ impl Engine {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mbti"));
         command.arg("--home").arg(self.home.path()).args(args).stdin(Stdio::null());
+        // Whoever runs the tests may be logged in; that is none of their business, and no keyring is to open a window.
+        for name in
+            ["HF_TOKEN", "HF_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN_PATH", "HF_HUB_CACHE"]
+        {
+            command.env_remove(name);
+        }
+        command.env("MBTI_KEYRING", "off").env("HF_HOME", self.home.path().join("hugging-face"));
         command
     }
 

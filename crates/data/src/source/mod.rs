@@ -37,6 +37,14 @@ const START_BYTES: u64 = 256 << 10;
 const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet"];
 const PACKINGS: [&str; 3] = ["gz", "zst", "zstd"];
 
+/// All endings of files that are read, with and without a packing.
+pub fn endings() -> Vec<String> {
+    // Parquet packs its pages itself.
+    let packed = ENDINGS.iter().filter(|ending| **ending != "parquet");
+    let packed = packed.flat_map(|ending| PACKINGS.iter().map(move |packing| format!("{ending}.{packing}")));
+    ENDINGS.iter().map(|ending| (*ending).to_owned()).chain(packed).collect()
+}
+
 /// What the user says of a source, where a guess would be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading {

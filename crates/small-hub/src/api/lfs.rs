@@ -133,6 +133,8 @@ pub(crate) async fn complete(State(hub): State<Arc<Hub>>, uri: Uri, body: Body) 
     storage_api::allowed(&hub, &uri)?;
     let completion: Completion = read_json(body).await?;
     let name = signed::parameter(&uri, "uploadId").unwrap_or_default();
+    // Whoever has waited too long for an answer and asks again waits for the same completion.
+    let one_at_a_time = hub.completing.clone().lock_owned().await;
     let upload = hub.uploads().open.get(&name).cloned();
     let Some(upload) = upload else {
         // Whoever did not get the answer asks again.
@@ -153,8 +155,14 @@ pub(crate) async fn complete(State(hub): State<Arc<Hub>>, uri: Uri, body: Body) 
     if completion.parts.len() as u64 != wanted || completion.oid != upload.oid {
         return Err(Refusal::bad_request("The list of parts is not that of the upload."));
     }
-    keep(&hub, pieces, upload.oid.clone(), upload.size).await?;
-    hub.uploads().open.remove(&name);
+    // It goes on to its end when nobody waits for the answer any more.
+    let work = tokio::spawn(async move {
+        keep(&hub, pieces, upload.oid.clone(), upload.size).await?;
+        hub.uploads().open.remove(&name);
+        drop(one_at_a_time);
+        Ok(())
+    });
+    work.await.unwrap_or_else(|_| Err(Refusal::new(500, "The upload could not be kept.")))?;
     Ok(super::json(&json!({"success": true})))
 }
 

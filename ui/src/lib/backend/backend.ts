@@ -1,15 +1,25 @@
+import type { Account } from "./types/Account";
+import type { CatalogueModel } from "./types/CatalogueModel";
 import type { Cleaning } from "./types/Cleaning";
 import type { ColumnMapping } from "./types/ColumnMapping";
 import type { DataSet } from "./types/DataSet";
 import type { DataSetDetail } from "./types/DataSetDetail";
+import type { DownloadPlan } from "./types/DownloadPlan";
 import type { Estimate } from "./types/Estimate";
 import type { ExportFormat } from "./types/ExportFormat";
+import type { FoundRepo } from "./types/FoundRepo";
+import type { HubSettings } from "./types/HubSettings";
+import type { HubState } from "./types/HubState";
 import type { ImportPreview } from "./types/ImportPreview";
 import type { ImportReport } from "./types/ImportReport";
 import type { Leaks } from "./types/Leaks";
+import type { LoggedIn } from "./types/LoggedIn";
+import type { LoggedOut } from "./types/LoggedOut";
 import type { Model } from "./types/Model";
 import type { Prediction } from "./types/Prediction";
 import type { PresetConfig } from "./types/PresetConfig";
+import type { Pushed } from "./types/Pushed";
+import type { RepoKind } from "./types/RepoKind";
 import type { Run } from "./types/Run";
 import type { RunProgress } from "./types/RunProgress";
 import type { SplitBy } from "./types/SplitBy";
@@ -30,6 +40,8 @@ export interface Backend {
   showDataSet(name: string): Promise<DataSetDetail>;
   /** Opens the system's own dialog; null if it was cancelled. */
   pickFile(): Promise<string | null>;
+  /** The same for a file of whatever kind. */
+  pickAnyFile(): Promise<string | null>;
   /** Where a new file is to be, by the system's own dialog, which suggests a name; null if it was cancelled. */
   pickNewFile(name: string): Promise<string | null>;
   /** What a file or folder holds, and which of its columns seem to be what. */
@@ -86,4 +98,25 @@ export interface Backend {
   /** The run with the steps and evaluations whose step is above `afterStep`. */
   showRun(run: number, afterStep: number): Promise<RunProgress>;
   predict(run: number, text: string): Promise<Prediction>;
+  /** The way to the Hub as it is set and found, without asking the Hub anything. */
+  hubState(): Promise<HubState>;
+  setHubSettings(settings: HubSettings): Promise<void>;
+  /** Asks the Hub whose the token is. */
+  hubAccount(): Promise<Account>;
+  /** Logs in with the token on the clipboard, which the program reads and the page never sees. */
+  hubLogin(): Promise<LoggedIn>;
+  /** Forgets the token that the program keeps; tells where one is still found. */
+  hubLogout(): Promise<LoggedOut>;
+  /** Models that are good to begin with. */
+  catalogue(): Promise<CatalogueModel[]>;
+  searchHub(kind: RepoKind, words: string): Promise<FoundRepo[]>;
+  /** What a model would cost to fetch. */
+  planModel(repo: string): Promise<DownloadPlan>;
+  planDataSet(repo: string, split: string): Promise<DownloadPlan>;
+  /** Without a name it has the repository's own. */
+  fetchModel(repo: string, commit: string, name: string | null, watch: Watch): Promise<Model>;
+  /** Fetches a data set and imports it, its columns guessed. */
+  fetchDataSet(repo: string, commit: string, split: string, name: string | null, watch: Watch): Promise<ImportReport>;
+  /** Uploads a run's model with a card; an adapter is merged first. */
+  pushRun(run: number, repo: string, isPrivate: boolean, watch: Watch): Promise<Pushed>;
 }

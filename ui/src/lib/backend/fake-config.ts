@@ -49,6 +49,8 @@ export const FAKE_DEFAULTS: TrainConfig = {
   lora_target_modules: [],
   use_rslora: false,
   gradient_checkpointing: false,
+  push_to_hub: null,
+  hub_private_repo: false,
 };
 
 /** The presets as the program has them. */

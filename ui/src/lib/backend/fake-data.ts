@@ -105,7 +105,7 @@ export function createDetail({ data_set, skipped, skipped_by_reason }: ImportRep
         ],
       },
     },
-    recipe: { source: data_set.source, mapping: null, encoding: null, delimiter: null, steps: [] },
+    recipe: { source: data_set.source, mapping: null, encoding: null, delimiter: null, origin: null, steps: [] },
     cleaning: null,
     skipped_by_reason,
     skipped,

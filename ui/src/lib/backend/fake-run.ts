@@ -76,6 +76,8 @@ export function createRun(
     assessment: null,
     best_step: null,
     optimizer_mib: null,
+    origins: { model: null, data: null, valid: null },
+    pushed: null,
   };
   return { run, steps: [], evaluations: [], notices: [], held, adapter: false, stopNow: false };
 }

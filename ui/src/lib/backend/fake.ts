@@ -1,6 +1,7 @@
 import { isActive } from "../runs";
 import type { Backend, Watch } from "./backend";
 import { estimateOf, FAKE_DEFAULTS, FAKE_PRESETS } from "./fake-config";
+import { createFakeHub, type FakeHub } from "./fake-hub";
 import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
 import { predict } from "./fake-predict";
 import { bytesOf, cleanedOf, leaksOf, partNames, previewOf, sampledOf, TYPE_WORDS_ALONE, WORK_SHARES } from "./fake-texts";
@@ -30,6 +31,8 @@ export interface FakeOptions {
 
 export interface Fake extends Backend {
   workPause: number;
+  /** What the stand-in of the Hub knows, and what is on its clipboard. */
+  hub: FakeHub["world"];
   /** Every active run goes on by so many steps. */
   tick(steps?: number): void;
   endRun(run: number, status: "interrupted" | "failed"): void;
@@ -55,6 +58,7 @@ const WORDS: Model = {
   folder: "",
   built_in: true,
   created_at: "2026-01-01T00:00:00Z",
+  origin: null,
 };
 
 /** The program's stand-in for tests and for an ordinary browser: all in memory, all invented. */
@@ -66,13 +70,23 @@ export function createFake(options: FakeOptions = {}): Fake {
   let nextId = 1;
   let nextRun = 1;
   let clock = Date.now();
+  const hub = createFakeHub({
+    answer,
+    follow,
+    importAs: (repo, name) => importAs(repo, name, false),
+    addModel,
+    pushed: (id, pushed) => void (runOf(id).run.pushed = pushed),
+  });
 
   const fake: Fake = {
+    ...hub.backend,
     workPause,
+    hub: hub.world,
     home: () => answer(() => "/home/you/.mbti-tuner"),
     listDataSets: () => answer(() => dataSets.map((report) => report.data_set)),
     showDataSet: (name) => answer(() => createDetail(dataSet(name))),
     pickFile: () => answer(() => "/home/you/mbti.csv"),
+    pickAnyFile: () => answer(() => "/home/you/.env"),
     pickNewFile: (name) => answer(() => `/home/you/${name}`),
     previewImport: (path) =>
       answer(() => {
@@ -272,6 +286,7 @@ export function createFake(options: FakeOptions = {}): Fake {
       folder: path,
       built_in: false,
       created_at: new Date().toISOString(),
+      origin: null,
     };
     models.push(model);
     return model;

@@ -15,7 +15,7 @@ const watched = () => {
   return { onProgress: vi.fn(), signal: stopper.signal, stopper };
 };
 const followed = { work: expect.any(Number), progress: expect.anything() };
-
+const NO_SETTINGS = { endpoint: null, env_file: null, proxy: null, ca_file: null };
 
 beforeEach(() => {
   vi.mocked(invoke).mockReset();
@@ -28,6 +28,7 @@ describe("the door to Rust", () => {
     await tauri.listDataSets();
     await tauri.showDataSet("a");
     await tauri.pickFile();
+    await tauri.pickAnyFile();
     await tauri.previewImport("/a.csv");
     await tauri.pickNewFile("a.csv");
     await tauri.importDataSet("/a.csv", null, null, watched());
@@ -55,11 +56,24 @@ describe("the door to Rust", () => {
     await tauri.listRuns();
     await tauri.showRun(1, 20);
     await tauri.predict(1, "text");
+    await tauri.hubState();
+    await tauri.setHubSettings(NO_SETTINGS);
+    await tauri.hubAccount();
+    await tauri.hubLogin();
+    await tauri.hubLogout();
+    await tauri.catalogue();
+    await tauri.searchHub("dataset", "mbti");
+    await tauri.planModel("a/b");
+    await tauri.planDataSet("a/c", "train");
+    await tauri.fetchModel("a/b", "c0ffee", null, watched());
+    await tauri.fetchDataSet("a/c", "beef", "train", "mine", watched());
+    await tauri.pushRun(1, "me/mbti", true, watched());
     expect(vi.mocked(invoke).mock.calls).toEqual([
       ["home", {}],
       ["list_data_sets", {}],
       ["show_data_set", { name: "a" }],
       ["pick_file", {}],
+      ["pick_any_file", {}],
       ["preview_import", { path: "/a.csv" }],
       ["pick_new_file", { name: "a.csv" }],
       ["import_data_set", { path: "/a.csv", name: null, mapping: null, ...followed }],
@@ -87,6 +101,18 @@ describe("the door to Rust", () => {
       ["list_runs", {}],
       ["show_run", { run: 1, afterStep: 20 }],
       ["predict", { run: 1, text: "text" }],
+      ["hub_state", {}],
+      ["set_hub_settings", { settings: NO_SETTINGS }],
+      ["hub_account", {}],
+      ["hub_login", {}],
+      ["hub_logout", {}],
+      ["catalogue", {}],
+      ["search_hub", { kind: "dataset", words: "mbti" }],
+      ["plan_model", { repo: "a/b" }],
+      ["plan_data_set", { repo: "a/c", split: "train" }],
+      ["fetch_model", { repo: "a/b", commit: "c0ffee", name: null, ...followed }],
+      ["fetch_data_set", { repo: "a/c", commit: "beef", split: "train", name: "mine", ...followed }],
+      ["push_run", { run: 1, repo: "me/mbti", private: true, ...followed }],
     ]);
   });
 

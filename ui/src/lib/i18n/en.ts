@@ -3,6 +3,7 @@ import type { Letter } from "../backend/types/Letter";
 import type { RunStatus } from "../backend/types/RunStatus";
 import type { SkipReason } from "../backend/types/SkipReason";
 import { cleaning_choices, cleaning_steps, data, source_formats } from "./en/data";
+import { hub, hub_needs, hub_settings, model_uses, token_places } from "./en/hub";
 import { problems } from "./en/problems";
 import { report } from "./en/report";
 import * as settings from "./en/settings";
@@ -16,6 +17,7 @@ const window = {
   ...training,
   ...report,
   ...data,
+  ...hub,
   program: "MBTI Tuner",
   navigation: "Screens",
   nav_data: "Data",
@@ -105,7 +107,7 @@ const window = {
   remove_data_question: "Remove \"{name}\" from the program? The file that it was read from stays.",
 
   train_title: "Train",
-  train_intro: "A model learns from a data set on this computer. Nothing leaves it.",
+  train_intro: "A model learns from a data set on this computer. Nothing leaves it unless you push a model.",
   train_no_data: "There is no data set to learn from yet.",
   go_to_data: "Go to Data",
   new_run: "A new run",
@@ -117,7 +119,7 @@ const window = {
   train_model: "Model to start from",
   model_words: "words — built-in bag of words, takes seconds",
   model_option: "{name} — {family}, {parameters} weights",
-  model_only_words: "The starter language model has not been fetched, so only \"words\" is here: a simple model that counts words and takes seconds. To train a language model, add its folder below.",
+  model_only_words: "The starter language model has not been fetched, so only \"words\" is here: a simple model that counts words and takes seconds. To train a language model, fetch one from Hugging Face or add its folder below.",
   add_model: "Add a model folder…",
   model_path: "Model folder",
   model_path_hint: "with config.json, tokenizer.json and the weights as safetensors",
@@ -325,6 +327,10 @@ export const en = {
   cleaning_choices,
   weight_formats,
   parts,
+  token_places,
+  hub_needs,
+  hub_settings,
+  model_uses,
   expected_columns: { all: expected_columns },
   problems,
 } as const;

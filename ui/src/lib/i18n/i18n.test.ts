@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Problem } from "../backend/types/Problem";
 import { data } from "./en/data";
+import { hub } from "./en/hub";
 import { report } from "./en/report";
 import { training } from "./en/training";
 import { fill, placeholders } from "./fill";
@@ -22,7 +23,7 @@ describe("the dictionaries", () => {
   });
 
   it("write no word of one part over that of another", () => {
-    for (const part of [data, report, training]) {
+    for (const part of [data, hub, report, training]) {
       for (const [key, message] of Object.entries(part)) expect(en.window[key as keyof typeof en.window], key).toBe(message);
     }
   });
@@ -39,7 +40,7 @@ describe("the dictionaries", () => {
   });
 
   it("speak Chinese in Chinese, with its own punctuation", () => {
-    const foreign = new Set(["program", "mcc"]);
+    const foreign = new Set(["program", "mcc", "nav_hub", "hub_title"]);
     for (const section of sections) {
       for (const [key, message] of Object.entries(zh[section])) {
         const isBare = !/[A-Za-z]/.test(message.replace(/\{\w+\}/g, ""));
@@ -101,6 +102,29 @@ describe("the dictionaries", () => {
       engine_not_started: ["path", "reason"],
       engine_gone: [],
       bad_history: ["path", "reason"],
+      no_token: [],
+      bad_token: [],
+      wrong_token: ["source"],
+      unknown_token: [],
+      not_for_the_hub: ["run"],
+      no_right: ["repo"],
+      gated_repo: ["page", "repo"],
+      no_repo: ["repo"],
+      no_revision: ["repo", "revision"],
+      bad_repo: ["repo"],
+      nothing_usable: ["needed", "repo"],
+      no_split: ["known", "repo", "split"],
+      rate_limited: ["seconds"],
+      no_network: ["host", "reason"],
+      server_trouble: ["host", "status"],
+      bad_answer: ["host"],
+      offline: ["what"],
+      no_uploads: ["host"],
+      insecure_endpoint: ["host"],
+      bad_hub_setting: ["name", "value"],
+      no_room: ["free", "needed", "path"],
+      wrong_hash: ["path", "repo"],
+      repo_changed: ["repo"],
       internal: [],
     };
     for (const [code, params] of Object.entries(sent)) {

@@ -25,6 +25,9 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
     for (const name of ["needed", "available"]) params[name] = wholeText(params[name]);
     params["settings"] = settingsText(params["settings"] ?? "", dictionary);
   }
+  if (problem.code === "wrong_token") replace(params, "source", dictionary.token_places);
+  if (problem.code === "nothing_usable") replace(params, "needed", dictionary.hub_needs);
+  if (problem.code === "bad_hub_setting") replace(params, "name", dictionary.hub_settings);
   replace(params, "status", dictionary.statuses);
   if (params["known"] === "") params["known"] = dictionary.window.none;
   return params;

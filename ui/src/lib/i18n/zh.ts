@@ -1,5 +1,6 @@
 import type { Dictionary } from "./en";
 import { cleaning_choices, cleaning_steps, data, source_formats } from "./zh/data";
+import { hub, hub_needs, hub_settings, model_uses, token_places } from "./zh/hub";
 import { problems } from "./zh/problems";
 import { report } from "./zh/report";
 import * as settings from "./zh/settings";
@@ -11,6 +12,7 @@ export const zh: Dictionary = {
     ...training,
     ...report,
     ...data,
+    ...hub,
     program: "MBTI Tuner",
     navigation: "页面",
     nav_data: "数据",
@@ -100,7 +102,7 @@ export const zh: Dictionary = {
     remove_data_question: "从程序中删除“{name}”？原文件不受影响。",
 
     train_title: "训练",
-    train_intro: "模型在这台电脑上从数据中学习，任何内容都不会外传。",
+    train_intro: "模型在这台电脑上从数据中学习；除非您推送模型，任何内容都不会外传。",
     train_no_data: "还没有可供学习的数据集。",
     go_to_data: "前往“数据”",
     new_run: "新的训练",
@@ -112,7 +114,7 @@ export const zh: Dictionary = {
     train_model: "起始模型",
     model_words: "words —— 内置词袋模型，几秒即可完成",
     model_option: "{name} —— {family}，{parameters} 个参数",
-    model_only_words: "尚未获取入门语言模型，目前只有“words”：一个统计词语的简单模型，几秒即可完成。要训练语言模型，请在下方添加模型文件夹。",
+    model_only_words: "尚未获取入门语言模型，目前只有“words”：一个统计词语的简单模型，几秒即可完成。要训练语言模型，请从 Hugging Face 获取，或在下方添加模型文件夹。",
     add_model: "添加模型文件夹…",
     model_path: "模型文件夹",
     model_path_hint: "内含 config.json、tokenizer.json 和 safetensors 格式的权重",
@@ -289,5 +291,9 @@ export const zh: Dictionary = {
     "the new data set": "新数据集",
   },
   expected_columns: { all: "body 和 mbti（可另有 author 及 E-I、N-S、F-T、J-P），或 type 和 posts" },
+  token_places,
+  hub_needs,
+  hub_settings,
+  model_uses,
   problems,
 };

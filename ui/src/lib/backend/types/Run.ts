@@ -4,7 +4,9 @@ import type { Axis } from "./Axis";
 import type { AxisMetrics } from "./AxisMetrics";
 import type { Baseline } from "./Baseline";
 import type { Estimate } from "./Estimate";
+import type { Origins } from "./Origins";
 import type { Problem } from "./Problem";
+import type { Pushed } from "./Pushed";
 import type { RunStatus } from "./RunStatus";
 import type { SplitSummary } from "./SplitSummary";
 import type { Step } from "./Step";
@@ -62,4 +64,12 @@ assessment: Assessment | null,
 /**
  * The step whose weights were kept, where they are not the last ones.
  */
-best_step: number | null, optimizer_mib: number | null, };
+best_step: number | null, optimizer_mib: number | null, 
+/**
+ * Where its model and its texts are from.
+ */
+origins: Origins, 
+/**
+ * Where its model was pushed to last.
+ */
+pushed: Pushed | null, };

@@ -163,4 +163,12 @@ use_rslora: boolean,
  * Keeps the activations of one layer at a time and computes the others again in the
  * backward pass (Chen et al., arXiv 1604.06174): less memory, more time.
  */
-gradient_checkpointing: boolean, };
+gradient_checkpointing: boolean, 
+/**
+ * The repository on the Hub, `user/name`, that the model is pushed to when the run is finished.
+ */
+push_to_hub: string | null, 
+/**
+ * Whether that is made for its owner's eyes only, where it has to be made.
+ */
+hub_private_repo: boolean, };

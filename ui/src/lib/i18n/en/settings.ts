@@ -53,6 +53,8 @@ export const settings = {
   lora_target_modules: "Layers with LoRA (target modules)",
   use_rslora: "Rank-stabilized LoRA",
   gradient_checkpointing: "Gradient checkpointing",
+  push_to_hub: "Push to the repository",
+  hub_private_repo: "Private repository",
 } as const satisfies Record<keyof TrainConfig, string>;
 
 /** What stands below a setting in the form. */
@@ -96,6 +98,8 @@ export const setting_hints = {
   lora_dropout: "The part of their input that is left out at random, against learning by heart.",
   lora_target_modules: "The ends of the layers' names, parted by commas, such as query or q_proj.",
   use_rslora: "Multiplies by alpha over the root of the rank instead, which suits large ranks.",
+  push_to_hub: "On Hugging Face, once the run is finished. Whether you may is asked before it begins.",
+  hub_private_repo: "Only where the repository has to be made; one that is there stays as it is.",
 } as const satisfies Record<Exclude<keyof TrainConfig, "data" | "valid" | "model" | "axes">, string>;
 
 /** What a setting means that is left empty. */
@@ -107,6 +111,7 @@ export const when_empty = {
   eval_steps: "four times in a run",
   save_steps: "after each evaluation",
   lora_target_modules: "all linear layers",
+  push_to_hub: "not pushed",
 } as const satisfies Partial<Record<keyof TrainConfig, string>>;
 
 export const setting_groups = {
@@ -117,6 +122,7 @@ export const setting_groups = {
   evaluation: "Evaluation and checkpoints",
   precision: "Precision and memory",
   lora: "What learns, LoRA",
+  hub: "Pushing to Hugging Face",
 } as const satisfies Record<SettingGroup, string>;
 
 export const presets = {
@@ -241,4 +247,6 @@ export const allowed = {
   lora_target_modules: "ends of the names of linear layers in the model, parted by commas, or empty",
   use_rslora: "true or false",
   gradient_checkpointing: "true or false",
+  push_to_hub: "the name of a repository, such as user/name, or empty",
+  hub_private_repo: "true or false",
 } as const satisfies Record<keyof TrainConfig, string>;

@@ -44,6 +44,8 @@ export const settings: Dictionary["settings"] = {
   lora_target_modules: "LoRA 作用于哪些层（target modules）",
   use_rslora: "秩稳定的 LoRA（rsLoRA）",
   gradient_checkpointing: "梯度检查点",
+  push_to_hub: "推送到的仓库",
+  hub_private_repo: "私有仓库",
 };
 
 export const setting_hints: Dictionary["setting_hints"] = {
@@ -86,6 +88,8 @@ export const setting_hints: Dictionary["setting_hints"] = {
   lora_dropout: "随机舍去的输入比例，用来避免死记硬背。",
   lora_target_modules: "层名称的结尾，用逗号分隔，例如 query 或 q_proj。",
   use_rslora: "改按 alpha 与秩的平方根之比缩放，适合较大的秩。",
+  push_to_hub: "训练完成后推送到 Hugging Face。开始之前会先确认您有权推送。",
+  hub_private_repo: "仅在需要新建仓库时有效；已有的仓库保持不变。",
 };
 
 export const when_empty: Dictionary["when_empty"] = {
@@ -96,6 +100,7 @@ export const when_empty: Dictionary["when_empty"] = {
   eval_steps: "全程共四次",
   save_steps: "每次评估之后",
   lora_target_modules: "所有线性层",
+  push_to_hub: "不推送",
 };
 
 export const setting_groups: Dictionary["setting_groups"] = {
@@ -106,6 +111,7 @@ export const setting_groups: Dictionary["setting_groups"] = {
   evaluation: "评估与检查点",
   precision: "精度与内存",
   lora: "学习范围与 LoRA",
+  hub: "推送到 Hugging Face",
 };
 
 export const presets: Dictionary["presets"] = {
@@ -230,4 +236,6 @@ export const allowed: Dictionary["allowed"] = {
   lora_target_modules: "模型中线性层名称的结尾，用逗号分隔，或不填",
   use_rslora: yesOrNo,
   gradient_checkpointing: yesOrNo,
+  push_to_hub: "仓库名，形如 user/name，或不填",
+  hub_private_repo: yesOrNo,
 };

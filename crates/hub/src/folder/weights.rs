@@ -3,11 +3,8 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 use safetensors::tensor::Metadata;
 use serde_json::{Map, Value};
 
-use crate::{
-    error::{Error, Result},
-    format,
-    layout::is_plain_name,
-};
+use super::{format, layout::is_plain_name};
+use crate::error::{Error, Result};
 
 pub(crate) const SINGLE: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::json;
 
-use crate::weights::{INDEX, SINGLE};
+use crate::folder::weights::{INDEX, SINGLE};
 
 pub const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 3, "hidden_size": 2}"#;
 pub const EMBEDDINGS: &str = "embeddings.word_embeddings.weight";

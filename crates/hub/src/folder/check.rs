@@ -2,15 +2,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::{
-    Error,
-    error::Result,
+use super::{
     layout::{CONFIG, locate},
     weights,
 };
+use crate::{Error, error::Result};
 
 /// Families that the engine can train; it says itself what each of them needs.
-const FAMILIES: [&str; 11] = [
+pub(crate) const FAMILIES: [&str; 11] = [
     "phi3",
     "llama",
     "mistral",
@@ -77,8 +76,10 @@ mod tests {
     use super::*;
     use crate::{
         WeightFormat,
-        samples::{self, CONFIG, EMBEDDINGS, SHARDS, folder},
-        weights::{INDEX, SINGLE},
+        folder::{
+            samples::{self, CONFIG, EMBEDDINGS, SHARDS, folder},
+            weights::{INDEX, SINGLE},
+        },
     };
     use proptest::prelude::*;
 

@@ -13,7 +13,7 @@ use crate::{
 pub const WORDS: &str = "words";
 
 /// Files that are needed beside the weights: the config and what the tokenizer is made of.
-const FILES: [&str; 11] = [
+pub(crate) const FILES: [&str; 11] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -27,7 +27,7 @@ const FILES: [&str; 11] = [
     "tokenizer.model",
 ];
 /// The licence, which has to go along, and the card that tells of the model.
-const NOTES: [&str; 5] = ["README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"];
+pub(crate) const NOTES: [&str; 5] = ["README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"];
 
 /// Takes a model folder into the program's own storage as `models/name`, so that the source may
 /// go.
@@ -105,13 +105,13 @@ fn place(models: &Path, name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> R
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{
+    use crate::folder::{
         samples::{self, CONFIG, EMBEDDINGS, SHARDS},
         weights::{INDEX, SINGLE},
     };
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names = crate::format::names_in(folder);
+        let mut names = crate::folder::format::names_in(folder);
         names.sort();
         names
     }

@@ -58,7 +58,7 @@ pub(crate) fn is_plain_name(name: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::samples;
+    use crate::folder::samples;
     use proptest::prelude::*;
 
     fn with_modules(modules: &str) -> tempfile::TempDir {

@@ -1,0 +1,176 @@
+//! Models and data sets from the Hub: what they would cost, fetching them, and taking them in.
+
+use std::path::{Path, PathBuf};
+
+use data::{ImportOptions, ImportProgress};
+pub use hub::catalogue;
+use hub::{
+    Transfer,
+    access::Network,
+    download::{self, DataWish},
+};
+use record::{DownloadPlan, FoundRepo, ImportReport, Model, Origin, RepoKind};
+
+use crate::{Home, account, data_sets, error::Result, models};
+
+/// Repositories found by name.
+pub async fn search(home: &Home, kind: RepoKind, words: &str) -> Result<Vec<FoundRepo>> {
+    Ok(download::search(&account::network(home)?, kind, words).await?)
+}
+
+/// What a model would cost to fetch.
+pub async fn plan_model(home: &Home, repo: &str, revision: Option<&str>) -> Result<DownloadPlan> {
+    let repo = download::parse_repo(repo)?;
+    Ok(download::plan_model(&account::network(home)?, &repo, revision).await?)
+}
+
+/// The name that a model or a data set has here unless another is given: the repository's own.
+fn own_name(repo: &str) -> String {
+    repo.rsplit('/').next().unwrap_or(repo).to_owned()
+}
+
+/// Fetches a model and takes it in. `look` sees the folder before it is copied, and may refuse it.
+pub async fn add_model(
+    home: &Home,
+    repo: &str,
+    revision: Option<&str>,
+    name: Option<&str>,
+    transfer: &Transfer,
+    look: impl FnOnce(&Path) -> Result<()>,
+) -> Result<Model> {
+    let repo = download::parse_repo(repo)?;
+    let name = name.map_or_else(|| own_name(&repo), str::to_owned);
+    // A name that is taken is told before gigabytes are fetched.
+    models::is_free(home, &name).await?;
+    let network = account::network(home)?;
+    let (folder, origin) = model_folder(&network, &repo, revision, transfer).await?;
+    let inner = models::check(&folder)?;
+    look(&inner)?;
+    models::take_in(home, &folder, name, Some(origin)).await
+}
+
+async fn model_folder(
+    network: &Network,
+    repo: &str,
+    revision: Option<&str>,
+    transfer: &Transfer,
+) -> Result<(PathBuf, Origin)> {
+    if network.access().offline {
+        return Ok(offline(network, RepoKind::Model, repo, revision)?);
+    }
+    let plan = download::plan_model(network, repo, revision).await?;
+    // The home's copy needs as much room again where it lies on the same disk.
+    let folder = download::fetch(network, &plan, transfer, plan.bytes).await?;
+    Ok((folder, origin_of(&plan)))
+}
+
+fn offline(
+    network: &Network,
+    kind: RepoKind,
+    repo: &str,
+    revision: Option<&str>,
+) -> std::result::Result<(PathBuf, Origin), hub::Error> {
+    let found = download::snapshot_offline(&network.cache, kind, repo, revision);
+    let (commit, folder) = found.ok_or_else(|| hub::Error::Offline { what: repo.to_owned() })?;
+    Ok((folder, Origin { repo: repo.to_owned(), commit, licence: None }))
+}
+
+fn origin_of(plan: &DownloadPlan) -> Origin {
+    Origin { repo: plan.repo.clone(), commit: plan.commit.clone(), licence: plan.licence.clone() }
+}
+
+/// Which part of a data set on the Hub is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HubData {
+    pub repo: String,
+    pub revision: Option<String>,
+    pub config: Option<String>,
+    /// Without one, `train`.
+    pub split: Option<String>,
+}
+
+/// What a data set would cost to fetch.
+pub async fn plan_data_set(home: &Home, wanted: &HubData) -> Result<DownloadPlan> {
+    let network = account::network(home)?;
+    plan_data(&network, &download::parse_repo(&wanted.repo)?, wanted).await
+}
+
+async fn plan_data(network: &Network, repo: &str, wanted: &HubData) -> Result<DownloadPlan> {
+    let endings = data::endings();
+    let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
+    let split = wanted.split.as_deref().unwrap_or("train");
+    let wish = DataWish { config: wanted.config.as_deref(), split, endings: &endings };
+    Ok(download::plan_data_set(network, repo, wanted.revision.as_deref(), &wish).await?)
+}
+
+/// Fetches the files of a data set: where they lie, and where they are from.
+pub async fn fetch_data_set(home: &Home, wanted: &HubData, transfer: &Transfer) -> Result<Fetched> {
+    let repo = download::parse_repo(&wanted.repo)?;
+    let network = account::network(home)?;
+    if network.access().offline {
+        let (folder, origin) = offline(&network, RepoKind::Dataset, &repo, wanted.revision.as_deref())?;
+        return Ok(Fetched { files: vec![folder], origin });
+    }
+    let plan = plan_data(&network, &repo, wanted).await?;
+    // The import makes a copy, of a few tenths of the size.
+    let folder = download::fetch(&network, &plan, transfer, plan.bytes / 2).await?;
+    let files = plan.files.iter().map(|file| folder.join(&file.path)).collect();
+    Ok(Fetched { files, origin: origin_of(&plan) })
+}
+
+/// Files that lie in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    pub files: Vec<PathBuf>,
+    pub origin: Origin,
+}
+
+/// Takes a fetched data set in; without a name, under the repository's, with the split where it is not `train`.
+pub async fn import(
+    home: &Home,
+    wanted: &HubData,
+    fetched: &Fetched,
+    name: Option<&str>,
+    options: &ImportOptions,
+    progress: impl FnMut(ImportProgress) -> bool,
+) -> Result<ImportReport> {
+    let name = name.map_or_else(|| data_name(wanted, &fetched.origin), str::to_owned);
+    let Origin { repo, commit, .. } = &fetched.origin;
+    let split = wanted.split.as_deref().unwrap_or("train");
+    let source = format!("hf://datasets/{repo}@{commit}/{split}");
+    data_sets::import_fetched(
+        home,
+        &fetched.files,
+        &name,
+        (source, fetched.origin.clone()),
+        options,
+        progress,
+    )
+    .await
+}
+
+fn data_name(wanted: &HubData, origin: &Origin) -> String {
+    let own = own_name(&origin.repo);
+    match wanted.split.as_deref() {
+        None | Some("train") => own,
+        Some(split) => format!("{own}-{split}"),
+    }
+}
+
+/// Refuses a name that is taken before anything is fetched.
+pub async fn name_is_free(home: &Home, wanted: &HubData, name: Option<&str>) -> Result<()> {
+    let repo = download::parse_repo(&wanted.repo)?;
+    let origin = Origin { repo, commit: String::new(), licence: None };
+    let name = name.map_or_else(|| data_name(wanted, &origin), str::to_owned);
+    data_sets::is_free(home, &name).await
+}
+
+/// Whether what a user has given is a path of this machine or the name of a repository: what is there is a path, and
+/// so is what can be nothing else.
+pub fn is_repo(given: &Path) -> bool {
+    let text = given.to_string_lossy();
+    let only_path = given.exists() || given.is_absolute() || text.starts_with('.') || text.contains('\\');
+    !only_path
+        && (text.contains("://") || text.split('/').count() == 2)
+        && download::parse_repo(&text).is_ok()
+}

@@ -1,0 +1,75 @@
+//! Downloads and uploads in a terminal: what they will cost, how far they are, and Ctrl+C.
+
+use std::{sync::Arc, time::Duration};
+
+use app::Transfer;
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use record::DownloadPlan;
+
+use crate::{Context, error::Result, print, signals::Signals};
+
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Does work that moves bytes, shows how far it is, and stops it at the first signal.
+pub fn follow<T, E, W>(context: &Context, work: impl FnOnce(Arc<Transfer>) -> W) -> Result<T>
+where
+    W: Future<Output = std::result::Result<T, E>>,
+    crate::error::Error: From<E>,
+{
+    let transfer = Arc::new(Transfer::default());
+    let signals = Signals::listen();
+    let target = if context.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style = ProgressStyle::with_template("{bar:24} {bytes} of {total_bytes}, {msg}");
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let done = context.runtime.block_on(async {
+        let work = work(transfer.clone());
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(LOOK) => show(&bar, &transfer),
+            }
+            if signals.count() > 0 {
+                transfer.stop();
+            }
+        }
+    });
+    bar.finish_and_clear();
+    let moved = transfer.progress();
+    if moved.bytes_again > 0 {
+        let again = HumanBytes(moved.bytes_again.unsigned_abs());
+        print::note(&format!("{again} had to travel twice, as the connection was cut or a file came wrong."));
+    }
+    Ok(done?)
+}
+
+fn show(bar: &ProgressBar, transfer: &Transfer) {
+    let moved = transfer.progress();
+    bar.set_length(moved.bytes_total.unsigned_abs());
+    bar.set_position(moved.bytes_done.max(0).unsigned_abs());
+    bar.set_message(match (moved.waiting_seconds, moved.seconds_left) {
+        (Some(seconds), _) if seconds >= 2.0 => format!("waiting {seconds:.0} s, as the Hub asks"),
+        (_, Some(seconds)) => {
+            format!("{} left", indicatif::HumanDuration(Duration::from_secs_f64(seconds.min(1e9))))
+        }
+        _ => String::new(),
+    });
+}
+
+/// What a download would bring and cost.
+pub fn print_plan(plan: &DownloadPlan) -> Result<()> {
+    let bytes = |count: i64| HumanBytes(count.unsigned_abs()).to_string();
+    let rows: Vec<Vec<String>> =
+        plan.files.iter().map(|file| vec![file.path.clone(), bytes(file.bytes)]).collect();
+    print::table(&["file", "size"], &rows)?;
+    let licence = plan.licence.as_deref().unwrap_or("none is named");
+    let gated = if plan.gated { "; its owner wants to be asked on its page first" } else { "" };
+    print::line(&format!(
+        "{} at {}: {}, of which {} are here. Licence: {licence}{gated}.",
+        plan.repo,
+        plan.commit.get(..12).unwrap_or(&plan.commit),
+        bytes(plan.bytes),
+        bytes(plan.bytes_here)
+    ))
+}

@@ -1,0 +1,15 @@
+//! The way to the Hub: the token and where it is kept, the address, and who one is there.
+
+mod account;
+mod keyring;
+mod network;
+mod settings;
+mod token;
+mod token_file;
+
+pub use account::{whoami, writes_to};
+pub use network::{Network, connect};
+pub use settings::{Variables, cache_folder, from_environment};
+pub use token::{Kept, Token, find, forget, keep};
+
+pub(crate) use network::passes;

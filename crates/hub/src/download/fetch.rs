@@ -1,0 +1,245 @@
+//! Fetching files: several at once, each from where it was left, each counted only when its hash is right.
+
+use std::{
+    fs::File,
+    io::{Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use record::{DownloadPlan, RemoteFile};
+use reqwest::{
+    Method, Response, StatusCode, Url,
+    header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE},
+};
+
+use super::{cache::RepoCache, listing::file_url, matches};
+use crate::{
+    access::{Network, passes},
+    error::{Error, Result},
+    transfer::Transfer,
+};
+
+/// Files at once; more would only share one line.
+const AT_ONCE: usize = 4;
+/// Attempts in a row that bring not one byte, after which a file is given up.
+const FRUITLESS: u32 = 6;
+/// Times that a whole file is fetched anew because its hash was wrong.
+const ANEW: u32 = 1;
+
+/// Fetches what a plan names, and gives the folder of the snapshot. Stopped or cut off it keeps what has come, and
+/// goes on there the next time. `more` is what the caller needs on the cache's disk besides, in bytes.
+pub async fn fetch(
+    network: &Network,
+    plan: &DownloadPlan,
+    transfer: &Transfer,
+    more: i64,
+) -> Result<PathBuf> {
+    let cache = RepoCache::new(&network.cache, plan.kind, &plan.repo);
+    transfer.expect(plan.bytes);
+    room(&network.cache, (plan.bytes - plan.bytes_here + more).max(0))?;
+    let each = plan.files.iter().map(|file| one(network, &cache, plan, file, transfer));
+    stream::iter(each).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    for file in &plan.files {
+        cache.link(&plan.commit, file)?;
+    }
+    cache.set_revision("main", &plan.commit)?;
+    Ok(cache.snapshot(&plan.commit))
+}
+
+/// Whether a disk has so many bytes left, with some to spare for what else goes on.
+fn room(folder: &Path, bytes: i64) -> Result<()> {
+    const SPARE_MIB: u64 = 100;
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(folder);
+    let free_mib = fs4::available_space(there).map_err(|error| Error::read(there, error))? >> 20;
+    let needed_mib = (u64::try_from(bytes).unwrap_or(0) >> 20) + SPARE_MIB;
+    // A few small files need no room to spare.
+    if bytes > 1 << 20 && needed_mib > free_mib {
+        return Err(Error::NoRoom { path: folder.to_owned(), needed_mib, free_mib });
+    }
+    Ok(())
+}
+
+/// Fetches one file, unless it is there.
+async fn one(
+    network: &Network,
+    cache: &RepoCache,
+    plan: &DownloadPlan,
+    file: &RemoteFile,
+    transfer: &Transfer,
+) -> Result<()> {
+    let (blob, part) = (cache.blob(file), cache.incomplete(file));
+    let _lock = cache.lock(file, transfer).await?;
+    let folder = blob.parent().unwrap_or(&blob);
+    std::fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
+    if blob.exists() {
+        if is_right(&blob, file).await? {
+            transfer.spare(file.bytes);
+            return Ok(());
+        }
+        // Torn by a crash, or by a disk: what is wrong must not stay under this name.
+        std::fs::remove_file(&blob).map_err(|error| Error::write(&blob, error))?;
+    }
+    let url = file_url(network, plan.kind, &plan.repo, &plan.commit, &file.path);
+    transfer.spare(length(&part).min(file.bytes));
+    for anew in 0..=ANEW {
+        gather(network, &url, &plan.repo, file, &part, transfer).await?;
+        if is_right(&part, file).await? {
+            return place(&part, &blob).map_err(|error| Error::write(&blob, error));
+        }
+        if anew < ANEW {
+            std::fs::remove_file(&part).map_err(|error| Error::write(&part, error))?;
+            transfer.take_back(file.bytes);
+        }
+    }
+    std::fs::remove_file(&part).ok();
+    Err(Error::WrongHash { repo: plan.repo.clone(), path: file.path.clone() })
+}
+
+fn place(part: &Path, blob: &Path) -> std::io::Result<()> {
+    File::open(part)?.sync_all()?;
+    std::fs::rename(part, blob)
+}
+
+fn length(path: &Path) -> i64 {
+    std::fs::metadata(path).map_or(0, |about| i64::try_from(about.len()).unwrap_or(i64::MAX))
+}
+
+/// Hashing a large file takes seconds, in which other files are to come on.
+async fn is_right(path: &Path, file: &RemoteFile) -> Result<bool> {
+    let (path, file) = (path.to_owned(), file.clone());
+    let work = tokio::task::spawn_blocking(move || matches(&path, &file));
+    work.await.unwrap_or(Ok(false))
+}
+
+/// Brings a file to its full length, over as many connections as it takes.
+async fn gather(
+    network: &Network,
+    url: &Url,
+    repo: &str,
+    file: &RemoteFile,
+    part: &Path,
+    transfer: &Transfer,
+) -> Result<()> {
+    let mut fruitless = 0;
+    // The storage's own name for what it serves, by which it tells whether the rest still belongs to the beginning.
+    let mut etag: Option<HeaderValue> = None;
+    loop {
+        let before = length(part);
+        if before == file.bytes {
+            return Ok(());
+        }
+        if before > file.bytes {
+            std::fs::remove_file(part).map_err(|error| Error::write(part, error))?;
+            continue;
+        }
+        let piece = piece(network, url, repo, before, file, part, &mut etag, transfer).await;
+        let error = match piece {
+            Ok(()) => continue,
+            Err(error) if passes(&error) => error,
+            Err(error) => return Err(error),
+        };
+        fruitless = if length(part) > before { 0 } else { fruitless + 1 };
+        if fruitless >= FRUITLESS {
+            return Err(error);
+        }
+        let time = match &error {
+            Error::RateLimited { seconds } => Duration::from_secs(*seconds),
+            // A connection that was cut after bringing something is made again at once.
+            _ if fruitless == 0 => Duration::ZERO,
+            _ => network.wait_after(&error, fruitless),
+        };
+        transfer.wait(time).await?;
+    }
+}
+
+/// One connection: asks for what is missing and writes what comes.
+#[expect(clippy::too_many_arguments, reason = "each is one thing that a connection needs to know")]
+async fn piece(
+    network: &Network,
+    url: &Url,
+    repo: &str,
+    before: i64,
+    file: &RemoteFile,
+    part: &Path,
+    etag: &mut Option<HeaderValue>,
+    transfer: &Transfer,
+) -> Result<()> {
+    network.online(repo)?;
+    let known = etag.clone();
+    let shape = |request: reqwest::RequestBuilder| {
+        // Packed on its way, a range would be one of something else.
+        let mut request = request.header(ACCEPT_ENCODING, "identity");
+        if before > 0 {
+            request = request.header(RANGE, format!("bytes={before}-"));
+            if let Some(etag) = &known {
+                request = request.header(IF_RANGE, etag);
+            }
+        }
+        request
+    };
+    let answer = transfer.or_stop(network.send_once(&Method::GET, url, &shape)).await??;
+    let start = match answer.status() {
+        StatusCode::PARTIAL_CONTENT if starts_at(&answer, before) => before,
+        // The server ignores ranges, or has something else now: from the beginning.
+        StatusCode::OK => 0,
+        StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT => {
+            std::fs::remove_file(part).map_err(|error| Error::write(part, error))?;
+            transfer.take_back(before);
+            *etag = None;
+            return Err(Error::Server { host: network.host(), status: 503, said: None });
+        }
+        _ => return Err(network.refused(answer, repo).await),
+    };
+    let strong = answer.headers().get(ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"));
+    *etag = strong.cloned();
+    write(answer, url, start, before, file, part, network, transfer).await
+}
+
+/// Whether a part of a file begins where it was asked to.
+fn starts_at(answer: &Response, offset: i64) -> bool {
+    let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    let first = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<i64>().ok());
+    first == Some(offset)
+}
+
+#[expect(clippy::too_many_arguments, reason = "what `piece` has found out")]
+async fn write(
+    mut answer: Response,
+    url: &Url,
+    start: i64,
+    before: i64,
+    file: &RemoteFile,
+    part: &Path,
+    network: &Network,
+    transfer: &Transfer,
+) -> Result<()> {
+    let failed = |error| Error::write(part, error);
+    let mut out = File::options().create(true).truncate(false).write(true).open(part).map_err(failed)?;
+    let offset = u64::try_from(start).unwrap_or(0);
+    out.set_len(offset).map_err(failed)?;
+    out.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    if start < before {
+        transfer.take_back(before - start);
+    }
+    let mut at = start;
+    while let Some(bytes) =
+        transfer.or_stop(answer.chunk()).await?.map_err(|error| network.unreachable(url, &error))?
+    {
+        at += bytes.len() as i64;
+        if at > file.bytes {
+            return Err(Error::BadAnswer {
+                host: network.host(),
+                reason: format!("it sends more of {} than the file has", file.path),
+            });
+        }
+        out.write_all(&bytes).map_err(failed)?;
+        transfer.advance(bytes.len() as i64);
+    }
+    if at < file.bytes {
+        let reason = "the connection was cut".to_owned();
+        return Err(Error::NoNetwork { host: network.host(), reason });
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! What repositories hold, which of it is needed, and fetching it into the cache that Python's client uses, too.
+
+mod cache;
+mod choose;
+mod fetch;
+mod hash;
+mod listing;
+mod plan;
+mod repo;
+mod search;
+
+pub use cache::snapshot_offline;
+pub use choose::DataWish;
+pub use fetch::fetch;
+pub use plan::{plan_data_set, plan_model};
+pub use repo::parse_repo;
+pub use search::search;
+
+pub(crate) use hash::{hashes, hashes_of, matches};
+pub(crate) use listing::{files, head};
+pub(crate) use repo::RepoPath;

@@ -1,0 +1,17 @@
+//! Model folders: where they lie and whether they are whole.
+
+mod check;
+pub(crate) mod format;
+mod install;
+mod layout;
+#[cfg(test)]
+pub(crate) mod samples;
+mod weights;
+
+#[cfg(test)]
+pub(crate) use check::FAMILIES;
+pub use check::{ModelFolder, check};
+pub use format::WeightFormat;
+pub(crate) use install::{FILES, NOTES};
+pub use install::{WORDS, install, install_words};
+pub use layout::locate;

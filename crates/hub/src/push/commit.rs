@@ -1,0 +1,98 @@
+//! The one commit by which all of a push becomes visible.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use record::RepoKind;
+use reqwest::{Method, header::CONTENT_TYPE};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{BRANCH, Content, Hashed, is_there};
+use crate::{
+    access::{Network, passes},
+    download::{RepoPath, files, head},
+    error::{Error, Result},
+    transfer::Transfer,
+};
+
+const ATTEMPTS: u32 = 5;
+
+/// Commits upon `parent`: small files within the request, large ones by their hashes, outdated ones removed; lines of
+/// JSON as `huggingface_hub`'s `_prepare_commit_payload` writes them. When an answer is lost on its way it is looked
+/// whether the commit was made, so that none is made twice.
+#[expect(clippy::too_many_arguments, reason = "each is one part of a commit")]
+pub(super) async fn commit(
+    network: &Network,
+    repo: &str,
+    parent: &str,
+    changed: &[Hashed],
+    large: &[String],
+    outdated: &[String],
+    summary: &str,
+    transfer: &Transfer,
+) -> Result<String> {
+    let mut lines = vec![
+        json!({ "key": "header", "value": { "summary": summary, "description": "", "parentCommit": parent } }),
+    ];
+    let mut small = 0;
+    for file in changed {
+        lines.push(if large.contains(&file.path) {
+            json!({ "key": "lfsFile", "value": { "path": file.path, "algo": "sha256", "oid": file.sha256, "size": file.bytes } })
+        } else {
+            small += file.bytes as i64;
+            let bytes = match &file.content {
+                Content::Text(text) => text.clone().into_bytes(),
+                Content::File(path) => std::fs::read(path).map_err(|error| Error::read(path, error))?,
+            };
+            json!({ "key": "file", "value": { "content": STANDARD.encode(bytes), "path": file.path, "encoding": "base64" } })
+        });
+    }
+    lines.extend(outdated.iter().map(|path| json!({ "key": "deletedFile", "value": { "path": path } })));
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let mut segments = RepoPath(RepoKind::Model, repo).api();
+    segments.extend(["commit", BRANCH]);
+    let url = network.url(segments);
+    let shape = |request: reqwest::RequestBuilder| {
+        request.header(CONTENT_TYPE, "application/x-ndjson").body(body.clone())
+    };
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let error = match transfer.or_stop(network.send_once(&Method::POST, &url, &shape)).await? {
+            Ok(answer) if answer.status().is_success() => {
+                transfer.advance(small);
+                return match answer.json::<Answer>().await {
+                    Ok(answer) => Ok(answer.commit_oid),
+                    Err(_) => Ok(head(network, RepoKind::Model, repo, None).await?.commit),
+                };
+            }
+            Ok(answer) if answer.status().as_u16() == 412 => {
+                return made_by_us(network, repo, changed)
+                    .await?
+                    .ok_or(Error::Changed { repo: repo.to_owned() });
+            }
+            Ok(answer) => network.refused(answer, repo).await,
+            Err(error) => error,
+        };
+        if attempt >= ATTEMPTS || !passes(&error) {
+            return Err(error);
+        }
+        transfer.wait(network.wait_after(&error, attempt)).await?;
+        if let Some(made) = made_by_us(network, repo, changed).await? {
+            transfer.advance(small);
+            return Ok(made);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    commit_oid: String,
+}
+
+/// The newest commit, if all that was to be pushed stands in it.
+async fn made_by_us(network: &Network, repo: &str, changed: &[Hashed]) -> Result<Option<String>> {
+    let newest = head(network, RepoKind::Model, repo, None).await?.commit;
+    let there = files(network, RepoKind::Model, repo, &newest).await?;
+    Ok(changed.iter().all(|file| is_there(&there, file)).then_some(newest))
+}

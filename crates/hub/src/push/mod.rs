@@ -1,0 +1,193 @@
+//! Putting a model on the Hub: files first, then one commit that makes all of them visible at once.
+
+mod card;
+mod commit;
+mod lfs;
+mod multipart;
+mod rights;
+
+use std::path::{Path, PathBuf};
+
+use record::{RemoteFile, RepoKind};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    access::Network,
+    download::{RepoPath, files, hashes, head},
+    error::{Error, Result},
+    transfer::Transfer,
+};
+
+pub use card::{CardFacts, model_card};
+pub use rights::check_rights;
+
+/// The branch that is pushed to.
+const BRANCH: &str = "main";
+/// What of a file's beginning the Hub wants to see, to tell text from binary.
+const SAMPLE: usize = 512;
+
+/// A file to be pushed.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Its path in the repository.
+    pub path: String,
+    pub content: Content,
+}
+
+#[derive(Debug, Clone)]
+pub enum Content {
+    File(PathBuf),
+    Text(String),
+}
+
+/// Where something was pushed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    pub commit: String,
+    /// The page of the repository.
+    pub page: String,
+    /// Whether all of it was there before, so that nothing had to be changed.
+    pub was_there: bool,
+}
+
+/// A file with what the Hub names it by.
+pub(crate) struct Hashed {
+    pub path: String,
+    pub content: Content,
+    pub bytes: u64,
+    pub sha256: String,
+    pub git: String,
+    pub sample: Vec<u8>,
+}
+
+/// Pushes files to a model's repository, which is made if need be, in one commit. What large files have been uploaded
+/// before, in this or an earlier attempt, is not sent again; `notes` is a folder in which an upload in parts is written
+/// down, so that it goes on after a crash.
+///
+/// # Errors
+/// [`Error::NoRight`], [`Error::NoUploads`], [`Error::Changed`] where somebody else has committed meanwhile, and those
+/// of the network. After any of them the repository is as it was.
+pub async fn push(
+    network: &Network,
+    repo: &str,
+    private: bool,
+    uploads: Vec<Upload>,
+    summary: &str,
+    notes: &Path,
+    transfer: &Transfer,
+) -> Result<Pushed> {
+    network.online(repo)?;
+    if !network.has_token() {
+        return Err(Error::NoToken);
+    }
+    create(network, repo, private).await?;
+    let parent = head(network, RepoKind::Model, repo, None).await?.commit;
+    let there = files(network, RepoKind::Model, repo, &parent).await?;
+    let page = network.url(repo.split('/')).to_string();
+    let hashed = hash_all(uploads, transfer).await?;
+    let outdated = outdated(&there, &hashed);
+    let changed: Vec<Hashed> = hashed.into_iter().filter(|file| !is_there(&there, file)).collect();
+    if changed.is_empty() && outdated.is_empty() {
+        return Ok(Pushed { commit: parent, page, was_there: true });
+    }
+    transfer.expect(changed.iter().map(|file| file.bytes as i64).sum());
+    let large = preupload(network, repo, &changed).await?;
+    lfs::upload(network, repo, changed.iter().filter(|file| large.contains(&file.path)), notes, transfer)
+        .await?;
+    let made = commit::commit(network, repo, &parent, &changed, &large, &outdated, summary, transfer).await?;
+    Ok(Pushed { commit: made, page, was_there: false })
+}
+
+/// Makes the repository, or finds that it is there.
+async fn create(network: &Network, repo: &str, private: bool) -> Result<()> {
+    let hub = network.hub(repo)?;
+    let made = hub
+        .create_repository()
+        .repo_id(repo)
+        .repo_type(hf_hub::RepoTypeModel)
+        .private(private)
+        .exist_ok(true);
+    match made.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match network.translated(error, repo) {
+            // A mirror has no such address, or knows no such method.
+            Error::NoRepo { .. } | Error::Server { status: 404 | 405 | 501, .. } => {
+                Error::NoUploads { host: network.host() }
+            }
+            // The repository of somebody else is there already.
+            Error::Server { status: 409, .. } => Error::NoRight { repo: repo.to_owned() },
+            other => other,
+        }),
+    }
+}
+
+async fn hash_all(uploads: Vec<Upload>, transfer: &Transfer) -> Result<Vec<Hashed>> {
+    let work = tokio::task::spawn_blocking(move || uploads.into_iter().map(hash).collect::<Result<Vec<_>>>());
+    let done = transfer.or_stop(work).await?;
+    done.unwrap_or(Err(Error::Stopped))
+}
+
+fn hash(upload: Upload) -> Result<Hashed> {
+    let Upload { path, content } = upload;
+    match &content {
+        Content::File(place) => {
+            let found = hashes(place)?;
+            let mut sample = Vec::new();
+            let file = std::fs::File::open(place).map_err(|error| Error::read(place, error))?;
+            std::io::Read::read_to_end(&mut std::io::Read::take(file, SAMPLE as u64), &mut sample)
+                .map_err(|error| Error::read(place, error))?;
+            Ok(Hashed { path, bytes: found.bytes, sha256: found.sha256, git: found.git, sample, content })
+        }
+        Content::Text(text) => {
+            let (sha256, git) = crate::download::hashes_of(text.as_bytes());
+            let sample = text.bytes().take(SAMPLE).collect();
+            Ok(Hashed { path, bytes: text.len() as u64, sha256, git, sample, content })
+        }
+    }
+}
+
+fn is_there(there: &[RemoteFile], file: &Hashed) -> bool {
+    let same = |old: &RemoteFile| old.hash == if old.lfs { file.sha256.as_str() } else { file.git.as_str() };
+    there.iter().any(|old| old.path == file.path && same(old))
+}
+
+/// Weights of an earlier push under other names, such as shards: beside the new ones they would be loaded instead.
+fn outdated(there: &[RemoteFile], new: &[Hashed]) -> Vec<String> {
+    let is_model = |path: &str| {
+        !path.contains('/')
+            && (path.ends_with(".safetensors")
+                || path.ends_with(".safetensors.index.json")
+                || path == "adapter_config.json")
+    };
+    let gone = there.iter().filter(|old| is_model(&old.path) && new.iter().all(|file| file.path != old.path));
+    gone.map(|old| old.path.clone()).collect()
+}
+
+/// Asks which files have to go by LFS: `POST /api/models/ID/preupload/BRANCH`, as `huggingface_hub`'s
+/// `_fetch_upload_modes` does.
+async fn preupload(network: &Network, repo: &str, changed: &[Hashed]) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Mode {
+        path: String,
+        upload_mode: String,
+    }
+    #[derive(Deserialize)]
+    struct Answer {
+        files: Vec<Mode>,
+    }
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let told = |file: &Hashed| json!({ "path": file.path, "sample": STANDARD.encode(&file.sample), "size": file.bytes });
+    let body = json!({ "files": changed.iter().map(told).collect::<Vec<_>>() });
+    let mut segments = RepoPath(RepoKind::Model, repo).api();
+    segments.extend(["preupload", BRANCH]);
+    let (url, what) = (network.url(segments), "how files are to be uploaded");
+    let asked = network.send_json(Method::POST, url, repo, what, |request| request.json(&body));
+    let (answer, _): (Answer, _) = asked.await?;
+    let large = answer.files.into_iter().filter(|mode| mode.upload_mode == "lfs");
+    // An empty file is no LFS object, whatever its ending.
+    let empty = |path: &String| changed.iter().any(|file| file.path == *path && file.bytes == 0);
+    Ok(large.map(|mode| mode.path).filter(|path| !empty(path)).collect())
+}

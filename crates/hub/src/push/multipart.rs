@@ -1,0 +1,166 @@
+//! A large file in numbered parts. Which of them have arrived is written down, so that after a crash only the rest is
+//! sent. The addresses in these notes are signed and short-lived, so that the file is its owner's alone.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use futures_util::{StreamExt, stream};
+use reqwest::header::ETAG;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Hashed,
+    lfs::{Action, parse, post, put},
+};
+use crate::{
+    access::Network,
+    error::{Error, Result},
+    transfer::Transfer,
+};
+
+/// Parts at once.
+const AT_ONCE: usize = 3;
+
+/// An upload that was begun.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Begun {
+    sha256: String,
+    chunk_size: u64,
+    completion: String,
+    /// The addresses of the parts, by their numbers from 1.
+    parts: BTreeMap<u32, String>,
+    /// What the storage has called the parts that have arrived.
+    arrived: BTreeMap<u32, String>,
+}
+
+/// What the Hub says of an upload in parts; nothing where it is to go in one piece.
+pub(super) fn begin(action: &Action, file: &Hashed) -> Option<Result<Begun>> {
+    let value = action.header.get("chunk_size")?;
+    let chunk_size = value.as_u64().or_else(|| value.as_str()?.parse().ok()).filter(|size| *size > 0);
+    let address = |(name, value): (&String, &serde_json::Value)| {
+        Some((name.parse::<u32>().ok()?, value.as_str()?.to_owned()))
+    };
+    let parts: BTreeMap<u32, String> = action.header.iter().filter_map(address).collect();
+    let bad = || Error::BadAnswer {
+        host: String::new(),
+        reason: "the parts of an upload do not fit the file".to_owned(),
+    };
+    let Some(chunk_size) = chunk_size else { return Some(Err(bad())) };
+    let wanted = file.bytes.div_ceil(chunk_size);
+    let all =
+        (1..=wanted).all(|number| u32::try_from(number).is_ok_and(|number| parts.contains_key(&number)));
+    if !all || parts.len() as u64 != wanted {
+        return Some(Err(bad()));
+    }
+    let (sha256, completion) = (file.sha256.clone(), action.href.clone());
+    Some(Ok(Begun { sha256, chunk_size, completion, parts, arrived: BTreeMap::new() }))
+}
+
+fn note_of(notes: &Path, file: &Hashed) -> PathBuf {
+    notes.join(format!("upload-{}.json", file.sha256))
+}
+
+/// What an earlier attempt has begun.
+pub(super) fn begun(notes: &Path, file: &Hashed) -> Option<Begun> {
+    let text = std::fs::read(note_of(notes, file)).ok()?;
+    serde_json::from_slice::<Begun>(&text)
+        .ok()
+        .filter(|begun| begun.sha256 == file.sha256 && begun.chunk_size > 0)
+}
+
+pub(super) fn forget(notes: &Path, file: &Hashed) {
+    std::fs::remove_file(note_of(notes, file)).ok();
+}
+
+/// Bytes of a file that the progress has counted already.
+pub(super) fn counted(notes: &Path, file: &Hashed) -> i64 {
+    let bytes = |begun: Begun| {
+        begun
+            .arrived
+            .keys()
+            .map(|number| stretch(&begun, file, *number))
+            .map(|stretch| stretch.end - stretch.start)
+            .sum::<u64>()
+    };
+    begun(notes, file).map_or(0, |begun| bytes(begun) as i64)
+}
+
+fn stretch(begun: &Begun, file: &Hashed, number: u32) -> std::ops::Range<u64> {
+    let start = u64::from(number.saturating_sub(1)).saturating_mul(begun.chunk_size).min(file.bytes);
+    start..start.saturating_add(begun.chunk_size).min(file.bytes)
+}
+
+/// Sends the parts that have not arrived, and completes the upload.
+pub(super) async fn upload(
+    network: &Network,
+    repo: &str,
+    file: &Hashed,
+    mut begun: Begun,
+    notes: &Path,
+    transfer: &Transfer,
+) -> Result<()> {
+    for number in begun.arrived.keys() {
+        let stretch = stretch(&begun, file, *number);
+        transfer.spare((stretch.end - stretch.start) as i64);
+    }
+    let missing: Vec<(u32, reqwest::Url, std::ops::Range<u64>)> = begun
+        .parts
+        .iter()
+        .filter(|(number, _)| !begun.arrived.contains_key(number))
+        .map(|(number, href)| Ok((*number, parse(network, href)?, stretch(&begun, file, *number))))
+        .collect::<Result<_>>()?;
+    let sent = missing.into_iter().map(|(number, url, stretch)| async move {
+        let answer = put(network, repo, &url, file, stretch, transfer).await?;
+        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let etag = etag.ok_or_else(|| Error::BadAnswer {
+            host: network.host(),
+            reason: "the storage does not acknowledge a part".to_owned(),
+        })?;
+        Ok::<_, Error>((number, etag))
+    });
+    let mut sent = stream::iter(sent).buffer_unordered(AT_ONCE);
+    while let Some(done) = sent.next().await {
+        let (number, etag) = match done {
+            Ok(done) => done,
+            Err(error @ Error::Server { status: 400..=499, .. }) => {
+                // The addresses are of no use any more: what was counted will travel again.
+                drop(sent);
+                let counted: u64 = begun
+                    .arrived
+                    .keys()
+                    .map(|number| stretch(&begun, file, *number))
+                    .map(|stretch| stretch.end - stretch.start)
+                    .sum();
+                transfer.take_back(counted as i64);
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        begun.arrived.insert(number, etag);
+        note(notes, file, &begun)?;
+    }
+    drop(sent);
+    let parts: Vec<_> =
+        begun.arrived.iter().map(|(number, etag)| json!({ "partNumber": number, "etag": etag })).collect();
+    let body = json!({ "oid": file.sha256, "parts": parts });
+    post(network, repo, &parse(network, &begun.completion)?, &body, &BTreeMap::new()).await?;
+    Ok(())
+}
+
+fn note(notes: &Path, file: &Hashed, begun: &Begun) -> Result<()> {
+    let path = note_of(notes, file);
+    let failed = |error: std::io::Error| Error::write(&path, error);
+    std::fs::create_dir_all(notes).map_err(failed)?;
+    let text = serde_json::to_vec(begun).map_err(|error| failed(error.into()))?;
+    let new = path.with_extension("new");
+    let mut options = std::fs::File::options();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&new).and_then(|mut out| out.write_all(&text)).map_err(failed)?;
+    std::fs::rename(&new, &path).map_err(failed)
+}

@@ -1,0 +1,167 @@
+//! The real window and a small Hub: log in with a token from the clipboard, fetch a data set and a model, train, push;
+//! and the token is neither in the page nor in anything that it has sent or received.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "window/driver.rs"]
+mod driver;
+mod tiny_models;
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use driver::{in_turn, open_advanced, open_with, write_posts};
+use serde_json::json;
+use small_hub::{Kind, Options, Role, SmallHub, Token, Write as Put};
+
+const TOKEN: &str = "hf_TheVerySecretTokenOfAlice";
+
+fn small_hub() -> SmallHub {
+    let options = Options { large_from: 4000, part_size: 16 << 10, ..Options::default() };
+    let hub = SmallHub::start(options.token(Token::new("alice", TOKEN, Role::Write))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = vec![Put::bytes("README.md", "---\nlicense: mit\n---\n")];
+    for entry in std::fs::read_dir(tiny_models::tiny_bert(folder.path())).unwrap().flatten() {
+        files.push(Put::bytes(entry.file_name().to_str().unwrap(), std::fs::read(entry.path()).unwrap()));
+    }
+    hub.create(Kind::Model, "alice/tiny").unwrap();
+    hub.commit(Kind::Model, "alice/tiny", "main", "A model", &files).unwrap();
+    let posts = std::fs::read(write_posts(folder.path())).unwrap();
+    hub.create(Kind::Dataset, "alice/texts").unwrap();
+    hub.commit(Kind::Dataset, "alice/texts", "main", "Texts", &[Put::bytes("train.csv", posts)]).unwrap();
+    hub
+}
+
+fn copy_to_clipboard(text: &str) {
+    let mut child = Command::new("xclip")
+        .args(["-selection", "clipboard"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("xclip, which scripts/setup.sh test installs");
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn clipboard() -> String {
+    let output = Command::new("xclip").args(["-selection", "clipboard", "-o"]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// All files below a folder that hold these bytes.
+fn holders(folder: &Path, secret: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            holders(&path, secret, found);
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+        {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_logs_in_fetches_trains_and_pushes_and_the_page_never_has_the_token() {
+    in_turn(trip()).await;
+}
+
+async fn trip() {
+    let hub = small_hub();
+    let variables = [("HF_ENDPOINT", hub.url()), ("MBTI_HUB_PAUSE_MS", "10")];
+    let window = open_with(tempfile::tempdir().unwrap(), &variables).await;
+    window.choose("language", "en").await;
+    // All that the page sends and receives from here on is written down.
+    let watch = "window.seen = []; const own = window.fetch; \
+         const text = (body) => typeof body === 'string' ? body : body ? new TextDecoder().decode(body) : ''; \
+         const spy = async (resource, options) => { \
+           window.seen.push(`${resource} ${text(options?.body)}`); \
+           const answer = await own(resource, options); \
+           window.seen.push(await answer.clone().text()); return answer; }; \
+         window.fetch = spy; return window.fetch === spy ? 'on' : 'off';";
+    let watched = window.client.execute(watch, vec![]).await.unwrap();
+    assert_eq!(watched, json!("on"));
+
+    window.click("nav-hub").await;
+    copy_to_clipboard("not a token at all");
+    window.click("login-button").await;
+    assert_eq!(window.attribute("problem", "data-code").await, "bad_token");
+    copy_to_clipboard("hf_unknown");
+    window.click("login-button").await;
+    window
+        .wait_until("the Hub's refusal", async || {
+            window.attribute("problem", "data-code").await == "unknown_token"
+        })
+        .await;
+    window.screenshot("en-hub-refused").await;
+    copy_to_clipboard(TOKEN);
+    window.click("login-button").await;
+    window.wait_until("the account", async || window.text("account").await.contains("alice")).await;
+    assert_eq!(clipboard(), "", "nobody pastes the token elsewhere by mistake");
+    window.screenshot("en-hub").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-hub").await;
+    window.choose("language", "en").await;
+
+    for (kind, repo) in [("dataset", "alice/texts"), ("model", "alice/tiny")] {
+        window.type_into(&format!("{kind}-repo"), repo).await;
+        window.click(&format!("{kind}-plan-button")).await;
+        let plan = window.text(&format!("{kind}-plan")).await;
+        assert!(plan.contains(repo), "{plan}");
+        window.screenshot(&format!("en-hub-plan-{kind}")).await;
+        window.click(&format!("{kind}-fetch")).await;
+        let command = if kind == "model" { "models" } else { "datasets" };
+        window
+            .wait_until("what was fetched", async || {
+                let all = window.engine(&[command, "list"]);
+                all.as_array()
+                    .is_some_and(|all| all.iter().any(|one| repo.ends_with(one["name"].as_str().unwrap())))
+            })
+            .await;
+    }
+
+    window.click("nav-train").await;
+    window.choose("train-data", "texts").await;
+    window.choose("train-model", "tiny").await;
+    open_advanced(&window).await;
+    window.type_into("train-max_length", "16").await;
+    window.type_into("train-push_to_hub", "alice/made").await;
+    window.screenshot("en-train-push").await;
+    window.click("start-button").await;
+    window
+        .wait_until("the push", async || {
+            window.engine(&["runs", "show", "1"])["run"]["pushed"]["repo"] == "alice/made"
+        })
+        .await;
+    let card = String::from_utf8(hub.read(Kind::Model, "alice/made", "main", "README.md").unwrap()).unwrap();
+    assert!(card.contains("base_model: alice/tiny"), "{card}");
+
+    // Once more by the panel of the run, from the window's own process.
+    window.click("nav-runs").await;
+    let row = fantoccini::Locator::Css("[data-testid=runs-row] button");
+    window.client.wait().for_element(row).await.unwrap().click().await.unwrap();
+    window.type_into("push-repo", "alice/again").await;
+    window.screenshot("en-push").await;
+    window.click("push-button").await;
+    window.wait_until("the second push", async || window.text("pushed").await.contains("alice/again")).await;
+    assert!(!hub.read(Kind::Model, "alice/again", "main", "model.safetensors").unwrap().is_empty());
+    window.screenshot("en-pushed").await;
+    window.choose("language", "zh").await;
+    window.screenshot("zh-pushed").await;
+
+    let page = "return document.documentElement.outerHTML + JSON.stringify(localStorage) \
+         + JSON.stringify(sessionStorage) + window.seen.join('\\n');";
+    let page = window.client.execute(page, vec![]).await.unwrap();
+    let page = page.as_str().unwrap();
+    assert!(page.contains("hub_login") && page.contains("push_run"), "the page's traffic was seen");
+    assert!(!page.contains(TOKEN), "{page}");
+    assert!(hub.log().tokens_at_storage().is_empty());
+    let mut found = Vec::new();
+    holders(window.home.path(), TOKEN, &mut found);
+    assert_eq!(found, [window.home.path().join("secret/token").display().to_string()]);
+    window.close().await;
+}

@@ -173,6 +173,7 @@ mod tests {
             learning_rate: Some(1.0),
             eval_steps: Some(1),
             save_steps: Some(1),
+            push_to_hub: Some("a/b".into()),
             ..TrainConfig::default()
         };
         let record = serde_json::to_value(all).unwrap();
@@ -209,8 +210,9 @@ mod tests {
                 "dtype" => "bf16",
                 "trainable" => "lora",
                 "lora_target_modules" => "q_proj",
+                "push_to_hub" => "a/b",
                 "load_best_model_at_end" => "false",
-                "use_rslora" | "gradient_checkpointing" => "true",
+                "use_rslora" | "gradient_checkpointing" | "hub_private_repo" => "true",
                 "sample_fraction"
                 | "validation_fraction"
                 | "learning_rate"

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     io::Write,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use futures_util::{StreamExt, stream};
@@ -78,15 +79,14 @@ pub(super) fn forget(notes: &Path, file: &Hashed) {
 
 /// Bytes of a file that the progress has counted already.
 pub(super) fn counted(notes: &Path, file: &Hashed) -> i64 {
-    let bytes = |begun: Begun| {
-        begun
-            .arrived
-            .keys()
-            .map(|number| stretch(&begun, file, *number))
-            .map(|stretch| stretch.end - stretch.start)
-            .sum::<u64>()
-    };
-    begun(notes, file).map_or(0, |begun| bytes(begun) as i64)
+    begun(notes, file).map_or(0, |begun| bytes_of(&begun, file))
+}
+
+/// The bytes of the parts that have arrived.
+fn bytes_of(begun: &Begun, file: &Hashed) -> i64 {
+    let lengths =
+        begun.arrived.keys().map(|number| stretch(begun, file, *number)).map(|part| part.end - part.start);
+    lengths.sum::<u64>() as i64
 }
 
 fn stretch(begun: &Begun, file: &Hashed, number: u32) -> std::ops::Range<u64> {
@@ -113,37 +113,44 @@ pub(super) async fn upload(
         .filter(|(number, _)| !begun.arrived.contains_key(number))
         .map(|(number, href)| Ok((*number, parse(network, href)?, stretch(&begun, file, *number))))
         .collect::<Result<_>>()?;
+    let failed = AtomicBool::new(false);
+    let failed = &failed;
     let sent = missing.into_iter().map(|(number, url, stretch)| async move {
+        if failed.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let answer = put(network, repo, &url, file, stretch, transfer).await?;
         let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         let etag = etag.ok_or_else(|| Error::BadAnswer {
             host: network.host(),
             reason: "the storage does not acknowledge a part".to_owned(),
         })?;
-        Ok::<_, Error>((number, etag))
+        Ok::<_, Error>(Some((number, etag)))
     });
     let mut sent = stream::iter(sent).buffer_unordered(AT_ONCE);
+    let mut first_error = None;
     while let Some(done) = sent.next().await {
-        let (number, etag) = match done {
-            Ok(done) => done,
-            Err(error @ Error::Server { status: 400..=499, .. }) => {
-                // The addresses are of no use any more: what was counted will travel again.
-                drop(sent);
-                let counted: u64 = begun
-                    .arrived
-                    .keys()
-                    .map(|number| stretch(&begun, file, *number))
-                    .map(|stretch| stretch.end - stretch.start)
-                    .sum();
-                transfer.take_back(counted as i64);
-                return Err(error);
+        match done {
+            Ok(Some((number, etag))) => {
+                begun.arrived.insert(number, etag);
+                note(notes, file, &begun)?;
             }
-            Err(error) => return Err(error),
-        };
-        begun.arrived.insert(number, etag);
-        note(notes, file, &begun)?;
+            Ok(None) => {}
+            // No other part is begun, but those on their way may arrive, and then count.
+            Err(error) => {
+                failed.store(true, Ordering::Relaxed);
+                first_error.get_or_insert(error);
+            }
+        }
     }
     drop(sent);
+    if let Some(error) = first_error {
+        if matches!(error, Error::Server { status: 400..=499, .. }) {
+            // The addresses are of no use any more: what was counted will travel again.
+            transfer.take_back(bytes_of(&begun, file));
+        }
+        return Err(error);
+    }
     let parts: Vec<_> =
         begun.arrived.iter().map(|(number, etag)| json!({ "partNumber": number, "etag": etag })).collect();
     let body = json!({ "oid": file.sha256, "parts": parts });

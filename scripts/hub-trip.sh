@@ -19,7 +19,7 @@ token="hf_$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')"
 # Text by text: an environment variable that a user has set must not decide what is tested.
 unset HF_TOKEN HF_HUB_TOKEN HF_HUB_OFFLINE HF_HUB_CACHE HF_TOKEN_PATH
 mkfifo "$work/said"
-"$CARGO_TARGET_DIR/release/small-hub" --folder "$work/hub" --token "alice:$token:write" >"$work/said" &
+"$CARGO_TARGET_DIR/release/small-hub" --folder "$work/hub" --storage-host localhost --token "alice:$token:write" >"$work/said" &
 hub=$!
 read -r about <"$work/said"
 export HF_ENDPOINT HF_HOME="$work/hugging-face" HF_HUB_DISABLE_XET=1 MBTI_HOME="$work/home" MBTI_KEYRING=off

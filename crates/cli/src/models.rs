@@ -49,6 +49,9 @@ fn add_from_hub(
         let plan = runtime.block_on(app::downloads::plan_model(home, repo, revision))?;
         return if *json { print::json(&plan) } else { transfer::print_plan(&plan) };
     }
+    if !app::account::access(home)?.offline {
+        transfer::announce(&runtime.block_on(app::downloads::plan_model(home, repo, revision))?);
+    }
     let done = transfer::follow(context, |moved| async move {
         // Every weight's shape is looked at before anything is copied, as for a folder.
         let look = |folder: &std::path::Path| match model::inspect(folder) {

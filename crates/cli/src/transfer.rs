@@ -57,6 +57,17 @@ fn show(bar: &ProgressBar, transfer: &Transfer) {
     });
 }
 
+/// Says what is about to be fetched, before it is.
+pub fn announce(plan: &DownloadPlan) {
+    let bytes = |count: i64| HumanBytes(count.unsigned_abs()).to_string();
+    let (files, licence) = (plan.files.len(), plan.licence.as_deref().unwrap_or("none is named"));
+    let (all, here) = (bytes(plan.bytes), bytes(plan.bytes_here));
+    print::note(&format!(
+        "Fetching {files} files of {}: {all}, of which {here} are here. Licence: {licence}.",
+        plan.repo
+    ));
+}
+
 /// What a download would bring and cost.
 pub fn print_plan(plan: &DownloadPlan) -> Result<()> {
     let bytes = |count: i64| HumanBytes(count.unsigned_abs()).to_string();

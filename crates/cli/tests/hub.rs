@@ -117,6 +117,9 @@ fn from_a_clean_home_one_logs_in_fetches_trains_and_pushes() {
     assert_eq!(source, format!("hf://datasets/alice/texts@{commit}/train"));
     alice.ok(&["datasets", "import", "alice/texts", "--split", "test"]);
     assert_eq!(alice.json(&["datasets", "list"]).as_array().unwrap().len(), 2);
+    let told = alice.output(&["models", "add", "alice/tiny", "--name", "once"]);
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("Fetching 4 files of alice/tiny") && told.contains("Licence: mit"), "{told}");
     let model = alice.json(&["models", "add", "alice/tiny"]);
     assert_eq!(model["origin"]["repo"], "alice/tiny");
     assert_eq!(model["origin"]["licence"], "mit");

@@ -4,15 +4,16 @@
 
 #[path = "window/driver.rs"]
 mod driver;
+mod holders;
 mod tiny_models;
 
 use std::{
     io::Write,
-    path::Path,
     process::{Command, Stdio},
 };
 
 use driver::{in_turn, open_advanced, open_with, write_posts};
+use holders::holders;
 use serde_json::json;
 use small_hub::{Kind, Options, Role, SmallHub, Token, Write as Put};
 
@@ -49,20 +50,6 @@ fn copy_to_clipboard(text: &str) {
 fn clipboard() -> String {
     let output = Command::new("xclip").args(["-selection", "clipboard", "-o"]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// All files below a folder that hold these bytes.
-fn holders(folder: &Path, secret: &str, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
-            holders(&path, secret, found);
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
-        {
-            found.push(path.display().to_string());
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

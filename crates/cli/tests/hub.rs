@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
+#[path = "../../../tests/holders/mod.rs"]
+mod holders;
 
 use std::{
     io::Write,
@@ -10,6 +12,7 @@ use std::{
 };
 
 use common::{Engine, tiny_bert};
+use holders::holders;
 use serde_json::Value;
 use small_hub::{Fault, Kind, Listener, Options, Role, Rule, SmallHub, Token, Write as Put};
 
@@ -241,20 +244,6 @@ fn the_way_to_the_hub_is_set_shown_and_taken_back() {
     let found = alice.json(&["models", "search", "tiny"]);
     assert_eq!(found[0]["repo"], "alice/tiny");
     assert_eq!(alice.json(&["models", "catalogue"]).as_array().unwrap().len(), 8);
-}
-
-/// All files below a folder that hold these bytes.
-fn holders(folder: &Path, secret: &str, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if entry.file_type().unwrap().is_dir() {
-            holders(&path, secret, found);
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
-        {
-            found.push(path.display().to_string());
-        }
-    }
 }
 
 #[test]

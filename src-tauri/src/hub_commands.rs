@@ -82,7 +82,8 @@ pub async fn fetch_model(
 ) -> Answer<Model> {
     let fetch = async move |home, mut watch: app::Watch| {
         let transfer = Transfer::default();
-        let add = downloads::add_model(&home, &repo, Some(&commit), name.as_deref(), &transfer, |_| Ok(()));
+        let add =
+            downloads::add_model(&home, &repo, Some(&commit), name.as_deref(), &transfer, |_| (), |_| Ok(()));
         watch.transfer(&transfer, add).await
     };
     shell.works.follow(&shell.home, work, tell(progress), fetch).await.map_err(told)
@@ -102,7 +103,8 @@ pub async fn fetch_data_set(
     let fetch = async move |home, mut watch: app::Watch| {
         downloads::name_is_free(&home, &wanted, name.as_deref()).await?;
         let transfer = Transfer::default();
-        let fetched = watch.transfer(&transfer, downloads::fetch_data_set(&home, &wanted, &transfer)).await?;
+        let fetched =
+            watch.transfer(&transfer, downloads::fetch_data_set(&home, &wanted, &transfer, |_| ())).await?;
         let options = app::ImportOptions::default();
         downloads::import(&home, &wanted, &fetched, name.as_deref(), &options, |at| watch.tell(at)).await
     };

@@ -29,13 +29,15 @@ fn own_name(repo: &str) -> String {
     repo.rsplit('/').next().unwrap_or(repo).to_owned()
 }
 
-/// Fetches a model and takes it in. `look` sees the folder before it is copied, and may refuse it.
+/// Fetches a model and takes it in. `told` hears what will be fetched before it is; `look` sees the folder before it is
+/// copied, and may refuse it.
 pub async fn add_model(
     home: &Home,
     repo: &str,
     revision: Option<&str>,
     name: Option<&str>,
     transfer: &Transfer,
+    told: impl FnOnce(&DownloadPlan),
     look: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Model> {
     let repo = download::parse_repo(repo)?;
@@ -43,7 +45,7 @@ pub async fn add_model(
     // A name that is taken is told before gigabytes are fetched.
     models::is_free(home, &name).await?;
     let network = account::network(home)?;
-    let (folder, origin) = model_folder(&network, &repo, revision, transfer).await?;
+    let (folder, origin) = model_folder(&network, &repo, revision, transfer, told).await?;
     let inner = models::check(&folder)?;
     look(&inner)?;
     models::take_in(home, &folder, name, Some(origin)).await
@@ -54,11 +56,13 @@ async fn model_folder(
     repo: &str,
     revision: Option<&str>,
     transfer: &Transfer,
+    told: impl FnOnce(&DownloadPlan),
 ) -> Result<(PathBuf, Origin)> {
     if network.access().offline {
         return Ok(offline(network, RepoKind::Model, repo, revision)?);
     }
     let plan = download::plan_model(network, repo, revision).await?;
+    told(&plan);
     // The home's copy needs as much room again where it lies on the same disk.
     let folder = download::fetch(network, &plan, transfer, plan.bytes).await?;
     Ok((folder, origin_of(&plan)))
@@ -103,8 +107,14 @@ async fn plan_data(network: &Network, repo: &str, wanted: &HubData) -> Result<Do
     Ok(download::plan_data_set(network, repo, wanted.revision.as_deref(), &wish).await?)
 }
 
-/// Fetches the files of a data set: where they lie, and where they are from.
-pub async fn fetch_data_set(home: &Home, wanted: &HubData, transfer: &Transfer) -> Result<Fetched> {
+/// Fetches the files of a data set: where they lie, and where they are from. `told` hears what will be fetched before
+/// it is.
+pub async fn fetch_data_set(
+    home: &Home,
+    wanted: &HubData,
+    transfer: &Transfer,
+    told: impl FnOnce(&DownloadPlan),
+) -> Result<Fetched> {
     let repo = download::parse_repo(&wanted.repo)?;
     let network = account::network(home)?;
     if network.access().offline {
@@ -112,6 +122,7 @@ pub async fn fetch_data_set(home: &Home, wanted: &HubData, transfer: &Transfer) 
         return Ok(Fetched { files: vec![folder], origin });
     }
     let plan = plan_data(&network, &repo, wanted).await?;
+    told(&plan);
     // The import makes a copy, of a few tenths of the size.
     let folder = download::fetch(&network, &plan, transfer, plan.bytes / 2).await?;
     let files = plan.files.iter().map(|file| folder.join(&file.path)).collect();

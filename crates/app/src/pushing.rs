@@ -20,6 +20,14 @@ pub struct PushTarget {
     pub private: bool,
 }
 
+impl PushTarget {
+    /// The same with its owner, once it is known that one may push there.
+    pub async fn checked(&self, network: &Network) -> Result<PushTarget> {
+        let (repo, _) = check_rights(network, &self.repo).await?;
+        Ok(PushTarget { repo, private: self.private })
+    }
+}
+
 /// Finds out whether one may push, before anything is trained. A name without an owner is put under the account's own.
 pub async fn check_rights(network: &Network, repo: &str) -> Result<(String, Account)> {
     let repo = hub::download::parse_repo(repo)?;
@@ -32,7 +40,7 @@ fn owned(repo: &str, account: &Account) -> String {
 }
 
 /// Pushes the model folder `folder` of a run, with a card written from it, in one commit. An adapter must have been
-/// merged: what is pushed loads with Transformers as it is.
+/// merged: what is pushed loads with Transformers as it is. The target is one that was [checked](PushTarget::checked).
 pub async fn push(
     home: &Home,
     network: &Network,
@@ -42,7 +50,7 @@ pub async fn push(
     transfer: &Transfer,
 ) -> Result<Pushed> {
     let found = home.store.run(run).await?;
-    let (repo, _) = check_rights(network, &target.repo).await?;
+    let repo = target.repo.clone();
     let settings = toml::to_string(&found.config).map_err(|error| Error::Settings(error.to_string()))?;
     let notices = home.store.notices(run).await?;
     let card = push::model_card(&CardFacts {
@@ -107,7 +115,7 @@ pub async fn pushable(home: &Home, run: i64) -> Result<Pushable> {
 pub async fn push_run(home: &Home, run: i64, target: &PushTarget, transfer: &Transfer) -> Result<Pushed> {
     let network = account::network(home)?;
     // Before gigabytes are merged.
-    check_rights(&network, &target.repo).await?;
+    let target = target.checked(&network).await?;
     let Pushable { folder, merge_into } = pushable(home, run).await?;
     let folder = match &merge_into {
         Some(merged) => {
@@ -118,7 +126,7 @@ pub async fn push_run(home: &Home, run: i64, target: &PushTarget, transfer: &Tra
         }
         None => &folder,
     };
-    let pushed = push(home, &network, run, folder, target, transfer).await?;
+    let pushed = push(home, &network, run, folder, &target, transfer).await?;
     pushed_is_kept(merge_into.as_deref());
     Ok(pushed)
 }

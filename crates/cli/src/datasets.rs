@@ -208,11 +208,8 @@ fn import_from_hub(
     let Context { home, runtime, .. } = context;
     // A name that is taken is told before gigabytes are fetched.
     runtime.block_on(app::downloads::name_is_free(home, wanted, name))?;
-    if !app::account::access(home)?.offline {
-        transfer::announce(&runtime.block_on(app::downloads::plan_data_set(home, wanted))?);
-    }
     let fetched = transfer::follow(context, |moved| async move {
-        app::downloads::fetch_data_set(home, wanted, &moved).await
+        app::downloads::fetch_data_set(home, wanted, &moved, transfer::announce).await
     })?;
     imported(context, |progress| app::downloads::import(home, wanted, &fetched, name, options, progress))
 }

@@ -49,9 +49,6 @@ fn add_from_hub(
         let plan = runtime.block_on(app::downloads::plan_model(home, repo, revision))?;
         return if *json { print::json(&plan) } else { transfer::print_plan(&plan) };
     }
-    if !app::account::access(home)?.offline {
-        transfer::announce(&runtime.block_on(app::downloads::plan_model(home, repo, revision))?);
-    }
     let done = transfer::follow(context, |moved| async move {
         // Every weight's shape is looked at before anything is copied, as for a folder.
         let look = |folder: &std::path::Path| match model::inspect(folder) {
@@ -61,7 +58,7 @@ fn add_from_hub(
             }
             Err(error) => Err(app::Error::Problem(error.problem())),
         };
-        app::downloads::add_model(home, repo, revision, name, &moved, look).await
+        app::downloads::add_model(home, repo, revision, name, &moved, transfer::announce, look).await
     })?;
     if *json { print::json(&done) } else { print_list(&[done]) }
 }

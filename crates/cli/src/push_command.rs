@@ -35,7 +35,7 @@ pub fn push(
     let Context { home, runtime, .. } = context;
     let network = account::network_with(home, given)?;
     // Before gigabytes are merged.
-    runtime.block_on(pushing::check_rights(&network, &target.repo))?;
+    let target = runtime.block_on(target.checked(&network))?;
     let Pushable { folder, merge_into } = runtime.block_on(pushing::pushable(home, run))?;
     let folder = match &merge_into {
         Some(merged) => {
@@ -45,7 +45,7 @@ pub fn push(
         None => &folder,
     };
     let pushed = transfer::follow(context, |moved| {
-        let network = &network;
+        let (network, target) = (&network, &target);
         async move { pushing::push(home, network, run, folder, target, &moved).await }
     })?;
     pushing::pushed_is_kept(merge_into.as_deref());

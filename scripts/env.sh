@@ -24,3 +24,16 @@ node_is_good() {
 if [ -x "$cache/tools/bin/node" ] && ! node_is_good; then
   export PATH="$cache/tools/bin:$PATH"
 fi
+
+# python_of NAME REQUIREMENTS WORDS: the Python of a virtual environment in the cache, made or brought up to date
+# where it is not as the file of requirements wants it; the words tell what is installed then.
+python_of() {
+  local venv="$cache/$1" wanted="$2"
+  if ! cmp -s "$wanted" "$venv/requirements.txt"; then
+    say "$3"
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv" >&2
+    "$venv/bin/pip" install -q --disable-pip-version-check -r "$wanted" >&2
+    cp "$wanted" "$venv/requirements.txt"
+  fi
+  echo "$venv/bin/python"
+}

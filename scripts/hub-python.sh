@@ -4,12 +4,4 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-venv="$cache/hub-python"
-wanted="$root/tests/hub/requirements.txt"
-if ! cmp -s "$wanted" "$venv/requirements.txt"; then
-  say "Installing huggingface_hub and datasets for the tests against the small Hub"
-  [ -x "$venv/bin/python" ] || python3 -m venv "$venv" >&2
-  "$venv/bin/pip" install -q --disable-pip-version-check -r "$wanted" >&2
-  cp "$wanted" "$venv/requirements.txt"
-fi
-echo "$venv/bin/python"
+python_of hub-python "$root/tests/hub/requirements.txt" "Installing huggingface_hub and datasets for the tests against the small Hub"

@@ -4,12 +4,4 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-venv="$cache/reference"
-wanted="$root/tests/reference/requirements.txt"
-if ! cmp -s "$wanted" "$venv/requirements.txt"; then
-  say "Installing PyTorch, Transformers and PEFT for the comparison"
-  [ -x "$venv/bin/python" ] || python3 -m venv "$venv" >&2
-  "$venv/bin/pip" install -q --disable-pip-version-check -r "$wanted" >&2
-  cp "$wanted" "$venv/requirements.txt"
-fi
-echo "$venv/bin/python"
+python_of reference "$root/tests/reference/requirements.txt" "Installing PyTorch, Transformers and PEFT for the comparison"

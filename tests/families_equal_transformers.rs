@@ -107,7 +107,7 @@ fn logits_gradients_and_ten_steps_in_full_equal_those_of_transformers() {
     for case in cases() {
         let mut network = case.start(Dtype::F32, Trainable::All);
         let expected = &case.expected["logits"];
-        let train = network.forward(&case.batch, Mode::Train { seed: 1 }).unwrap();
+        let train = network.forward(&case.batch, Mode::train(1)).unwrap();
         assert_eq!(difference(&logits(&network, &case), &train), 0.0, "without dropout training is the same");
         let (loss, gradients) = case.learn(&network, false);
         assert!((loss - f64::from(case.expected["loss"].to_vec1::<f32>().unwrap()[0])).abs() < 1e-5);
@@ -298,9 +298,9 @@ fn dropout_works_in_training_and_only_there_and_is_the_same_by_checkpointing() {
         let network = model::start(place.path(), &model::Setup::plain(&case.axes, 0)).unwrap();
         let logits = |mode| network.forward(&case.batch, mode).unwrap();
         assert!(difference(&logits(Mode::Evaluate), &case.expected["logits"]) < 1e-4, "{}", case.name);
-        let (first, second) = (logits(Mode::Train { seed: 1 }), logits(Mode::Train { seed: 2 }));
+        let (first, second) = (logits(Mode::train(1)), logits(Mode::train(2)));
         assert!(difference(&first, &second) > 1e-3, "{}: nothing is dropped", case.name);
-        assert_eq!(difference(&first, &logits(Mode::Train { seed: 1 })), 0.0);
+        assert_eq!(difference(&first, &logits(Mode::train(1))), 0.0);
 
         let (loss, gradients) = case.learn(&network, false);
         let (loss_in_pieces, in_pieces) = case.learn(&network, true);
@@ -392,7 +392,7 @@ fn odd_values_in_a_config_are_an_error_or_a_network_and_no_panic() {
                 std::fs::write(place.path().join("config.json"), Value::Object(changed).to_string()).unwrap();
                 match model::start(place.path(), &model::Setup::plain(&case.axes, 0)) {
                     Ok(network) => {
-                        network.forward(&case.batch, Mode::Train { seed: 1 }).ok();
+                        network.forward(&case.batch, Mode::train(1)).ok();
                         built += 1;
                     }
                     Err(error) => {

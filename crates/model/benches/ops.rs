@@ -13,7 +13,7 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use model::{
-    Mode,
+    Mode, Products,
     ops::{
         Activation, Heads, Rotation, Span, activate, attention_fused, embedding, glu, layer_norm, linear,
         rms_norm, rope,
@@ -64,7 +64,7 @@ fn products(criterion: &mut Criterion) {
     ] {
         let (x, w, b) = (values(&[TOKENS, inputs]), values(&[outputs, inputs]), values(&[outputs]));
         let work = 6 * TOKENS * inputs * outputs;
-        both(criterion, name, work as u64, || linear(&x, &w, Some(&b)));
+        both(criterion, name, work as u64, || linear(&x, &w, Some(&b), Products::F32));
     }
     let qkv = values(&[TOKENS, 3 * HIDDEN]);
     for (name, offsets) in [("attention, 8 texts", &TEXTS[..]), ("attention, 1 text of 412", &LONG[..])] {

@@ -27,10 +27,10 @@ impl Linear {
     /// x `[n, in]`, result `[n, out]` in the precision of x.
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         let (weight, bias) = (self.weight.get(mode), self.bias.as_ref().map(|bias| bias.get(mode)));
-        let Some(lora) = &self.lora else { return Ok(linear(x, weight, bias)?) };
-        let low = linear(&dropout(x, lora.dropout, mode)?, lora.a.get(mode), None)?;
+        let Some(lora) = &self.lora else { return Ok(linear(x, weight, bias, mode.products())?) };
+        let low = linear(&dropout(x, lora.dropout, mode)?, lora.a.get(mode), None, mode.products())?;
         // Scaled here, where it is the least work.
-        Ok(adapted(x, &(low * lora.scale)?, lora.b.get(mode), weight, bias)?)
+        Ok(adapted(x, &(low * lora.scale)?, lora.b.get(mode), weight, bias, mode.products())?)
     }
 }
 

@@ -34,6 +34,7 @@ pub use gradient_sum::GradientSum;
 pub use head::{Head, ProblemType};
 #[doc(hidden)]
 pub use kernels::{NullaryFnOnce, dispatch};
+pub use kernels::{Products, bf16_products_are_faster, processor_multiplies_bf16};
 pub use network::{Loss, Network, Take, inspect, open, start};
 pub use ops::Mode;
 pub use report::LoadReport;

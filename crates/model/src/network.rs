@@ -7,7 +7,7 @@ use record::{Dtype, Trainable};
 use serde_json::{Map, Value};
 
 use crate::{
-    Error, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
+    Error, Head, LoadReport, LoraSetup, Mode, Products, Setup, Weights,
     adapter::Adapter,
     decoder, encoder,
     error::Result,
@@ -32,6 +32,8 @@ pub struct Network {
     pub(crate) trainable: Trainable,
     pub(crate) dtype: Dtype,
     pub(crate) lora: LoraSetup,
+    /// How linear layers multiply in a pass that learns; `f32` until it is set otherwise.
+    pub products: Products,
     pub(crate) about: About,
     family: Family,
 }
@@ -176,7 +178,21 @@ fn build(
     let (trainable, dtype, lora) = (setup.trainable, setup.dtype, setup.lora.clone());
     let (weights, report) = loader.finish()?;
     let (folder, base_folder) = (folder.to_owned(), base_folder.to_owned());
-    Ok(Network { head, weights, report, config, folder, base_folder, trainable, dtype, lora, about, family })
+    let products = Products::default();
+    Ok(Network {
+        head,
+        weights,
+        report,
+        config,
+        folder,
+        base_folder,
+        trainable,
+        dtype,
+        lora,
+        products,
+        about,
+        family,
+    })
 }
 
 /// Makes a scalar of logits `[texts, outputs]`.
@@ -224,11 +240,13 @@ impl Network {
             }
             take(grads)
         };
+        let products = self.products;
+        let (rehearse, train) = (Mode::Rehearse { seed, products }, Mode::Train { seed, products });
         in_pool(|| {
             if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
-                return transformer.learn_in_pieces(batch, seed, loss, &mut take);
+                return transformer.learn_in_pieces(batch, [rehearse, train], loss, &mut take);
             }
-            let found = loss(&self.forward(batch, Mode::Train { seed })?)?;
+            let found = loss(&self.forward(batch, train)?)?;
             take(found.backward()?)?;
             Ok(found.detach())
         })

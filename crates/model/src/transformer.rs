@@ -158,12 +158,11 @@ impl Transformer {
     pub(crate) fn learn_in_pieces(
         &self,
         batch: &Batch,
-        seed: u64,
+        [rehearse, train]: [Mode; 2],
         loss: &Loss,
         take: &mut Take,
     ) -> Result<Tensor> {
         let packed = self.pack(batch)?;
-        let (rehearse, train) = (Mode::Rehearse { seed }, Mode::Train { seed });
         let mut inputs = vec![self.embed(&packed, rehearse.at(EMBEDDINGS))?];
         for place in 0..self.blocks.len() {
             let x = self.block(place, &inputs[place], &packed, rehearse)?;

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::{
-    kernels::{Threads, View, ViewMut, buffer, product},
+    kernels::{Products, View, ViewMut, buffer, product_in},
     layers,
     ops::{math::sum_of_parts, norms},
     timing::timed,
@@ -40,20 +40,18 @@ impl<'a> Values<'a> {
 }
 
 /// `out = x wᵀ`, without the bias, which goes into whatever comes next. x `[n, in]`, out `[n, out]`.
-pub(super) fn forward(layer: &layers::Linear, x: View, out: &mut ViewMut) -> Result<()> {
+pub(super) fn forward(products: Products, layer: &layers::Linear, x: View, out: &mut ViewMut) -> Result<()> {
     let weight = Values::of(layer.weight.values())?;
     let w = View::new(weight.slice(), layer.weight.values().dim(1)?);
-    product(out, x, w.turned(), 1.0, false, Threads::All)
+    product_in(products, out, x, w.turned(), false)
 }
 
 /// With the gradient g of the result: ∂w = gᵀ x and ∂b = 1ᵀ g to where they are summed.
-pub(super) fn backward_weights(layer: &layers::Linear, x: View, g: View) -> Result<()> {
+pub(super) fn backward_weights(products: Products, layer: &layers::Linear, x: View, g: View) -> Result<()> {
     if let Some(sum) = layer.weight.gradient() {
         let shape = layer.weight.values().shape();
         let columns = shape.dims2()?.1;
-        sum.put(shape, |dw, add| {
-            product(&mut ViewMut::new(dw, columns), g.turned(), x, 1.0, add, Threads::All)
-        })?;
+        sum.put(shape, |dw, add| product_in(products, &mut ViewMut::new(dw, columns), g.turned(), x, add))?;
     }
     if let Some((bias, sum)) = layer.bias.as_ref().and_then(|bias| Some((bias, bias.gradient()?))) {
         sum.put(bias.values().shape(), |db, add| {
@@ -65,10 +63,16 @@ pub(super) fn backward_weights(layer: &layers::Linear, x: View, g: View) -> Resu
 }
 
 /// `dx = g w`, or `dx += g w` with `add`.
-pub(super) fn backward_input(layer: &layers::Linear, g: View, dx: &mut ViewMut, add: bool) -> Result<()> {
+pub(super) fn backward_input(
+    products: Products,
+    layer: &layers::Linear,
+    g: View,
+    dx: &mut ViewMut,
+    add: bool,
+) -> Result<()> {
     let weight = Values::of(layer.weight.values())?;
     let w = View::new(weight.slice(), layer.weight.values().dim(1)?);
-    product(dx, g, w, 1.0, add, Threads::All)
+    product_in(products, dx, g, w, add)
 }
 
 /// Columns that one task sums.

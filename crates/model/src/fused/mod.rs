@@ -27,7 +27,7 @@ use self::{
 use crate::{
     Mode,
     block::{Block, MlpInputs, Order, Projections},
-    kernels::{Buffer, View, ViewMut, buffer},
+    kernels::{Buffer, Products, View, ViewMut, buffer},
     layers::Linear,
     ops::{Rotation, drop_all},
     timing::timed,
@@ -147,7 +147,7 @@ impl BlockOp {
         let read = View::new(input.as_deref().unwrap_or(x), hidden);
         let heads = block.attention.heads;
         let width = (heads.query + 2 * heads.key_value) * heads.d;
-        let mut qkv = side_by_side(&self.projections(), read, width)?;
+        let mut qkv = side_by_side(self.mode.products(), &self.projections(), read, width)?;
         if let Some(rotation) = &self.rotation {
             rotation.turn(&mut qkv, width, heads.query + heads.key_value, heads.d, 1.0);
         }
@@ -166,7 +166,7 @@ impl BlockOp {
         let (layers, gated) = self.mlp_inputs();
         let d = self.inner_width()?;
         let inner_width = if gated { 2 * d } else { d };
-        let inner = side_by_side(&layers, View::new(&mlp_input, hidden), inner_width)?;
+        let inner = side_by_side(self.mode.products(), &layers, View::new(&mlp_input, hidden), inner_width)?;
         let mut activated = buffer(n * d);
         timed("activation", || mlp::forward(block.mlp.activation, gated, &inner, &mut activated, d));
         drop_all(&mut activated, self.inner_dropout());
@@ -193,7 +193,7 @@ impl BlockOp {
         residual: &[f32],
     ) -> Result<()> {
         let [hidden, width] = [layer.weight.values().dim(0)?, layer.weight.values().dim(1)?];
-        linear(layer, View::new(x, width), &mut ViewMut::new(out, hidden))?;
+        linear(self.mode.products(), layer, View::new(x, width), &mut ViewMut::new(out, hidden))?;
         let bias = layer.bias.as_ref().map(|bias| Values::of(bias.values())).transpose()?;
         timed("biases and residuals", || {
             rows::close(out, bias.as_ref().map_or(&[][..], Values::slice), dropped, residual, hidden);
@@ -204,6 +204,7 @@ impl BlockOp {
     /// The gradient of x, with that of the result; those of the weights go to where they are summed.
     fn backward(&self, x: &[f32], mut kept: Kept, grad: &[f32], hidden: usize) -> Result<Vec<f32>> {
         let block = &self.block;
+        let products = self.mode.products();
         let n = x.len() / hidden.max(1);
         let attention_norm = block.attention_norm.as_ref().map(Norm::of).transpose()?;
         let mlp_norm = Norm::of(&block.mlp_norm)?;
@@ -220,7 +221,7 @@ impl BlockOp {
         let mut to_inner = buffer(n * d);
         let dropped = through_dropout(&to_sum, self.mlp_dropout());
         let g = View::new(dropped.as_deref().unwrap_or(&to_sum), hidden);
-        backward_input(&block.mlp.output, g, &mut ViewMut::new(&mut to_inner, d), false)?;
+        backward_input(products, &block.mlp.output, g, &mut ViewMut::new(&mut to_inner, d), false)?;
         drop_all(&mut to_inner, self.inner_dropout());
         let (layers, gated) = self.mlp_inputs();
         // Afterwards `to_inner` is what the output layer had read.
@@ -228,13 +229,13 @@ impl BlockOp {
             mlp::backward(block.mlp.activation, gated, &mut kept.inner, &mut to_inner, d);
         });
         drop_all(&mut to_inner, self.inner_dropout());
-        backward_weights(&block.mlp.output, View::new(&to_inner, d), g)?;
+        backward_weights(products, &block.mlp.output, View::new(&to_inner, d), g)?;
         drop((dropped, to_inner));
         let inner = View::new(&kept.inner, if gated { 2 * d } else { d });
         let read = View::new(&kept.mlp_input, hidden);
         // Norms last: on top of what comes through the residual; first: through the norm.
         let mut to_input = if first { buffer(n * hidden) } else { to_sum };
-        backward_side_by_side(&layers, read, inner, &mut to_input, !first)?;
+        backward_side_by_side(products, &layers, read, inner, &mut to_input, !first)?;
         let mut to_middle = buffer(n * hidden);
         match (first, &attention_norm) {
             (true, _) => {
@@ -251,9 +252,15 @@ impl BlockOp {
         let (width, out_width) = ((heads.query + 2 * heads.key_value) * heads.d, heads.query * heads.d);
         let dropped = through_dropout(&to_middle, self.attention_dropout());
         let g = View::new(dropped.as_deref().unwrap_or(&to_middle), hidden);
-        backward_weights(&block.attention.output, View::new(&kept.attended, out_width), g)?;
+        backward_weights(products, &block.attention.output, View::new(&kept.attended, out_width), g)?;
         let mut to_attended = buffer(n * out_width);
-        backward_input(&block.attention.output, g, &mut ViewMut::new(&mut to_attended, out_width), false)?;
+        backward_input(
+            products,
+            &block.attention.output,
+            g,
+            &mut ViewMut::new(&mut to_attended, out_width),
+            false,
+        )?;
         drop(dropped);
         let mut to_qkv = buffer(n * width);
         timed("attention", || self.over().backward(&kept.qkv, &to_attended, &mut to_qkv))?;
@@ -274,7 +281,7 @@ impl BlockOp {
             Some(to_norm) => (&mut to_norm[..], false),
             None => (&mut dx[..], true),
         };
-        backward_side_by_side(&self.projections(), read, View::new(&to_qkv, width), out, add)?;
+        backward_side_by_side(products, &self.projections(), read, View::new(&to_qkv, width), out, add)?;
         if let (Some(norm), Some(to_norm)) = (norm, &to_norm) {
             norm.backward(x, to_norm, &mut dx)?;
             rows::add(&mut dx, &to_middle);
@@ -298,14 +305,14 @@ fn copy(values: &[f32]) -> Buffer {
 }
 
 /// What layers give for the same x `[n, in]`, beside one another in rows of `width` features.
-fn side_by_side(layers: &[&Linear], x: View, width: usize) -> Result<Buffer> {
+fn side_by_side(products: Products, layers: &[&Linear], x: View, width: usize) -> Result<Buffer> {
     let mut out = buffer(x.row_count() * width);
     let mut rest = ViewMut::new(&mut out, width);
     let mut biases = Vec::with_capacity(width);
     for layer in layers {
         let columns = layer.weight.values().dim(0)?;
         let (mut part, after) = rest.split_columns(columns);
-        linear(layer, x, &mut part)?;
+        linear(products, layer, x, &mut part)?;
         match &layer.bias {
             Some(bias) => biases.extend_from_slice(Values::of(bias.values())?.slice()),
             None => biases.resize(biases.len() + columns, 0.0),
@@ -320,13 +327,20 @@ fn side_by_side(layers: &[&Linear], x: View, width: usize) -> Result<Buffer> {
 
 /// The gradient of x into dx, or added to it, with that of what the layers gave, g; those of the
 /// weights to where they are summed.
-fn backward_side_by_side(layers: &[&Linear], x: View, g: View, dx: &mut [f32], add: bool) -> Result<()> {
+fn backward_side_by_side(
+    products: Products,
+    layers: &[&Linear],
+    x: View,
+    g: View,
+    dx: &mut [f32],
+    add: bool,
+) -> Result<()> {
     let mut from = 0;
     for (place, layer) in layers.iter().enumerate() {
         let [columns, hidden] = [layer.weight.values().dim(0)?, layer.weight.values().dim(1)?];
         let g = g.columns(from..from + columns);
-        backward_weights(layer, x, g)?;
-        backward_input(layer, g, &mut ViewMut::new(dx, hidden), add || place > 0)?;
+        backward_weights(products, layer, x, g)?;
+        backward_input(products, layer, g, &mut ViewMut::new(dx, hidden), add || place > 0)?;
         from += columns;
     }
     Ok(())

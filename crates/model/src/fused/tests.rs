@@ -187,7 +187,7 @@ fn a_block_as_one_operation_gives_what_its_single_operations_give_and_so_do_all_
         let layer = Arc::new(builder.block(kind));
         let packed = packed(kind);
         assert!(fits(&layer, &random(&[9, HIDDEN], 77)));
-        for mode in [Mode::Train { seed: 5 }, Mode::Train { seed: 6 }] {
+        for mode in [Mode::train(5), Mode::train(6)] {
             let (one, single) = (
                 run(&builder.weights, |x| block(&layer, x, &packed, mode).unwrap()),
                 run(&builder.weights, |x| layer.forward(x, &packed, mode).unwrap()),
@@ -213,7 +213,7 @@ fn gradients_of_two_passes_add_up() {
     let packed = packed(BERT);
     let gradient = || {
         let x = Var::from_tensor(&random(&[9, HIDDEN], 77)).unwrap();
-        let y = block(&layer, x.as_tensor(), &packed, Mode::Train { seed: 1 }).unwrap();
+        let y = block(&layer, x.as_tensor(), &packed, Mode::train(1)).unwrap();
         y.sum_all().unwrap().backward().unwrap();
     };
     let sums: Vec<GradientSum> = builder.weights.parameters.iter().map(|p| p.gradient.clone()).collect();
@@ -245,7 +245,7 @@ fn texts_longer_than_a_block_of_queries_are_whole() {
         let loss = (f(x.as_tensor()) * &random(&[total, HIDDEN], 8)).unwrap().sum_all().unwrap();
         flat(loss.backward().unwrap().get(x.as_tensor()).unwrap().clone())
     };
-    let mode = Mode::Train { seed: 1 };
+    let mode = Mode::train(1);
     let one = gradient(&|x| block(&layer, x, &packed, mode).unwrap());
     assert_close(&one, &gradient(&|x| layer.forward(x, &packed, mode).unwrap()), "long, gradient");
 }
@@ -273,7 +273,7 @@ fn embeddings_as_one_operation_give_what_their_single_operations_give_and_so_do_
         let packed = Packed { ids: [3, 3, 0, 19, 7, 3, 1, 2, 4].into(), ..packed(BERT) };
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let run = |one: bool| {
-            let mode = Mode::Train { seed: 4 };
+            let mode = Mode::train(4);
             let y = if one {
                 embed(&embeddings, &packed, mode).unwrap()
             } else {

@@ -7,6 +7,16 @@ use gemm::{Parallelism, gemm};
 use super::{View, ViewMut};
 use crate::timing::timed;
 
+/// How the factors of a product are read. Sums are in `f32` either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Products {
+    #[default]
+    F32,
+    /// Rounded to bf16, where the product is large enough: by the processor's own instructions, or the
+    /// same in plain arithmetic, which is slower than `F32`.
+    Bf16,
+}
+
 /// On how many threads a product is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Threads {

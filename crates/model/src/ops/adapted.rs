@@ -5,6 +5,7 @@ use super::{
     element::slice,
     linear::{add_bias, gradient_of_w, gradient_of_x, product, wide_gradient},
 };
+use crate::kernels::Products;
 
 /// A frozen linear layer with what LoRA adds (Hu et al., arXiv 2106.09685): `x wᵀ + bias + low bᵀ`.
 ///
@@ -12,14 +13,22 @@ use super::{
 /// low `[n, r]` and b `[out, r]` in `f32`. With the gradient g of the result: ∂x = g w, ∂low = g b,
 /// ∂b = gᵀ low. The weight and its bias are captured and get none. As one operation it keeps
 /// neither the layer's own result nor what is added to it.
-pub fn adapted(x: &Tensor, low: &Tensor, b: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+pub fn adapted(
+    x: &Tensor,
+    low: &Tensor,
+    b: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    products: Products,
+) -> Result<Tensor> {
     let (w, bias) = (w.detach(), bias.map(Tensor::detach));
-    x.contiguous()?.apply_op3(&low.contiguous()?, b, Adapted { w, bias })
+    x.contiguous()?.apply_op3(&low.contiguous()?, b, Adapted { w, bias, products })
 }
 
 struct Adapted {
     w: Tensor,
     bias: Option<Tensor>,
+    products: Products,
 }
 
 impl CustomOp3 for Adapted {
@@ -38,13 +47,13 @@ impl CustomOp3 for Adapted {
     ) -> Result<(CpuStorage, Shape)> {
         let (w, w_layout) = self.w.storage_and_layout();
         let Storage::Cpu(w) = &*w else { bail!("only the CPU is supported") };
-        let (mut y, shape) = product((x, x_layout), (w, w_layout))?;
+        let (mut y, shape) = product((x, x_layout), (w, w_layout), self.products)?;
         if let Some(bias) = &self.bias {
             let (bias, layout) = bias.storage_and_layout();
             let Storage::Cpu(bias) = &*bias else { bail!("only the CPU is supported") };
             add_bias(&mut y, slice(bias, layout)?)?;
         }
-        let (added, added_shape) = product((low, low_layout), (b, b_layout))?;
+        let (added, added_shape) = product((low, low_layout), (b, b_layout), self.products)?;
         if added_shape != shape {
             bail!("LoRA gives {added_shape:?} beside a layer that gives {shape:?}");
         }
@@ -62,9 +71,9 @@ impl CustomOp3 for Adapted {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = wide_gradient(grad)?;
-        let dx = x.track_op().then(|| gradient_of_x(&grad, &self.w, x.dtype())).transpose()?;
-        let dlow = low.track_op().then(|| gradient_of_x(&grad, b, DType::F32)).transpose()?;
-        let db = b.track_op().then(|| gradient_of_w(low, &grad, DType::F32)).transpose()?;
+        let dx = x.track_op().then(|| gradient_of_x(&grad, &self.w, x.dtype(), self.products)).transpose()?;
+        let dlow = low.track_op().then(|| gradient_of_x(&grad, b, DType::F32, self.products)).transpose()?;
+        let db = b.track_op().then(|| gradient_of_w(low, &grad, DType::F32, self.products)).transpose()?;
         Ok((dx, dlow, db))
     }
 }
@@ -85,8 +94,10 @@ mod tests {
     #[test]
     fn the_result_is_that_of_the_layer_and_of_lora_by_themselves() {
         let ([x, low, b], w, bias) = (inputs(), random(&[3, 7], 4), random(&[3], 5));
-        let plain = (linear(&x, &w, Some(&bias)).unwrap() + linear(&low, &b, None).unwrap()).unwrap();
-        let found = adapted(&x, &low, &b, &w, Some(&bias)).unwrap();
+        let plain = (linear(&x, &w, Some(&bias), Products::F32).unwrap()
+            + linear(&low, &b, None, Products::F32).unwrap())
+        .unwrap();
+        let found = adapted(&x, &low, &b, &w, Some(&bias), Products::F32).unwrap();
         let off = (found - plain).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(off < 1e-6);
     }
@@ -94,10 +105,10 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_finite_differences() {
         let (w, bias) = (random(&[3, 7], 4), random(&[3], 5));
-        check(&inputs(), |v| adapted(&v[0], &v[1], &v[2], &w, Some(&bias)));
+        check(&inputs(), |v| adapted(&v[0], &v[1], &v[2], &w, Some(&bias), Products::F32));
         let halved = |v: &[Tensor]| {
             let w = w.to_dtype(DType::BF16)?.to_dtype(v[0].dtype())?;
-            adapted(&v[0], &v[1], &v[2], &w, None)
+            adapted(&v[0], &v[1], &v[2], &w, None, Products::F32)
         };
         check_bf16(&inputs(), &[true, false, false], halved);
     }
@@ -105,6 +116,6 @@ mod tests {
     #[test]
     fn shapes_that_do_not_fit_are_an_error_and_no_panic() {
         let ([x, low, b], w) = (inputs(), random(&[4, 7], 4));
-        assert!(adapted(&x, &low, &b, &w, None).is_err());
+        assert!(adapted(&x, &low, &b, &w, None, Products::F32).is_err());
     }
 }

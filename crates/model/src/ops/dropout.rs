@@ -72,6 +72,7 @@ impl CustomOp1 for Dropout {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::kernels::Products;
     use crate::ops::gradient_check::{check, check_bf16, random};
 
     #[test]
@@ -79,17 +80,17 @@ mod tests {
         let x = random(&[40, 50], 1);
         let values = |mode| dropout(&x, 0.5, mode).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(values(Mode::Evaluate), x.flatten_all().unwrap().to_vec1::<f32>().unwrap());
-        let train = values(Mode::Train { seed: 1 });
-        assert_eq!(train, values(Mode::Train { seed: 1 }));
-        assert_eq!(train, values(Mode::Rehearse { seed: 1 }));
-        assert_ne!(train, values(Mode::Train { seed: 2 }));
+        let train = values(Mode::train(1));
+        assert_eq!(train, values(Mode::train(1)));
+        assert_eq!(train, values(Mode::Rehearse { seed: 1, products: Products::F32 }));
+        assert_ne!(train, values(Mode::train(2)));
         let dropped = train.iter().filter(|&&y| y == 0.0).count();
         assert!((800..1200).contains(&dropped), "{dropped}");
     }
 
     #[test]
     fn the_gradient_passes_where_the_value_passed() {
-        check(&[random(&[6, 5], 1)], |v| dropout(&v[0], 0.3, Mode::Train { seed: 9 }));
-        check_bf16(&[random(&[6, 5], 1)], &[true], |v| dropout(&v[0], 0.3, Mode::Train { seed: 9 }));
+        check(&[random(&[6, 5], 1)], |v| dropout(&v[0], 0.3, Mode::train(9)));
+        check_bf16(&[random(&[6, 5], 1)], &[true], |v| dropout(&v[0], 0.3, Mode::train(9)));
     }
 }

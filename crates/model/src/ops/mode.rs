@@ -1,4 +1,5 @@
 use super::math::mix;
+use crate::kernels::Products;
 
 /// Whether a forward pass learns. Dropout happens only in training, and is decided by the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,31 +8,46 @@ pub enum Mode {
     /// The seed is another one for each forward pass.
     Train {
         seed: u64,
+        products: Products,
     },
     /// What training computes, its dropout included, but with no graph kept: for the first pass
     /// of gradient checkpointing.
     Rehearse {
         seed: u64,
+        products: Products,
     },
 }
 
 impl Mode {
+    /// A pass that learns, with all products in `f32`.
+    pub fn train(seed: u64) -> Mode {
+        Mode::Train { seed, products: Products::F32 }
+    }
+
     /// The mode for one place in the network, so that no two places drop the same elements.
     #[must_use]
     pub fn at(self, place: u64) -> Mode {
         let seed_at = |seed: u64| mix(seed ^ mix(place));
         match self {
             Mode::Evaluate => Mode::Evaluate,
-            Mode::Train { seed } => Mode::Train { seed: seed_at(seed) },
-            Mode::Rehearse { seed } => Mode::Rehearse { seed: seed_at(seed) },
+            Mode::Train { seed, products } => Mode::Train { seed: seed_at(seed), products },
+            Mode::Rehearse { seed, products } => Mode::Rehearse { seed: seed_at(seed), products },
         }
     }
 
     /// Probability and seed of dropout, where it happens.
     pub(crate) fn dropout(self, p: f32) -> Option<(f32, u64)> {
         match self {
-            Mode::Train { seed } | Mode::Rehearse { seed } if p > 0.0 => Some((p, seed)),
+            Mode::Train { seed, .. } | Mode::Rehearse { seed, .. } if p > 0.0 => Some((p, seed)),
             Mode::Evaluate | Mode::Train { .. } | Mode::Rehearse { .. } => None,
+        }
+    }
+
+    /// How linear layers multiply. What is evaluated is computed in `f32`, as a prediction is.
+    pub(crate) fn products(self) -> Products {
+        match self {
+            Mode::Evaluate => Products::F32,
+            Mode::Train { products, .. } | Mode::Rehearse { products, .. } => products,
         }
     }
 

@@ -344,11 +344,8 @@ mod tests {
     fn the_gradient_is_that_of_finite_differences_with_and_without_dropout() {
         let inputs = operands(6);
         let fused = [Tensor::cat(&inputs, 1).unwrap()];
-        for (mode, span) in [
-            (Mode::Evaluate, SLIDING),
-            (Mode::Train { seed: 3 }, Span::ALL),
-            (Mode::Train { seed: 3 }, LOCAL),
-        ] {
+        for (mode, span) in [(Mode::Evaluate, SLIDING), (Mode::train(3), Span::ALL), (Mode::train(3), LOCAL)]
+        {
             let offsets: Arc<[u32]> = [0, 4, 6].into();
             let apart =
                 |v: &[Tensor]| attention([&v[0], &v[1], &v[2]], offsets.clone(), HEADS, span, 0.3, mode);

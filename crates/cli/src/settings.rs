@@ -72,7 +72,11 @@ const SETTINGS: &[Row] = &[
     ("early_stopping_threshold", None, "By how much an evaluation must be better [default: 0]"),
     ("seed", None, "Seed of split, new weights, order and dropout [default: 0]"),
     ("device", None, "auto, cpu or cuda:0 [default: auto]"),
-    ("dtype", None, "Precision of the base model's weights: f32, bf16, or tf32 on a GPU [default: f32]"),
+    (
+        "dtype",
+        None,
+        "Precision of the base model's weights: f32, bf16, bf16_mixed (f32, multiplied in bf16), or tf32 on a GPU [default: f32]",
+    ),
     (
         "trainable",
         None,

@@ -149,6 +149,19 @@ fn adamw_keeps_its_moments_in_8_bits_and_decays_the_weights() {
 }
 
 #[test]
+fn products_in_bf16_are_made_where_they_are_faster_and_where_they_are_not_it_is_told() {
+    let engine = prepared();
+    let (number, events) = run(&engine, &["--dtype", "bf16_mixed"]);
+    let told = told(&events, "notice").iter().any(|notice| notice["problem"]["code"] == "no_bf16_products");
+    assert_eq!(told, !model::bf16_products_are_faster());
+    let config = engine.home.path().join("runs").join(&number).join("model/config.json");
+    let config: Value = serde_json::from_slice(&std::fs::read(config).unwrap()).unwrap();
+    assert_eq!(config["dtype"], "float32", "the weights stay in 32 bits");
+    let (in_f32, _) = run(&engine, &["--dtype", "f32"]);
+    assert_eq!(weights(&engine, &number) == weights(&engine, &in_f32), told);
+}
+
+#[test]
 fn one_axis_is_learned_in_32_bits_where_there_is_no_tf32_and_it_is_told() {
     let engine = prepared();
     let (number, events) = run(&engine, &[]);

@@ -125,7 +125,7 @@ impl<'a> Loader<'a> {
     /// A matrix of the base model, in the precision that is set.
     pub(crate) fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Weight> {
         let dtype = match self.setup.dtype {
-            Dtype::F32 | Dtype::Tf32 => DType::F32,
+            Dtype::F32 | Dtype::Bf16Mixed | Dtype::Tf32 => DType::F32,
             Dtype::Bf16 => DType::BF16,
         };
         self.base(name, &shape, dtype)

@@ -162,7 +162,7 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
         config.insert("architectures".into(), json!([architecture]));
         config.remove("torch_dtype");
         let dtype = match network.dtype {
-            Dtype::F32 | Dtype::Tf32 => "float32",
+            Dtype::F32 | Dtype::Bf16Mixed | Dtype::Tf32 => "float32",
             Dtype::Bf16 => "bfloat16",
         };
         config.insert("dtype".into(), json!(dtype));

@@ -54,7 +54,7 @@ impl Setup {
         Setup {
             axes: config.axes.clone(),
             seed: config.seed,
-            // There is no tf32 on a CPU, whose 32 bits are more.
+            // Products in bf16 read weights in 32 bits. There is no tf32 on a CPU, whose 32 bits are more.
             dtype: if config.dtype == Dtype::Bf16 { Dtype::Bf16 } else { Dtype::F32 },
             trainable: config.trainable,
             shapes_only: false,

@@ -115,6 +115,9 @@ pub enum ProblemCode {
     CheckpointMismatch,
     /// tf32 was asked for and the device has none: everything is computed in 32 bits. No parameters.
     NoTf32,
+    /// Products in bf16 were asked for and the processor is no faster by them: everything is computed in
+    /// 32 bits. No parameters.
+    NoBf16Products,
     /// A file of settings cannot be understood. `path`, `reason`.
     BadConfigFile,
     /// The device asked for is not there. `device`.

@@ -4,6 +4,7 @@
 //!
 //! DATA-SET is a folder under `datasets/` of a home. CASE is one of
 //!   dense       forward and backward over 16 texts of 128 tokens, seconds
+//!   dense-bf16  the same with products in bf16, where the processor has instructions for them
 //!   optimizer   one AdamW step over all weights, seconds
 //!   optimizer-8bit  the same with its moments in 8 bits
 //!   evaluation  all texts of the data set, texts a second
@@ -20,7 +21,7 @@ use std::{
 
 use data::{Batch, Encoded, Example, Table, Tokenizer};
 use mbti::{Axis, Type};
-use model::{Network, Setup};
+use model::{Network, Products, Setup};
 use record::{Dtype, TrainConfig, Trainable};
 use serde_json::{Value, json};
 use train::{AdamW, Gradients, Hyperparameters, Moments};
@@ -31,15 +32,20 @@ const WEIGHTS: [f32; 2] = [0.6, 0.4];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [case, model, data_set] = &arguments[..] else { usage() };
-    let (model, data_set) = (PathBuf::from(model), PathBuf::from(data_set));
+    let [case, folder, data_set] = &arguments[..] else { usage() };
+    let (folder, data_set) = (PathBuf::from(folder), PathBuf::from(data_set));
     let mut found = match case.as_str() {
-        "dense" => json!({ "seconds": dense(&mut start(&model)) }),
-        "optimizer" => json!({ "seconds": optimizer(&mut start(&model), Moments::F32) }),
-        "optimizer-8bit" => json!({ "seconds": optimizer(&mut start(&model), Moments::Blocks8) }),
-        "evaluation" => json!({ "per_second": evaluation(&start(&model), &data_set) }),
-        "tokenizing" => json!({ "per_second": tokenizing(&start(&model), &data_set) }),
-        "parts" => parts(&mut start(&model), &data_set),
+        "dense" => json!({ "seconds": dense(&mut start(&folder)) }),
+        "dense-bf16" if model::processor_multiplies_bf16() => {
+            let mut network = start(&folder);
+            network.products = Products::Bf16;
+            json!({ "seconds": dense(&mut network) })
+        }
+        "optimizer" => json!({ "seconds": optimizer(&mut start(&folder), Moments::F32) }),
+        "optimizer-8bit" => json!({ "seconds": optimizer(&mut start(&folder), Moments::Blocks8) }),
+        "evaluation" => json!({ "per_second": evaluation(&start(&folder), &data_set) }),
+        "tokenizing" => json!({ "per_second": tokenizing(&start(&folder), &data_set) }),
+        "parts" => parts(&mut start(&folder), &data_set),
         _ => usage(),
     };
     found["peak_mib"] = json!(train::peak_rss_mib());
@@ -47,7 +53,9 @@ fn main() {
 }
 
 fn usage() -> ! {
-    say(&json!("usage: speed dense|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"));
+    say(&json!(
+        "usage: speed dense|dense-bf16|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"
+    ));
     std::process::exit(2)
 }
 

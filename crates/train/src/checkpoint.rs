@@ -41,6 +41,10 @@ pub(crate) struct State {
     pub(crate) train_seconds: f64,
     pub(crate) samples: u64,
     pub(crate) tokens: u64,
+    /// Whether linear layers multiply in bf16, which is decided once, so that a run that goes on does what
+    /// it would have done.
+    #[serde(default)]
+    pub(crate) products_in_bf16: bool,
     /// Of all token ids and types: that the texts are still the same.
     pub(crate) texts: String,
 }

@@ -5,7 +5,7 @@ use std::{
 
 use data::{Encoded, Part, Tokenizer, encode_rows};
 use mbti::Type;
-use model::{Network, Setup};
+use model::{Network, Products, Setup};
 use record::{Device, Dtype, Estimate, Event, Finished, Notice, Problem, ProblemCode, TrainConfig};
 
 use crate::{
@@ -130,7 +130,8 @@ fn prepare<'a>(inputs: &Inputs<'a>, tell: &mut Tell) -> Result<Option<Ready<'a>>
     let config = inputs.config;
     let types = inputs.train.types();
     let weights = class_weights(config.class_weights, &types, &config.axes)?;
-    let network = model::start(inputs.model_folder, &Setup::of(config))?;
+    let mut network = model::start(inputs.model_folder, &Setup::of(config))?;
+    network.products = products(config.dtype);
     let trainable = network.weights.trainable_count();
     tell(Progress::Loaded { report: &network.report, trainable })?;
     let Some((train, valid, max_length)) = encode_both(inputs, &network, tell)? else { return Ok(None) };
@@ -139,6 +140,14 @@ fn prepare<'a>(inputs: &Inputs<'a>, tell: &mut Tell) -> Result<Option<Ready<'a>>
     let texts = fingerprint([(&train, &types), (&valid.encoded, &valid.types)])?;
     let learner = Learner::new(config, network, TrainingSet { encoded: train, types, weights });
     Ok(Some(Ready { learner, valid, max_length, texts }))
+}
+
+/// In bf16 where the settings ask for it and the processor is faster by it.
+fn products(dtype: Dtype) -> Products {
+    match dtype {
+        Dtype::Bf16 | Dtype::Bf16Mixed if model::bf16_products_are_faster() => Products::Bf16,
+        _ => Products::F32,
+    }
 }
 
 fn encode_both(

@@ -3,7 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use record::{Estimate, Evaluation, Event, Finished, Metric, Notice, Problem, ProblemCode, Step};
+use model::Products;
+use record::{Dtype, Estimate, Evaluation, Event, Finished, Metric, Notice, Problem, ProblemCode, Step};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -59,6 +60,7 @@ impl<'a> TrainingLoop<'a> {
         let config = inputs.config;
         let plan = ready.plan();
         let Ready { learner, valid, max_length, texts } = ready;
+        let products_in_bf16 = learner.network.products == Products::Bf16;
         let learning_rate = config.learning_rate.unwrap_or_else(|| learner.network.default_learning_rate());
         let eval_steps = config.eval_steps.unwrap_or_else(|| plan.total_steps.div_ceil(4)).max(1);
         TrainingLoop {
@@ -69,7 +71,7 @@ impl<'a> TrainingLoop<'a> {
             learning_rate,
             max_length,
             eval_steps,
-            state: State { texts, ..State::default() },
+            state: State { texts, products_in_bf16, ..State::default() },
             time: Duration::ZERO,
             tokens: 0,
             evaluation_time: None,
@@ -90,6 +92,9 @@ impl<'a> TrainingLoop<'a> {
         if let Some(checkpoint) = &self.inputs.resume {
             self.resume(checkpoint, tell)?;
         } else {
+            if self.inputs.config.dtype == Dtype::Bf16Mixed && !self.state.products_in_bf16 {
+                self.tell_of_no_bf16_products(tell)?;
+            }
             let found = self.estimate()?;
             tell(Progress::Event(&Event::Estimate(found)))?;
         }
@@ -122,6 +127,24 @@ impl<'a> TrainingLoop<'a> {
         }
         self.saved = Some(state.clone());
         self.state = state;
+        self.learner.network.products = Products::F32;
+        if self.state.products_in_bf16 {
+            if model::processor_multiplies_bf16() {
+                self.learner.network.products = Products::Bf16;
+            } else {
+                // It goes on by another processor than it began by.
+                self.state.products_in_bf16 = false;
+                self.tell_of_no_bf16_products(tell)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_of_no_bf16_products(&self, tell: &mut Tell) -> Result<()> {
+        let message =
+            "This processor is no faster by products in bf16, so that everything is computed in 32 bits.";
+        let problem = Problem::new(ProblemCode::NoBf16Products, message);
+        tell(Progress::Event(&Event::Notice(Notice { step: self.state.step, problem })))?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod tiny_models;
 use data::{Example, Part, Table};
 use mbti::{Axis, Type};
 use record::{Dtype, Event, Metric, Optim, ProblemCode, TrainConfig, Trainable};
+use sha2::Digest;
 use tiny_models::tiny_bert;
 use train::{Inputs, Outcome, Progress, Wish};
 
@@ -134,6 +135,7 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was_to_the_last_
         ("f32", usual.clone()),
         ("lora-bf16", lora),
         ("bf16", TrainConfig { dtype: Dtype::Bf16, ..usual.clone() }),
+        ("bf16-mixed", TrainConfig { dtype: Dtype::Bf16Mixed, ..usual.clone() }),
         ("8bit", TrainConfig { optim: Optim::Adamw8bit, max_tokens_per_batch: Some(64), ..usual.clone() }),
         ("last", TrainConfig { load_best_model_at_end: false, gradient_checkpointing: true, ..usual }),
     ];
@@ -155,6 +157,36 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was_to_the_last_
         assert_eq!(config_json(&folder), config_json(&whole), "{name}");
         assert!(!folder.join("checkpoints").exists());
     }
+}
+
+#[test]
+fn a_run_that_began_by_products_in_bf16_goes_on_in_32_bits_where_there_are_none_and_tells_it() {
+    if model::processor_multiplies_bf16() {
+        return; // Here it would go on as it began.
+    }
+    let runner = Runner::new();
+    let config = TrainConfig { dtype: Dtype::Bf16Mixed, ..config() };
+    let folder = runner.folder("moved");
+    let mut told = Told::default();
+    let ends = |progress: &Progress| if at_step(progress, 14) { Wish::StopNow } else { Wish::GoOn };
+    runner.run(&folder, &config, false, &mut told, ends).unwrap();
+    assert_eq!(told.notices, [ProblemCode::NoBf16Products], "this processor has none to begin with");
+    // As a processor that has them would have left it.
+    let newest = folder.join("checkpoints/step-00000012");
+    let state = std::fs::read_to_string(newest.join("state.json")).unwrap();
+    let other = state.replace("\"products_in_bf16\": false", "\"products_in_bf16\": true");
+    assert_ne!(other, state);
+    std::fs::write(newest.join("state.json"), &other).unwrap();
+    let manifest = newest.join("manifest.json");
+    let mut entries: serde_json::Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let hash: String = sha2::Sha256::digest(&other).iter().map(|byte| format!("{byte:02x}")).collect();
+    entries["files"]["state.json"] = serde_json::json!({ "bytes": other.len(), "sha256": hash });
+    std::fs::write(&manifest, entries.to_string()).unwrap();
+    runner.run(&folder, &config, true, &mut told, |_| Wish::GoOn).unwrap();
+    assert_eq!(told.notices, [ProblemCode::NoBf16Products; 2]);
+    let whole = runner.folder("never-moved");
+    runner.whole(&whole, &config);
+    assert_eq!(weights(&folder), weights(&whole), "and does what 32 bits do");
 }
 
 #[test]

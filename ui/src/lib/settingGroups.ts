@@ -65,7 +65,7 @@ export const CHOICES = {
     "log_loss",
     "expected_calibration_error",
   ] satisfies Metric[],
-  dtype: ["f32", "bf16", "tf32"] satisfies Dtype[],
+  dtype: ["f32", "bf16", "bf16_mixed", "tf32"] satisfies Dtype[],
   trainable: ["all", "lora", "head"] satisfies Trainable[],
 } as const;
 export type ChoiceSetting = keyof typeof CHOICES;

@@ -88,6 +88,7 @@ export function advance(fake: FakeRun): void {
   if (run.status === "queued") {
     run.status = "running";
     run.started_at ??= new Date().toISOString();
+    if (run.config.dtype === "bf16_mixed") fake.notices.push({ step: 0, problem: problem("no_bf16_products") });
     if (run.config.dtype === "tf32") fake.notices.push({ step: 0, problem: problem("no_tf32") });
     return;
   }

@@ -91,6 +91,7 @@ describe("the dictionaries", () => {
       checkpoint_passed_over: ["path", "reason"],
       nothing_to_resume: ["run"],
       checkpoint_mismatch: ["path", "reason"],
+      no_bf16_products: [],
       no_tf32: [],
       bad_config_file: ["path", "reason"],
       no_such_device: ["device"],

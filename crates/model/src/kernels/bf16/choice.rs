@@ -2,7 +2,7 @@
 
 use std::{sync::OnceLock, time::Instant};
 
-use super::{Products, View, ViewMut, product_in, tile::is_there};
+use super::{Products, View, ViewMut, avx512::is_there, product_in};
 
 /// Whether the processor has instructions for products of bf16.
 pub fn processor_multiplies_bf16() -> bool {

@@ -5,6 +5,7 @@
 //! both matrices are cut along k into blocks, and copied, rounded, into panels that a tile of the
 //! result reads from end to end. A tile's sums stay in registers for a whole block.
 
+mod avx512;
 mod choice;
 mod pack;
 mod tile;
@@ -15,7 +16,7 @@ use rayon::prelude::*;
 pub use self::choice::{bf16_products_are_faster, processor_multiplies_bf16};
 use self::{
     pack::pack,
-    tile::{COLS, ROWS, Tile, is_there},
+    tile::{COLS, ROWS, Tile},
 };
 use super::{Products, Threads, View, ViewMut, buffer, product};
 use crate::timing::timed;
@@ -38,7 +39,7 @@ pub(crate) fn product_in(products: Products, out: &mut ViewMut, a: View, b: View
     if products == Products::F32 || small {
         return product(out, a, b, 1.0, add, Threads::All);
     }
-    product_bf16(out, a, b, add, is_there())
+    product_bf16(out, a, b, add, avx512::is_there())
 }
 
 fn product_bf16(out: &mut ViewMut, a: View, b: View, add: bool, by_processor: bool) -> Result<()> {
@@ -61,8 +62,8 @@ fn product_bf16(out: &mut ViewMut, a: View, b: View, add: bool, by_processor: bo
             let left = &mut left[..m.div_ceil(ROWS) * ROWS * length];
             let right = &mut right[..n.div_ceil(COLS) * COLS * length];
             let (one, other) = rayon::join(
-                || pack::<ROWS>(a.columns(range.clone()).turned(), left, length),
-                || pack::<COLS>(b.rows(range.clone()), right, length),
+                || pack::<ROWS>(a.columns(range.clone()).turned(), left, length, by_processor),
+                || pack::<COLS>(b.rows(range.clone()), right, length, by_processor),
             );
             one.and(other)?;
             multiply(out.rows_mut(0..m), left, right, length, add || first > 0, by_processor);

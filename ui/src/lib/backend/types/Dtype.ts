@@ -4,4 +4,4 @@
  * In what precision the weights of the base model are held, and the activations beside them.
  * Norms, biases, the head and LoRA's matrices are always in 32 bits, and so is every sum.
  */
-export type Dtype = "f32" | "bf16" | "tf32";
+export type Dtype = "f32" | "bf16" | "bf16_mixed" | "tf32";

@@ -40,6 +40,7 @@ export const problems = {
   checkpoint_passed_over: "The checkpoint {path} is damaged and was passed over: {reason}. An older one is used.",
   nothing_to_resume: "Run {run} has no whole checkpoint to go on from. Start a new run in Train.",
   checkpoint_mismatch: "The checkpoint {path} does not belong to this run: {reason}. Bring back the model and the data set as they were, or start a new run.",
+  no_bf16_products: "This processor is no faster by products in bf16, so that everything is computed in 32 bits. That is more exact.",
   no_tf32: "This device has no tf32, so that everything is computed in 32 bits. That is more exact, and slower.",
   bad_config_file: "The file of settings {path} cannot be understood: {reason}. Mend it and try again.",
   no_such_device: "The device {device} is not there. Choose the processor, or leave the choice to the program.",

@@ -142,6 +142,7 @@ export const preset_hints = {
 export const dtypes = {
   f32: "32 bits (f32)",
   bf16: "16 bits (bf16): half the memory for weights and activations",
+  bf16_mixed: "32 bits, multiplied in 16 on processors that do so faster (bf16, mixed)",
   tf32: "32 bits, multiplied with less precision on a GPU (tf32)",
 } as const satisfies Record<Dtype, string>;
 
@@ -239,7 +240,7 @@ export const allowed = {
   early_stopping_threshold: "a number from 0 to 1000",
   seed: from.zero,
   device: "auto, cpu or cuda:0",
-  dtype: "f32, bf16 or tf32",
+  dtype: "f32, bf16, bf16_mixed or tf32",
   trainable: "all, lora or head",
   lora_rank: "a whole number from 1 to 4096",
   lora_alpha: "a number above 0, at most 10000",

@@ -39,6 +39,7 @@ export const problems: Dictionary["problems"] = {
   checkpoint_passed_over: "检查点 {path} 已损坏，已跳过：{reason}。改用更早的检查点。",
   nothing_to_resume: "第 {run} 次训练没有完整的检查点，无法接着训练。请在“训练”中重新开始。",
   checkpoint_mismatch: "检查点 {path} 不属于这次训练：{reason}。请恢复当时的模型和数据集，或重新开始训练。",
+  no_bf16_products: "此处理器以 bf16 相乘并不更快，因此全部以 32 位计算：更精确。",
   no_tf32: "此设备不支持 tf32，全部以 32 位计算：更精确，但更慢。",
   bad_config_file: "无法理解设置文件 {path}：{reason}。请修改后重试。",
   no_such_device: "找不到设备 {device}。请选择处理器，或由程序自动选择。",

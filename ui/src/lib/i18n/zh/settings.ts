@@ -131,6 +131,7 @@ export const preset_hints: Dictionary["preset_hints"] = {
 export const dtypes: Dictionary["dtypes"] = {
   f32: "32 位（f32）",
   bf16: "16 位（bf16）：权重和激活值的内存减半",
+  bf16_mixed: "32 位，在支持的处理器上以 16 位相乘，更快（bf16 混合）",
   tf32: "32 位，在显卡上以较低精度相乘（tf32）",
 };
 
@@ -228,7 +229,7 @@ export const allowed: Dictionary["allowed"] = {
   early_stopping_threshold: "0 到 1000 的数",
   seed: from.zero,
   device: "auto、cpu 或 cuda:0",
-  dtype: "f32、bf16 或 tf32",
+  dtype: "f32、bf16、bf16_mixed 或 tf32",
   trainable: "all、lora 或 head",
   lora_rank: "从 1 到 4096 的整数",
   lora_alpha: "大于 0、不超过 10000 的数",

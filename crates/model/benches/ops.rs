@@ -65,6 +65,10 @@ fn products(criterion: &mut Criterion) {
         let (x, w, b) = (values(&[TOKENS, inputs]), values(&[outputs, inputs]), values(&[outputs]));
         let work = 6 * TOKENS * inputs * outputs;
         both(criterion, name, work as u64, || linear(&x, &w, Some(&b), Products::F32));
+        if model::processor_multiplies_bf16() {
+            let name = format!("{name}, bf16");
+            both(criterion, &name, work as u64, || linear(&x, &w, Some(&b), Products::Bf16));
+        }
     }
     let qkv = values(&[TOKENS, 3 * HIDDEN]);
     for (name, offsets) in [("attention, 8 texts", &TEXTS[..]), ("attention, 1 text of 412", &LONG[..])] {

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test lint build package parity metrics-parity faults bench
+.PHONY: run test lint build package parity metrics-parity faults bf16 bench
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -35,6 +35,10 @@ metrics-parity:
 ## faults: kill a real engine 30 times, fill its disk, and compare its end with that of a run untouched
 faults:
 	@scripts/faults.sh
+
+## bf16: the products that need AVX512-BF16, on an emulated processor where this one has none
+bf16:
+	@scripts/bf16.sh
 
 ## bench: speed and memory beside PyTorch, written to docs/benchmarks.md
 bench:

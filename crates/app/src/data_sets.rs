@@ -9,7 +9,7 @@ use record::{
 };
 use store::NewDataSet;
 
-use crate::{Error, Home, error::Result, home::bytes_of, names};
+use crate::{Error, Home, error::Result, home::bytes_of, making, names};
 
 /// Name of the bundled sample, in every list and of every run that learns from it.
 pub const SAMPLE_NAME: &str = "made-up-sample";
@@ -290,32 +290,25 @@ async fn take_in(
 ) -> Result<ImportReport> {
     is_free(home, name).await?;
     let place = home.data_set_folder(name);
-    let new = home.data_set_folder(&format!(".new-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&new).map_err(|error| Error::write(&new, error))?;
-    let done = async {
-        let stored = data::save(&new, fill)?;
-        if stored.statistics.as_ref().is_none_or(|statistics| statistics.examples == 0) {
-            return Err(data::Error::TooFew { part: "the new data set", texts: 0 }.into());
-        }
-        let statistics = stored.statistics.clone().unwrap_or_default();
-        let record = NewDataSet {
-            name: name.to_owned(),
-            source,
-            made_up,
-            examples: statistics.examples,
-            authors: statistics.authors,
-            skipped: stored.skipped_by_reason.values().sum(),
-            types: statistics.types,
-            bytes: bytes_of(&new),
-        };
-        let data_set = home.store.add_data_set(&record, || rename_over(&new, &place)).await?;
-        Ok(report(data_set, stored))
+    let making = making::begin(home, name)?;
+    let new = &making.folder;
+    let stored = data::save(new, fill)?;
+    if stored.statistics.as_ref().is_none_or(|statistics| statistics.examples == 0) {
+        return Err(data::Error::TooFew { part: "the new data set", texts: 0 }.into());
     }
-    .await;
-    if done.is_err() {
-        std::fs::remove_dir_all(&new).ok();
-    }
-    done
+    let statistics = stored.statistics.clone().unwrap_or_default();
+    let record = NewDataSet {
+        name: name.to_owned(),
+        source,
+        made_up,
+        examples: statistics.examples,
+        authors: statistics.authors,
+        skipped: stored.skipped_by_reason.values().sum(),
+        types: statistics.types,
+        bytes: bytes_of(new),
+    };
+    let data_set = home.store.add_data_set(&record, || rename_over(new, &place)).await?;
+    Ok(report(data_set, stored))
 }
 
 /// Puts a folder in its place, over what a broken-off import may have left there.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use record::Model;
 use store::Store;
 
-use crate::{Error, error::Result};
+use crate::{Error, error::Result, making};
 
 /// The folder in which everything lies, with its history open.
 #[derive(Debug, Clone)]
@@ -24,7 +24,8 @@ pub fn locate(given: Option<PathBuf>) -> Result<PathBuf> {
 
 impl Home {
     /// Opens a home, and makes what is missing: its folders, its history, the built-in model.
-    /// Runs whose engine is gone are found here and marked as interrupted.
+    /// Runs whose engine is gone are found here and marked as interrupted; what is left of a data set that
+    /// a process was making when it ended is removed.
     pub async fn open(folder: &Path) -> Result<Home> {
         for part in ["datasets", "models", "runs"] {
             let part = folder.join(part);
@@ -34,6 +35,7 @@ impl Home {
         let home = Home { folder: folder.to_owned(), store };
         home.ensure_words().await?;
         crate::runs::reconcile(&home).await?;
+        making::sweep(&home);
         Ok(home)
     }
 

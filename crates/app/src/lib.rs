@@ -8,6 +8,7 @@ pub mod engine;
 mod error;
 mod home;
 mod locks;
+mod making;
 pub mod models;
 mod names;
 pub mod prediction;

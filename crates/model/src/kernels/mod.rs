@@ -3,10 +3,13 @@
 
 mod buffer;
 mod product;
+mod turned;
 mod vectorised;
 mod view;
 
 pub(crate) use buffer::{Buffer, buffer};
 pub(crate) use product::{Threads, product};
+pub(crate) use turned::turn;
+pub(crate) use vectorised::simd;
 pub use vectorised::{NullaryFnOnce, dispatch};
 pub(crate) use view::{View, ViewMut};

@@ -298,9 +298,9 @@ impl BlockOp {
 
 /// A gradient through the mask of dropout; none where nothing is dropped.
 fn through_dropout(grad: &[f32], dropout: Dropout) -> Option<Buffer> {
-    dropout?;
-    let mut dropped = copy(grad);
-    drop_all(&mut dropped, dropout);
+    let (p, seed) = dropout?;
+    let mut dropped = buffer(grad.len());
+    rows::copy_dropped(&mut dropped, grad, p, seed);
     Some(dropped)
 }
 

@@ -33,8 +33,8 @@ pub use add_into::add_into;
 pub(crate) use attention::SCORES;
 pub use attention::{Heads, Span, attention, attention_fused};
 pub use bag::bag;
-pub(crate) use dropout::drop_all;
 pub use dropout::dropout;
+pub(crate) use dropout::{drop_all, drop_elements};
 pub use embedding::embedding;
 
 pub use glu::{glu, glu_fused};

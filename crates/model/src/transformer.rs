@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use candle_core::{Tensor, Var};
 use data::Batch;
@@ -105,12 +105,17 @@ impl Transformer {
         self.embeddings.forward(packed, mode)
     }
 
-    fn block(&self, place: usize, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
-        let (block, mode) = (&self.blocks[place], mode.at(1 + place as u64));
-        if fused::fits(block, x) {
-            return Ok(fused::block(block, x, packed, mode)?);
-        }
-        block.forward(x, packed, mode)
+    /// What some of the blocks make of x `[total, hidden]`.
+    fn blocks(&self, places: Range<usize>, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        let blocks: Vec<(&Arc<Block>, Mode)> =
+            places.map(|place| (&self.blocks[place], mode.at(1 + place as u64))).collect();
+        let fits = |block: &Block| fused::fits(block, x);
+        blocks.chunk_by(|a, b| fits(a.0) == fits(b.0)).try_fold(x.clone(), |x, blocks| {
+            if blocks.first().is_some_and(|(block, _)| fits(block)) {
+                return Ok(fused::blocks(blocks, &x, packed)?);
+            }
+            blocks.iter().try_fold(x, |x, (block, mode)| block.forward(&x, packed, *mode))
+        })
     }
 
     /// Logits `[texts, outputs]` out of what the last block gives.
@@ -131,20 +136,16 @@ impl Transformer {
     /// Logits `[texts, outputs]`.
     pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         let packed = self.pack(batch)?;
-        let mut x = self.embed(&packed, mode.at(EMBEDDINGS))?;
-        for place in 0..self.blocks.len() {
-            x = self.block(place, &x, &packed, mode)?;
-        }
+        let x = self.embed(&packed, mode.at(EMBEDDINGS))?;
+        let x = self.blocks(0..self.blocks.len(), &x, &packed, mode)?;
         self.head(&x, &packed, mode)
     }
 
     /// What the base model gives for every token, `[total, hidden]`, without a graph.
     pub(crate) fn hidden_states(&self, batch: &Batch) -> Result<Tensor> {
         let (packed, mode) = (self.pack(batch)?, Mode::Evaluate);
-        let mut x = self.embed(&packed, mode)?;
-        for place in 0..self.blocks.len() {
-            x = self.block(place, &x, &packed, mode)?;
-        }
+        let x = self.embed(&packed, mode)?;
+        let x = self.blocks(0..self.blocks.len(), &x, &packed, mode)?;
         match &self.final_norm {
             Some(norm) => norm.forward(&x, mode),
             None => Ok(x),
@@ -165,7 +166,7 @@ impl Transformer {
         let packed = self.pack(batch)?;
         let mut inputs = vec![self.embed(&packed, rehearse.at(EMBEDDINGS))?];
         for place in 0..self.blocks.len() {
-            let x = self.block(place, &inputs[place], &packed, rehearse)?;
+            let x = self.blocks(place..place + 1, &inputs[place], &packed, rehearse)?;
             inputs.push(x);
         }
         let below = |place: usize| self.learns.embeddings || (self.learns.blocks && place > 0);
@@ -182,7 +183,7 @@ impl Transformer {
             let (Some(input), Some(above)) = (inputs.pop(), grad.take()) else { break };
             let (x, var) = leaf(&input, below(place))?;
             drop(input);
-            let y = self.block(place, &x, &packed, train)?;
+            let y = self.blocks(place..place + 1, &x, &packed, train)?;
             let mut grads = inject(&y, above)?.backward()?;
             grad = var.and_then(|var| grads.remove(&var));
             take(grads)?;

@@ -1,9 +1,9 @@
-//! A block of a transformer as one operation in candle's graph, with its backward written by hand.
+//! Blocks of a transformer as one operation in candle's graph, with their backward written by hand.
 //!
 //! What `block.rs` says in single operations is done here on slices: each product reads and writes
 //! its columns in place, biases, dropout and residuals go into one pass, and gradients of weights go
-//! straight to where they are summed. In the graph there is one node a block, so that candle makes
-//! no zeros, sums and copies for the dozens in between. The two are held to one another in
+//! straight to where they are summed. In the graph all blocks are one node, so that candle makes
+//! no zeros, sums and copies for the hundreds in between. The two are held to one another in
 //! `tests.rs`. A block with LoRA, in bf16, or with norms over its heads is left to `block.rs`.
 
 mod attention;
@@ -11,6 +11,7 @@ mod embeddings;
 mod layer;
 mod mlp;
 mod rows;
+mod softmax;
 #[cfg(test)]
 mod tests;
 
@@ -49,21 +50,32 @@ pub(crate) fn fits(block: &Block, x: &Tensor) -> bool {
     x.dtype() == DType::F32 && inputs && mlp && outputs && block.attention.head_norms.is_none()
 }
 
-/// x and the result `[total, hidden]`, as `Block::forward`.
-pub(crate) fn block(block: &Arc<Block>, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
-    let rotation = block.attention.rotation.and_then(|which| packed.rotations.get(which)).cloned();
-    let keeps = mode.tracks() && x.track_op();
-    let offsets = packed.offsets.clone();
+/// Blocks one after another, each with its mode: x and the result `[total, hidden]`, as `Block::forward`.
+/// They are one node, since between two nodes candle makes zeros, a sum and a copy of every gradient.
+pub(crate) fn blocks(blocks: &[(&Arc<Block>, Mode)], x: &Tensor, packed: &Packed) -> Result<Tensor> {
     let (total, _) = x.dims2()?;
-    let heads = block.attention.heads;
-    if offsets.last().is_none_or(|&last| last as usize != total) || !offsets.is_sorted() {
-        bail!("{total} tokens cannot be parted into texts that end at {:?}", offsets.last());
+    if packed.offsets.last().is_none_or(|&last| last as usize != total) || !packed.offsets.is_sorted() {
+        bail!("{total} tokens cannot be parted into texts that end at {:?}", packed.offsets.last());
     }
-    if rotation.as_ref().is_some_and(|rotation| !rotation.fits(total, heads.d)) {
-        bail!("the rotation is not for {total} tokens with heads of {}", heads.d);
-    }
-    let op = BlockOp { block: block.clone(), offsets, rotation, mode, keeps, kept: Mutex::new(None) };
-    x.contiguous()?.apply_op1(op)
+    let block = |&(block, mode): &(&Arc<Block>, Mode)| {
+        let rotation = block.attention.rotation.and_then(|which| packed.rotations.get(which)).cloned();
+        let heads = block.attention.heads;
+        if rotation.as_ref().is_some_and(|rotation| !rotation.fits(total, heads.d)) {
+            bail!("the rotation is not for {total} tokens with heads of {}", heads.d);
+        }
+        Ok(BlockOp { block: Arc::clone(block), offsets: packed.offsets.clone(), rotation, mode })
+    };
+    let keeps = x.track_op() && blocks.iter().all(|(_, mode)| mode.tracks());
+    let blocks = blocks.iter().map(block).collect::<Result<_>>()?;
+    x.contiguous()?.apply_op1(BlocksOp { blocks, keeps, kept: Mutex::default() })
+}
+
+struct BlocksOp {
+    blocks: Vec<BlockOp>,
+    /// Whether there will be a backward.
+    keeps: bool,
+    /// From the forward for the backward: what each block has kept, and what all but the first have read.
+    kept: Mutex<Option<(Vec<Kept>, Vec<Buffer>)>>,
 }
 
 struct BlockOp {
@@ -71,15 +83,13 @@ struct BlockOp {
     offsets: Arc<[u32]>,
     rotation: Option<Rotation>,
     mode: Mode,
-    /// Whether there will be a backward.
-    keeps: bool,
-    /// From the forward for the backward.
-    kept: Mutex<Option<Kept>>,
 }
 
 /// What the backward needs of the forward, each `[total, …]`.
 struct Kept {
     qkv: Buffer,
+    /// Of the softmax of attention.
+    softmax: Buffer,
     /// What attention gives, before its output layer.
     attended: Buffer,
     /// After attention and its residual, before any norm of it.
@@ -135,7 +145,8 @@ impl BlockOp {
         self.block.mlp.output.weight.values().dim(1)
     }
 
-    fn forward(&self, x: &[f32], hidden: usize) -> Result<(Vec<f32>, Kept)> {
+    /// The result into y.
+    fn forward(&self, x: &[f32], y: &mut [f32], hidden: usize) -> Result<Kept> {
         let block = &self.block;
         let n = x.len() / hidden.max(1);
         let attention_norm = block.attention_norm.as_ref().map(Norm::of).transpose()?;
@@ -153,7 +164,8 @@ impl BlockOp {
         }
         drop(input);
         let mut attended = buffer(n * heads.query * heads.d);
-        timed("attention", || self.over().forward(&qkv, &mut attended))?;
+        let mut softmax = buffer(self.over().kept());
+        timed("attention", || self.over().forward(&qkv, &mut attended, &mut softmax))?;
         let mut middle = buffer(n * hidden);
         self.output(&block.attention.output, &attended, &mut middle, self.attention_dropout(), x)?;
 
@@ -173,14 +185,13 @@ impl BlockOp {
         let residual = if first { &middle } else { &mlp_input };
         let mut last = buffer(n * hidden);
         self.output(&block.mlp.output, &activated, &mut last, self.mlp_dropout(), residual)?;
-        let mut y = vec![0f32; x.len()];
         if first {
             y.copy_from_slice(&last);
             last = Buffer::default();
         } else {
-            mlp_norm.forward(&last, &mut y);
+            mlp_norm.forward(&last, y);
         }
-        Ok((y, Kept { qkv, attended, middle, mlp_input, inner, last }))
+        Ok(Kept { qkv, softmax, attended, middle, mlp_input, inner, last })
     }
 
     /// `out = dropout(x wᵀ + b) + residual`
@@ -201,8 +212,8 @@ impl BlockOp {
         Ok(())
     }
 
-    /// The gradient of x, with that of the result; those of the weights go to where they are summed.
-    fn backward(&self, x: &[f32], mut kept: Kept, grad: &[f32], hidden: usize) -> Result<Vec<f32>> {
+    /// The gradient of x into dx, with that of the result; those of the weights go to where they are summed.
+    fn backward(&self, x: &[f32], mut kept: Kept, grad: &[f32], dx: &mut [f32], hidden: usize) -> Result<()> {
         let block = &self.block;
         let products = self.mode.products();
         let n = x.len() / hidden.max(1);
@@ -263,7 +274,10 @@ impl BlockOp {
         )?;
         drop(dropped);
         let mut to_qkv = buffer(n * width);
-        timed("attention", || self.over().backward(&kept.qkv, &to_attended, &mut to_qkv))?;
+        timed("attention", || {
+            let forward = [&kept.attended[..], &kept.softmax, &to_attended];
+            self.over().backward(&kept.qkv, forward, &mut to_qkv)
+        })?;
         drop(to_attended);
         if let Some(rotation) = &self.rotation {
             rotation.turn(&mut to_qkv, width, heads.query + heads.key_value, heads.d, -1.0);
@@ -272,29 +286,28 @@ impl BlockOp {
         let input = norm.map(|norm| normed(norm, x));
         let read = View::new(input.as_deref().unwrap_or(x), hidden);
         // The gradient of what attention reads: x itself, besides the residual, or its norm.
-        let mut dx = vec![0f32; x.len()];
         let mut to_norm = norm.map(|_| buffer(n * hidden));
         if to_norm.is_none() {
             dx.copy_from_slice(&to_middle);
         }
         let (out, add) = match &mut to_norm {
             Some(to_norm) => (&mut to_norm[..], false),
-            None => (&mut dx[..], true),
+            None => (&mut *dx, true),
         };
         backward_side_by_side(products, &self.projections(), read, View::new(&to_qkv, width), out, add)?;
         if let (Some(norm), Some(to_norm)) = (norm, &to_norm) {
-            norm.backward(x, to_norm, &mut dx)?;
-            rows::add(&mut dx, &to_middle);
+            norm.backward(x, to_norm, dx)?;
+            rows::add(dx, &to_middle);
         }
-        Ok(dx)
+        Ok(())
     }
 }
 
 /// A gradient through the mask of dropout; none where nothing is dropped.
 fn through_dropout(grad: &[f32], dropout: Dropout) -> Option<Buffer> {
-    dropout?;
-    let mut dropped = copy(grad);
-    drop_all(&mut dropped, dropout);
+    let (p, seed) = dropout?;
+    let mut dropped = buffer(grad.len());
+    rows::copy_dropped(&mut dropped, grad, p, seed);
     Some(dropped)
 }
 
@@ -346,29 +359,72 @@ fn backward_side_by_side(
     Ok(())
 }
 
-impl CustomOp1 for BlockOp {
+impl BlocksOp {
+    fn forward(&self, x: &[f32], hidden: usize) -> Result<Vec<f32>> {
+        let mut y = vec![0f32; x.len()];
+        let (mut all_kept, mut between) = (Vec::with_capacity(self.blocks.len()), Vec::<Buffer>::new());
+        for (place, block) in self.blocks.iter().enumerate() {
+            let read = between.last().map_or(x, |read| read);
+            if place + 1 == self.blocks.len() {
+                let kept = block.forward(read, &mut y, hidden)?;
+                all_kept.extend(self.keeps.then_some(kept));
+            } else {
+                let mut next = buffer(x.len());
+                let kept = block.forward(read, &mut next, hidden)?;
+                if self.keeps {
+                    all_kept.push(kept);
+                } else {
+                    between.clear();
+                }
+                between.push(next);
+            }
+        }
+        if self.keeps {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((all_kept, between));
+        }
+        Ok(y)
+    }
+
+    fn backward(&self, x: &[f32], grad: &[f32], hidden: usize) -> Result<Vec<f32>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((mut all_kept, mut between)) = kept else {
+            bail!("blocks have one backward, after their own forward")
+        };
+        let mut dx = vec![0f32; x.len()];
+        let mut above: Option<Buffer> = None;
+        for block in self.blocks.iter().rev() {
+            let Some(kept) = all_kept.pop() else { bail!("a block has kept nothing") };
+            let g = above.as_deref().unwrap_or(grad);
+            match between.pop() {
+                Some(read) => {
+                    let mut next = buffer(x.len());
+                    block.backward(&read, kept, g, &mut next, hidden)?;
+                    above = Some(next);
+                }
+                None => block.backward(x, kept, g, &mut dx, hidden)?,
+            }
+        }
+        Ok(dx)
+    }
+}
+
+impl CustomOp1 for BlocksOp {
     fn name(&self) -> &'static str {
-        "block"
+        "blocks"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (CpuStorage::F32(x), Some((from, to))) = (x, layout.contiguous_offsets()) else {
-            bail!("a block as one operation reads contiguous f32")
+            bail!("blocks as one operation read contiguous f32")
         };
         let (_, hidden) = layout.shape().dims2()?;
-        let (y, kept) = self.forward(&x[from..to], hidden)?;
-        if self.keeps {
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
-        }
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
+        Ok((CpuStorage::F32(self.forward(&x[from..to], hidden)?), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(kept) = kept else { bail!("a block has one backward, after its own forward") };
         let (_, hidden) = x.dims2()?;
         let grad = grad.contiguous()?;
-        let dx = self.backward(Values::of(x)?.slice(), kept, Values::of(&grad)?.slice(), hidden)?;
+        let dx = self.backward(Values::of(x)?.slice(), Values::of(&grad)?.slice(), hidden)?;
         Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
     }
 }

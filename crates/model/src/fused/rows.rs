@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::ops::math::drop_from;
+use crate::ops::{drop_elements, math::drop_from};
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
@@ -57,4 +57,12 @@ crate::vectorised! {
 /// x += y.
 pub(super) fn add(x: &mut [f32], y: &[f32]) {
     x.par_chunks_mut(PIECE).zip(y.par_chunks(PIECE)).for_each(|(x, y)| add_to_rows(x, y));
+}
+
+/// x = dropout(y).
+pub(super) fn copy_dropped(x: &mut [f32], y: &[f32], p: f32, seed: u64) {
+    x.par_chunks_mut(PIECE).zip(y.par_chunks(PIECE)).enumerate().for_each(|(piece, (x, y))| {
+        x.copy_from_slice(y);
+        drop_elements(x, (piece * PIECE) as u64, p, seed);
+    });
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 
-use super::{block, embed, fits};
+use super::{blocks, embed, fits};
 use crate::{
     GradientSum, Mode,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
@@ -202,6 +202,43 @@ fn a_block_as_one_operation_gives_what_its_single_operations_give_and_so_do_all_
         let single = layer.forward(&x, &packed, Mode::Evaluate).unwrap();
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_close(&flat(&evaluated), &flat(&single), &format!("{kind:?}: evaluation"));
+        assert!(!evaluated.track_op());
+    }
+}
+
+/// One block as one operation.
+fn block(block: &Arc<Block>, x: &Tensor, packed: &Packed, mode: Mode) -> candle_core::Result<Tensor> {
+    blocks(&[(block, mode)], x, packed)
+}
+
+#[test]
+fn several_blocks_as_one_operation_give_what_each_of_them_gives_in_turn() {
+    for kind in [BERT, LLAMA] {
+        let mut builder = Builder { weights: Weights::default(), seed: 0 };
+        let layers = [(); 3].map(|()| Arc::new(builder.block(Kind { dropout: 0.2, ..kind })));
+        let packed = packed(kind);
+        let in_turn = |x: &Tensor, mode: Mode| {
+            let each = layers.iter().enumerate();
+            each.fold(x.clone(), |x, (place, layer)| {
+                layer.forward(&x, &packed, mode.at(place as u64)).unwrap()
+            })
+        };
+        let at_once = |x: &Tensor, mode: Mode| {
+            let each = layers.iter().enumerate();
+            let all: Vec<_> = each.map(|(place, layer)| (layer, mode.at(place as u64))).collect();
+            blocks(&all, x, &packed).unwrap()
+        };
+        let mode = Mode::train(5);
+        let (one, single) =
+            (run(&builder.weights, |x| at_once(x, mode)), run(&builder.weights, |x| in_turn(x, mode)));
+        assert_close(&one.0, &single.0, "result");
+        for (place, (one, single)) in one.1.iter().zip(&single.1).enumerate() {
+            assert_close(one, single, &format!("{kind:?}: gradient {place}"));
+        }
+        let x = random(&[9, HIDDEN], 77);
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let evaluated = at_once(&x, Mode::Evaluate);
+        assert_close(&flat(&evaluated), &flat(&in_turn(&x, Mode::Evaluate)), "evaluation");
         assert!(!evaluated.track_op());
     }
 }

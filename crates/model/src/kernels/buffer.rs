@@ -31,16 +31,16 @@ impl Pool {
         found
     }
 
-    fn lend(&mut self, values: &Vec<f32>) {
+    fn lend(&mut self, values: &Vec<f32>, len: usize) {
         self.lent += values.capacity();
-        self.asked += values.len();
+        self.asked += len;
         self.most = self.most.max(self.asked);
         self.shrink();
     }
 
-    fn give_back(&mut self, values: Vec<f32>) {
+    fn give_back(&mut self, values: Vec<f32>, len: usize) {
         self.lent -= values.capacity().min(self.lent);
-        self.asked -= values.len().min(self.asked);
+        self.asked -= len.min(self.asked);
         self.kept += values.capacity();
         let place = self.free.partition_point(|other| other.capacity() < values.capacity());
         self.free.insert(place, values);
@@ -66,24 +66,30 @@ fn rounded(len: usize) -> usize {
 
 /// Numbers in memory that is used again after it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer(Vec<f32>);
+pub(crate) struct Buffer {
+    /// Never made shorter: what grew again would have to be filled again.
+    values: Vec<f32>,
+    len: usize,
+}
 
 /// A buffer of so many numbers, whatever they are: it is for a result that is written whole.
 pub(crate) fn buffer(len: usize) -> Buffer {
     if len < LEAST {
-        return Buffer(vec![0.0; len]);
+        return Buffer { values: vec![0.0; len], len };
     }
     let found = pool().take(len);
     let mut values = found.unwrap_or_else(|| Vec::with_capacity(rounded(len)));
-    values.resize(len, 0.0);
-    pool().lend(&values);
-    Buffer(values)
+    if values.len() < len {
+        values.resize(len, 0.0);
+    }
+    pool().lend(&values, len);
+    Buffer { values, len }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.0.capacity() >= LEAST {
-            pool().give_back(std::mem::take(&mut self.0));
+        if self.values.capacity() >= LEAST {
+            pool().give_back(std::mem::take(&mut self.values), self.len);
         }
     }
 }
@@ -92,13 +98,13 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[..self.len]
     }
 }
 
@@ -110,16 +116,16 @@ mod tests {
     fn no_more_is_kept_than_was_lent_at_once() {
         let mut pool = Pool { free: Vec::new(), kept: 0, lent: 0, asked: 0, most: 0 };
         let mut lend = |lengths: &[usize]| {
-            let all: Vec<Vec<f32>> = lengths
+            let all: Vec<(Vec<f32>, usize)> = lengths
                 .iter()
                 .map(|&len| {
                     let mut values = pool.take(len).unwrap_or_else(|| Vec::with_capacity(len));
                     values.resize(len, 0.0);
-                    pool.lend(&values);
-                    values
+                    pool.lend(&values, len);
+                    (values, len)
                 })
                 .collect();
-            all.into_iter().for_each(|values| pool.give_back(values));
+            all.into_iter().for_each(|(values, len)| pool.give_back(values, len));
             (pool.kept, pool.most, pool.lent, pool.asked)
         };
         assert_eq!(lend(&[1000]), (1000, 1000, 0, 0));

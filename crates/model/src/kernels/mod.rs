@@ -5,6 +5,7 @@ mod bf16;
 mod buffer;
 mod product;
 mod rounding;
+mod turned;
 mod vectorised;
 mod view;
 
@@ -14,5 +15,7 @@ pub(crate) use buffer::{Buffer, buffer};
 pub use product::Products;
 pub(crate) use product::{Threads, product};
 pub(crate) use rounding::rounded;
+pub(crate) use turned::turn;
+pub(crate) use vectorised::simd;
 pub use vectorised::{NullaryFnOnce, dispatch};
 pub(crate) use view::{View, ViewMut};

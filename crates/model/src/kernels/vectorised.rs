@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use pulp::Arch;
+use pulp::{Arch, WithSimd};
 
 static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 
@@ -8,6 +8,12 @@ static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 #[inline(always)]
 #[doc(hidden)]
 pub fn dispatch<F: pulp::NullaryFnOnce>(f: F) -> F::Output {
+    ARCH.dispatch(f)
+}
+
+/// Runs what is written for vectors of any kind on those that the processor has.
+#[inline(always)]
+pub(crate) fn simd<F: WithSimd>(f: F) -> F::Output {
     ARCH.dispatch(f)
 }
 

@@ -43,6 +43,10 @@ impl<'a> View<'a> {
         self.rows
     }
 
+    pub(crate) fn column_count(&self) -> usize {
+        self.cols
+    }
+
     /// One row, of a view with contiguous rows; none past the last.
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {
         let from = row * self.row_stride;

@@ -8,7 +8,7 @@ use candle_core::{Tensor, Var};
 
 use super::{blocks, embed, fits};
 use crate::{
-    GradientSum, Mode,
+    GradientSum, Mode, Products,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
     layers::{Linear, Norm, NormKind},
     ops::{Activation, Heads, Rotation, Span, gradient_check::random},
@@ -16,9 +16,11 @@ use crate::{
     weights::{Weight, Weights},
 };
 
-const HIDDEN: usize = 12;
-const INNER: usize = 10;
-const OFFSETS: [u32; 4] = [0, 5, 6, 9];
+// Large enough that products may be made in bf16.
+const HIDDEN: usize = 36;
+const INNER: usize = 34;
+const TOKENS: usize = 15;
+const OFFSETS: [u32; 4] = [0, 5, 6, TOKENS as u32];
 
 #[derive(Debug, Clone, Copy)]
 struct Kind {
@@ -149,7 +151,7 @@ impl Builder {
 fn packed(kind: Kind) -> Packed {
     let frequencies = vec![1.0, 0.1][..kind.heads.d / 2].to_vec();
     Packed {
-        ids: vec![0; 9].into(),
+        ids: vec![0; TOKENS].into(),
         offsets: OFFSETS.into(),
         rotations: vec![Rotation::new(&OFFSETS, |_| (&frequencies, 1.0))],
     }
@@ -157,10 +159,10 @@ fn packed(kind: Kind) -> Packed {
 
 /// The result, the gradient of x, and those of all weights.
 fn run(weights: &Weights, f: impl Fn(&Tensor) -> Tensor) -> (Vec<f32>, Vec<Vec<f32>>) {
-    let x = Var::from_tensor(&random(&[9, HIDDEN], 77)).unwrap();
+    let x = Var::from_tensor(&random(&[TOKENS, HIDDEN], 77)).unwrap();
     let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let y = f(x.as_tensor());
-    let loss = (&y * &random(&[9, HIDDEN], 78)).unwrap().sum_all().unwrap();
+    let loss = (&y * &random(&[TOKENS, HIDDEN], 78)).unwrap().sum_all().unwrap();
     let grads = loss.backward().unwrap();
     let mut all = vec![flat(grads.get(x.as_tensor()).unwrap())];
     for parameter in &weights.parameters {
@@ -171,10 +173,14 @@ fn run(weights: &Weights, f: impl Fn(&Tensor) -> Tensor) -> (Vec<f32>, Vec<Vec<f
 }
 
 fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_within(2e-5, found, expected, what);
+}
+
+fn assert_within(share: f32, found: &[f32], expected: &[f32], what: &str) {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(0f32, |largest, x| largest.max(x.abs()));
     // The biases of keys have a gradient of rounding alone where nothing turns the keys.
-    let allowed = 2e-5 * largest.max(0.1);
+    let allowed = share * largest.max(0.1);
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= allowed, "{what}: {found} {expected}");
     }
@@ -186,7 +192,7 @@ fn a_block_as_one_operation_gives_what_its_single_operations_give_and_so_do_all_
         let mut builder = Builder { weights: Weights::default(), seed: 0 };
         let layer = Arc::new(builder.block(kind));
         let packed = packed(kind);
-        assert!(fits(&layer, &random(&[9, HIDDEN], 77)));
+        assert!(fits(&layer, &random(&[TOKENS, HIDDEN], 77)));
         for mode in [Mode::train(5), Mode::train(6)] {
             let (one, single) = (
                 run(&builder.weights, |x| block(&layer, x, &packed, mode).unwrap()),
@@ -197,7 +203,7 @@ fn a_block_as_one_operation_gives_what_its_single_operations_give_and_so_do_all_
                 assert_close(one, single, &format!("{kind:?}: gradient {place}"));
             }
         }
-        let x = random(&[9, HIDDEN], 77);
+        let x = random(&[TOKENS, HIDDEN], 77);
         let evaluated = block(&layer, &x, &packed, Mode::Evaluate).unwrap();
         let single = layer.forward(&x, &packed, Mode::Evaluate).unwrap();
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -235,11 +241,37 @@ fn several_blocks_as_one_operation_give_what_each_of_them_gives_in_turn() {
         for (place, (one, single)) in one.1.iter().zip(&single.1).enumerate() {
             assert_close(one, single, &format!("{kind:?}: gradient {place}"));
         }
-        let x = random(&[9, HIDDEN], 77);
+        let x = random(&[TOKENS, HIDDEN], 77);
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let evaluated = at_once(&x, Mode::Evaluate);
         assert_close(&flat(&evaluated), &flat(&in_turn(&x, Mode::Evaluate)), "evaluation");
         assert!(!evaluated.track_op());
+    }
+}
+
+#[test]
+fn with_products_in_bf16_a_block_as_one_operation_gives_what_its_single_operations_give() {
+    for kind in kinds() {
+        let mut builder = Builder { weights: Weights::default(), seed: 0 };
+        let layer = Arc::new(builder.block(kind));
+        let packed = packed(kind);
+        let mode = Mode::Train { seed: 5, products: Products::Bf16 };
+        let one = run(&builder.weights, |x| block(&layer, x, &packed, mode).unwrap());
+        let single = run(&builder.weights, |x| layer.forward(x, &packed, mode).unwrap());
+        let exact = run(&builder.weights, |x| block(&layer, x, &packed, Mode::train(5)).unwrap());
+        // What differs in its last bit may be rounded to another bf16, which is off by 2⁻⁸.
+        assert_within(4e-3, &one.0, &single.0, &format!("{kind:?}: result"));
+        assert_within(2e-2, &one.0, &exact.0, &format!("{kind:?}: result in f32"));
+        assert_ne!(one.0, exact.0, "{kind:?}: nothing was rounded");
+        for (place, (one, single)) in one.1.iter().zip(&single.1).enumerate() {
+            assert_within(8e-3, one, single, &format!("{kind:?}: gradient {place}"));
+            assert_within(5e-2, one, &exact.1[place], &format!("{kind:?}: gradient {place} in f32"));
+        }
+        let x = random(&[TOKENS, HIDDEN], 77);
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let evaluated = flat(&block(&layer, &x, &packed, Mode::Evaluate).unwrap());
+        let single = flat(&layer.forward(&x, &packed, Mode::Evaluate).unwrap());
+        assert_close(&evaluated, &single, "what is evaluated is computed in f32");
     }
 }
 
@@ -249,7 +281,7 @@ fn gradients_of_two_passes_add_up() {
     let layer = Arc::new(builder.block(BERT));
     let packed = packed(BERT);
     let gradient = || {
-        let x = Var::from_tensor(&random(&[9, HIDDEN], 77)).unwrap();
+        let x = Var::from_tensor(&random(&[TOKENS, HIDDEN], 77)).unwrap();
         let y = block(&layer, x.as_tensor(), &packed, Mode::train(1)).unwrap();
         y.sum_all().unwrap().backward().unwrap();
     };
@@ -292,8 +324,8 @@ fn a_batch_that_does_not_fit_its_offsets_is_an_error_and_no_panic() {
     let mut builder = Builder { weights: Weights::default(), seed: 0 };
     let layer = Arc::new(builder.block(BERT));
     assert!(block(&layer, &random(&[8, HIDDEN], 1), &packed(BERT), Mode::Evaluate).is_err());
-    let wrong = Packed { offsets: [0, 7, 3, 9].into(), ..packed(BERT) };
-    assert!(block(&layer, &random(&[9, HIDDEN], 1), &wrong, Mode::Evaluate).is_err());
+    let wrong = Packed { offsets: [0, 7, 3, TOKENS as u32].into(), ..packed(BERT) };
+    assert!(block(&layer, &random(&[TOKENS, HIDDEN], 1), &wrong, Mode::Evaluate).is_err());
 }
 
 #[test]
@@ -302,12 +334,13 @@ fn embeddings_as_one_operation_give_what_their_single_operations_give_and_so_do_
         let mut builder = Builder { weights: Weights::default(), seed: 0 };
         let embeddings = Arc::new(Embeddings {
             words: builder.weight(&[20, HIDDEN], 0.0),
-            positions: with_others.then(|| Positions { table: builder.weight(&[9, HIDDEN], 0.0), offset: 2 }),
+            positions: with_others
+                .then(|| Positions { table: builder.weight(&[TOKENS, HIDDEN], 0.0), offset: 2 }),
             token_types: with_others.then(|| builder.weight(&[2, HIDDEN], 0.0)),
             norm: with_norm.then(|| builder.norm(BERT)),
             dropout,
         });
-        let packed = Packed { ids: [3, 3, 0, 19, 7, 3, 1, 2, 4].into(), ..packed(BERT) };
+        let packed = Packed { ids: [3, 3, 0, 19, 7, 3, 1, 2, 4, 5, 0, 19, 8, 8, 6].into(), ..packed(BERT) };
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let run = |one: bool| {
             let mode = Mode::train(4);
@@ -316,7 +349,7 @@ fn embeddings_as_one_operation_give_what_their_single_operations_give_and_so_do_
             } else {
                 embeddings.forward(&packed, mode).unwrap()
             };
-            let grads = (&y * &random(&[9, HIDDEN], 78)).unwrap().sum_all().unwrap().backward().unwrap();
+            let grads = (&y * &random(&[TOKENS, HIDDEN], 78)).unwrap().sum_all().unwrap().backward().unwrap();
             let parameters = builder.weights.parameters.iter();
             let gradients: Vec<Vec<f32>> = parameters
                 .map(|p| flat(p.gradient.take().as_ref().or(grads.get(p.var.as_tensor())).unwrap()))
@@ -328,7 +361,7 @@ fn embeddings_as_one_operation_give_what_their_single_operations_give_and_so_do_
         for (place, (one, single)) in one.1.iter().zip(&single.1).enumerate() {
             assert_close(one, single, &format!("gradient {place}"));
         }
-        let wrong = Packed { ids: [20; 9].into(), ..self::packed(BERT) };
+        let wrong = Packed { ids: [20; TOKENS].into(), ..self::packed(BERT) };
         assert!(embed(&embeddings, &wrong, Mode::Evaluate).is_err());
     }
 }

@@ -5,7 +5,14 @@ use model::Weights;
 #[derive(Default)]
 pub struct Gradients {
     /// In the order of the parameters; `None` where nothing has come yet.
-    sums: Vec<Option<Tensor>>,
+    sums: Vec<Option<Sum>>,
+}
+
+#[derive(Clone)]
+struct Sum {
+    tensor: Tensor,
+    /// The rows that may be other than zero, in order; none where any may be.
+    rows: Option<Vec<u32>>,
 }
 
 impl Gradients {
@@ -16,12 +23,16 @@ impl Gradients {
         for (sum, parameter) in self.sums.iter_mut().zip(&weights.parameters) {
             let Some(grad) = grads.remove(parameter.var.as_tensor()) else { continue };
             *sum = Some(match sum.take() {
-                None => grad.contiguous()?,
+                None => {
+                    let rows = parameter.gradient.rows(&grad);
+                    Sum { tensor: grad.contiguous()?, rows }
+                }
                 Some(sum) => {
-                    let sum = sum.to_dtype(DType::F32)?;
-                    model::ops::add_into(&sum, &grad.to_dtype(DType::F32)?.contiguous()?)?;
+                    parameter.gradient.forget(&sum.tensor);
+                    let tensor = sum.tensor.to_dtype(DType::F32)?;
+                    model::ops::add_into(&tensor, &grad.to_dtype(DType::F32)?.contiguous()?)?;
                     parameter.gradient.give_back(grad);
-                    sum
+                    Sum { tensor, rows: None }
                 }
             });
         }
@@ -31,20 +42,20 @@ impl Gradients {
     /// Gives the memory back for the gradients of the next step; nothing else may look at them.
     pub fn give_back(self, weights: &Weights) {
         for (sum, parameter) in self.sums.into_iter().zip(&weights.parameters) {
-            sum.into_iter().for_each(|sum| parameter.gradient.give_back(sum));
+            sum.into_iter().for_each(|sum| parameter.gradient.give_back(sum.tensor));
         }
     }
 
     /// The sum for the parameter at this place.
     pub fn get(&self, place: usize) -> Option<&Tensor> {
-        self.sums.get(place)?.as_ref()
+        Some(&self.sums.get(place)?.as_ref()?.tensor)
     }
 
     /// The Euclidean norm over all parameters together.
     pub fn norm(&self) -> Result<f64> {
         let mut squares = 0.0;
         for sum in self.sums.iter().flatten() {
-            squares += crate::adamw::sum_of_squares(sum)?;
+            squares += crate::adamw::sum_of_squares(&sum.tensor, sum.rows.as_deref())?;
         }
         Ok(squares.sqrt())
     }
@@ -53,6 +64,6 @@ impl Gradients {
 /// Gradients as they are given, in the order of the parameters.
 impl FromIterator<Option<Tensor>> for Gradients {
     fn from_iter<I: IntoIterator<Item = Option<Tensor>>>(sums: I) -> Gradients {
-        Gradients { sums: sums.into_iter().collect() }
+        Gradients { sums: sums.into_iter().map(|sum| Some(Sum { tensor: sum?, rows: None })).collect() }
     }
 }

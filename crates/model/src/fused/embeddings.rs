@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
 
 use super::{
     layer::{Norm, Values},
@@ -108,9 +107,6 @@ impl Embed {
     }
 }
 
-/// Elements that one task clears.
-const PIECE: usize = 64 * 1024;
-
 /// The rows of a table by their ids, added to x `[ids, d]` or in its place.
 fn add_rows(x: &mut [f32], table: &[f32], ids: &[u32], d: usize, replace: bool) -> Result<()> {
     for (x, &id) in x.chunks_exact_mut(d.max(1)).zip(ids) {
@@ -130,10 +126,7 @@ fn add_rows(x: &mut [f32], table: &[f32], ids: &[u32], d: usize, replace: bool) 
 /// Adds each token's gradient to that of its row.
 fn put_rows(table: &Weight, ids: &[u32], g: &[f32], d: usize) -> Result<()> {
     let Some(sum) = table.gradient() else { return Ok(()) };
-    sum.put(table.values().shape(), |sum, add| {
-        if !add {
-            sum.par_chunks_mut(PIECE).for_each(|sum| sum.fill(0.0));
-        }
+    sum.put_rows(table.values().shape(), ids, |sum| {
         for (&id, g) in ids.iter().zip(g.chunks_exact(d.max(1))) {
             let from = id as usize * d;
             let Some(row) = sum.get_mut(from..from + d) else { bail!("id {id} is not in the table") };

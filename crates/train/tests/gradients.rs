@@ -1,0 +1,53 @@
+//! Gradients of batch after batch in the same memory, with and without accumulation.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../../tests/tiny_models/mod.rs"]
+mod tiny_models;
+
+use data::Batch;
+use mbti::{Axis, Type};
+use model::{Network, Setup};
+use train::Gradients;
+
+fn batch(first: u32) -> Batch {
+    let ids = (0..12).map(|at| 4 + (first + at * 3) % 20).collect();
+    Batch { ids, offsets: vec![0, 7, 12], rows: vec![0, 1], tokens: 12 }
+}
+
+fn learn(network: &Network, first: u32, gradients: &mut Gradients) {
+    let types: Vec<Type> = ["INFP", "ESTJ"].map(|name| name.parse().unwrap()).into();
+    let weights = vec![[0.5, 0.5]];
+    let loss = |logits: &_| train::loss(logits, &types, &network.head, &weights, &[1.0]);
+    network
+        .learn(&batch(first), 1, false, &loss, &mut |grads| gradients.add(&network.weights, grads))
+        .unwrap();
+}
+
+fn values(network: &Network, gradients: &Gradients) -> Vec<Vec<f32>> {
+    let places = 0..network.weights.parameters.len();
+    places.map(|place| gradients.get(place).unwrap().flatten_all().unwrap().to_vec1().unwrap()).collect()
+}
+
+#[test]
+fn memory_that_is_used_again_shows_nothing_of_the_batches_before_and_the_norm_is_that_of_all_elements() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny_models::tiny_bert(folder.path());
+    let start = || model::start(&model, &Setup::plain(&[Axis::JudgingPerceiving], 0)).unwrap();
+    let used = start();
+    // One batch a step, then several, then one again: other rows of the table of words each time.
+    for firsts in [&[0][..], &[5], &[1, 9], &[2, 3, 11], &[7], &[8]] {
+        let fresh = start();
+        let [again, anew] = [&used, &fresh].map(|network| {
+            let mut gradients = Gradients::default();
+            firsts.iter().for_each(|&first| learn(network, first, &mut gradients));
+            gradients
+        });
+        let (found, expected) = (values(&used, &again), values(&fresh, &anew));
+        assert_eq!(found, expected, "{firsts:?}");
+        let squares: f64 = expected.iter().flatten().map(|&x| f64::from(x).powi(2)).sum();
+        for gradients in [&again, &anew] {
+            assert!((gradients.norm().unwrap() / squares.sqrt() - 1.0).abs() < 1e-12, "{firsts:?}");
+        }
+        again.give_back(&used.weights);
+    }
+}

@@ -212,7 +212,9 @@ row("(g) tokenizing", "texts/s", [r["per_second"] for r in ours], [r["per_second
 say("parts of a step")
 parts = rounds(lambda: speed("parts"))[0]
 part = sorted(parts, key=lambda found: found["step_ms"])[len(parts) // 2]
-share = part["gflop"] / (part["limit_gflop_per_second"] * part["step_ms"] / 1000)
+possible = part["limit_gflop_per_second"] * part["step_ms"] / 1000
+share, with_attention = (operations / possible for operations in
+                         (part["gflop"], part["gflop"] + part["attention_gflop"]))
 table = sorted(part["milliseconds"].items(), key=lambda item: -item[1])
 
 say("single operations")
@@ -257,8 +259,9 @@ lines = [
     "## Where the milliseconds of a training step go",
     "",
     f"Batches of 8 real texts, {part['tokens']:.0f} tokens on average, {part['step_ms']:.0f} ms a step. Its matrix "
-    f"products are {part['gflop']:.1f} GFLOP; a large product makes {part['limit_gflop_per_second']:.0f} GFLOP/s here, so "
-    f"that the step reaches {100 * share:.0f} % of that limit.",
+    f"products with weights are {part['gflop']:.1f} GFLOP; a large product makes {part['limit_gflop_per_second']:.0f} "
+    f"GFLOP/s here, so that the step reaches {100 * share:.0f} % of that limit. With the {part['attention_gflop']:.1f} "
+    f"GFLOP of attention's own products it is {100 * with_attention:.0f} %.",
     "",
     "| what | ms | share |",
     "| --- | ---: | ---: |",

@@ -45,7 +45,7 @@ fn main() {
         "optimizer-8bit" => json!({ "seconds": optimizer(&mut start(&folder), Moments::Blocks8) }),
         "evaluation" => json!({ "per_second": evaluation(&start(&folder), &data_set) }),
         "tokenizing" => json!({ "per_second": tokenizing(&start(&folder), &data_set) }),
-        "parts" => parts(&mut start(&folder), &data_set),
+        "parts" => parts(&mut start(&folder), &folder, &data_set),
         _ => usage(),
     };
     found["peak_mib"] = json!(train::peak_rss_mib());
@@ -155,18 +155,18 @@ fn evaluation(network: &Network, data_set: &Path) -> f64 {
 }
 
 /// Milliseconds a step, over forty batches of eight texts as they come.
-fn parts(network: &mut Network, data_set: &Path) -> Value {
+fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
     let (examples, tokenizer, max_length) = texts(network, data_set);
     let encoded = encode(&examples, &tokenizer, max_length);
     let order = data::epoch_order(examples.len(), 0, 0);
     let batches: Vec<Vec<u32>> = order.chunks(8).take(42).map(<[u32]>::to_vec).collect();
     let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
     let mut steps = 0;
-    let (mut tokens, mut passes, mut norms, mut updates) = (0, 0.0, 0.0, 0.0);
+    let (mut tokens, mut squares, mut passes, mut norms, mut updates) = (0, 0.0, 0.0, 0.0, 0.0);
     for (number, rows) in batches.iter().enumerate() {
         if number == 2 {
             model::timing::start();
-            (steps, tokens, passes, norms, updates) = (0, 0, 0.0, 0.0, 0.0);
+            (steps, tokens, squares, passes, norms, updates) = (0, 0, 0.0, 0.0, 0.0, 0.0);
         }
         let batch = data::pack(&encoded, rows);
         let types: Vec<Type> = rows.iter().map(|&row| examples[row as usize].mbti).collect();
@@ -181,6 +181,7 @@ fn parts(network: &mut Network, data_set: &Path) -> Value {
         updates += begin.elapsed().as_secs_f64();
         gradients.give_back(&network.weights);
         (steps, tokens) = (steps + 1, tokens + batch.ids.len());
+        squares += batch.offsets.windows(2).map(|text| f64::from(text[1] - text[0]).powi(2)).sum::<f64>();
     }
     let spent = model::timing::stop();
     let milliseconds = |seconds: f64| seconds * 1000.0 / f64::from(steps);
@@ -207,11 +208,18 @@ fn parts(network: &mut Network, data_set: &Path) -> Value {
         .map(|parameter| parameter.var.elem_count())
         .sum();
     let flops = 6.0 * weights as f64 * tokens as f64 / f64::from(steps);
+    // Scores and their mean of values are two products forward and four backward, all heads together as wide as
+    // the model; that the scores are made once more for the backward is not counted.
+    let config = std::fs::read(folder.join("config.json")).expect("a config.json");
+    let config: Value = serde_json::from_slice(&config).expect("its JSON");
+    let size = |name: &str| config[name].as_f64().expect(name);
+    let of_attention = 12.0 * size("hidden_size") * size("num_hidden_layers") * squares / f64::from(steps);
     json!({
         "milliseconds": table,
         "step_ms": milliseconds(passes + updates),
         "tokens": tokens as f64 / f64::from(steps),
         "gflop": flops / 1e9,
+        "attention_gflop": of_attention / 1e9,
         "limit_gflop_per_second": model::timing::product_limit() / 1e9,
     })
 }

@@ -16,7 +16,7 @@ pub(crate) fn sum_of_squares(x: &Tensor, rows: Option<&[u32]>) -> Result<f64> {
     if let (Some(rows), Storage::Cpu(CpuStorage::F32(values))) = (rows, &*storage) {
         let width = layout.shape().dims2()?.1;
         let row = |&row: &u32| values[from..to].get(row as usize * width..(row as usize + 1) * width);
-        return Ok(rows.iter().filter_map(row).map(|row| of_piece(row)).sum());
+        return Ok(rows.iter().filter_map(row).map(of_piece).sum());
     }
     match &*storage {
         Storage::Cpu(CpuStorage::F32(values)) => Ok(of(&values[from..to])),

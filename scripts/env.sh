@@ -37,3 +37,14 @@ python_of() {
   fi
   echo "$venv/bin/python"
 }
+
+# Another checkout that shares the target folder leaves programs with its own paths in them, which Cargo takes for
+# this one's where the sources here are no newer. So these become new whenever the checkout changes.
+own_sources() {
+  local mark="$CARGO_TARGET_DIR/checkout"
+  if [ "$(cat "$mark" 2>/dev/null)" != "$root" ]; then
+    mkdir -p "$CARGO_TARGET_DIR"
+    (cd "$root" && git ls-files -z -- '*.rs' | xargs -0 touch -c)
+    echo "$root" >"$mark"
+  fi
+}

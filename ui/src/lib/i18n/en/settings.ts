@@ -142,7 +142,7 @@ export const preset_hints = {
 export const dtypes = {
   f32: "32 bits (f32)",
   bf16: "16 bits (bf16): half the memory for weights and activations",
-  bf16_mixed: "32 bits, multiplied in 16 on processors that do so faster (bf16, mixed)",
+  bf16_mixed: "32 bits, multiplied in 16 where faster (bf16_mixed)",
   tf32: "32 bits, multiplied with less precision on a GPU (tf32)",
 } as const satisfies Record<Dtype, string>;
 

@@ -131,7 +131,7 @@ export const preset_hints: Dictionary["preset_hints"] = {
 export const dtypes: Dictionary["dtypes"] = {
   f32: "32 位（f32）",
   bf16: "16 位（bf16）：权重和激活值的内存减半",
-  bf16_mixed: "32 位，在支持的处理器上以 16 位相乘，更快（bf16 混合）",
+  bf16_mixed: "32 位，处理器支持且更快时以 16 位相乘（bf16_mixed）",
   tf32: "32 位，在显卡上以较低精度相乘（tf32）",
 };
 

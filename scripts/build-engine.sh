@@ -4,6 +4,5 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
-own_sources
 cargo build --locked --release -p cli -p data -p model -p train --bin mbti \
   --example epoch_order --example start_adapter --example memory --example speed >&2

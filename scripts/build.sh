@@ -3,7 +3,6 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
-own_sources
 
 "$root/scripts/build-page.sh"
 say "Building the engine and the desktop program"

@@ -44,7 +44,8 @@ own_sources() {
   local mark="$CARGO_TARGET_DIR/checkout"
   if [ "$(cat "$mark" 2>/dev/null)" != "$root" ]; then
     mkdir -p "$CARGO_TARGET_DIR"
-    (cd "$root" && git ls-files -z -- '*.rs' | xargs -0 touch -c)
+    (cd "$root" && find crates src-tauri tests -name '*.rs' -exec touch {} +)
     echo "$root" >"$mark"
   fi
 }
+own_sources

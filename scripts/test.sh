@@ -6,7 +6,6 @@ set -euo pipefail
 "$root/scripts/setup.sh" test
 . "$root/scripts/env.sh"
 "$root/scripts/check-dependencies.sh"
-own_sources
 "$root/scripts/build-page.sh"
 cd "$root/ui"
 say "Testing the page"

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use model::LoadReport;
-use record::{Event, Problem};
+use record::{Event, Notice, Problem};
 
 /// What a run tells the one function that it is given.
 pub enum Progress<'a> {
@@ -60,3 +60,8 @@ pub type Listener<'a> = dyn FnMut(Progress) -> Result<Wish, Problem> + 'a;
 
 /// The same as the parts of a run have it, with this crate's error.
 pub(crate) type Tell<'a> = dyn FnMut(Progress) -> crate::error::Result<Wish> + 'a;
+
+/// Tells of something that does not end the run.
+pub(crate) fn notice(tell: &mut Tell, step: u32, problem: Problem) -> crate::error::Result<Wish> {
+    tell(Progress::Event(&Event::Notice(Notice { step, problem })))
+}

@@ -6,7 +6,7 @@ use std::{
 use data::{Encoded, Part, Tokenizer, encode_rows};
 use mbti::Type;
 use model::{Network, Products, Setup};
-use record::{Device, Dtype, Estimate, Event, Finished, Notice, Problem, ProblemCode, TrainConfig};
+use record::{Device, Dtype, Estimate, Event, Finished, Problem, ProblemCode, TrainConfig};
 
 use crate::{
     Error, Progress,
@@ -19,7 +19,7 @@ use crate::{
     evaluate::ValidationSet,
     learner::{Learner, TrainingSet},
     memory::peak_rss_mib,
-    progress::{Listener, Tell},
+    progress::{Listener, Tell, notice},
     training_loop::TrainingLoop,
 };
 
@@ -66,7 +66,7 @@ pub fn run(inputs: &Inputs, listener: &mut Listener) -> Result<Outcome> {
     if inputs.config.dtype == Dtype::Tf32 {
         let message = "tf32 is a GPU's. On this device everything is computed in 32 bits, which is more.";
         let problem = Problem::new(ProblemCode::NoTf32, message);
-        tell(Progress::Event(&Event::Notice(Notice { step: 0, problem })))?;
+        notice(&mut tell, 0, problem)?;
     }
     check_fits(inputs.model_folder, inputs.config)?;
     if !judge_the_words(inputs, &mut tell)? {

@@ -4,7 +4,7 @@ use std::{
 };
 
 use model::Products;
-use record::{Dtype, Estimate, Evaluation, Event, Finished, Metric, Notice, Problem, ProblemCode, Step};
+use record::{Dtype, Estimate, Evaluation, Event, Finished, Metric, Problem, ProblemCode, Step};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     evaluate::{Answers, ValidationSet, evaluate},
     learner::{Learned, Learner},
     memory::{peak_rss_mib, rss_mib},
-    progress::Tell,
+    progress::{Tell, notice},
     run::Ready,
     schedule,
 };
@@ -119,7 +119,7 @@ impl<'a> TrainingLoop<'a> {
             let problem = Problem::new(ProblemCode::CheckpointPassedOver, message)
                 .with("path", path.display())
                 .with("reason", reason);
-            tell(Progress::Event(&Event::Notice(Notice { step, problem })))?;
+            notice(tell, step, problem)?;
         }
         let state = checkpoint::load(&mut self.learner, self.inputs.run_folder, step)?;
         if state.texts != self.state.texts {
@@ -144,7 +144,7 @@ impl<'a> TrainingLoop<'a> {
         let message =
             "This processor is no faster by products in bf16, so that everything is computed in 32 bits.";
         let problem = Problem::new(ProblemCode::NoBf16Products, message);
-        tell(Progress::Event(&Event::Notice(Notice { step: self.state.step, problem })))?;
+        notice(tell, self.state.step, problem)?;
         Ok(())
     }
 
@@ -241,7 +241,7 @@ impl<'a> TrainingLoop<'a> {
                 Err(Error::OutOfMemory { step }) if self.learner.can_halve(group) => {
                     self.learner.halvings += 1;
                     let problem = self.halved_notice(step);
-                    tell(Progress::Event(&Event::Notice(Notice { step: self.state.step, problem })))?;
+                    notice(tell, self.state.step, problem)?;
                 }
                 Err(Error::LossNotFinite { step, rows, .. }) => {
                     let place =

@@ -36,10 +36,8 @@ pub(crate) fn product(
     add: bool,
     threads: Threads,
 ) -> Result<()> {
+    check(out, a, b)?;
     let (m, n, k) = (out.rows, out.cols, a.cols);
-    if a.rows != m || b.cols != n || b.rows != k || !a.is_inside() || !b.is_inside() {
-        bail!("{}×{} by {}×{} is not {m}×{n}", a.rows, a.cols, b.rows, b.cols);
-    }
     if m == 0 || n == 0 {
         return Ok(());
     }
@@ -51,7 +49,7 @@ pub(crate) fn product(
     let [out_stride, a_rows, a_cols, b_rows, b_cols] =
         [out.stride, a.row_stride, a.col_stride, b.row_stride, b.col_stride].map(|stride| stride as isize);
     let multiply = || {
-        // SAFETY: all elements of a and b were found to lie in the slices that they borrow, out borrows
+        // SAFETY: all elements of a and b were found, by `check`, to lie in the slices that they borrow, out borrows
         // its own mutably and for itself alone, and the shapes fit one another.
         unsafe {
             gemm(
@@ -80,6 +78,15 @@ pub(crate) fn product(
     match threads {
         Parallelism::None => multiply(),
         _ => timed("products", multiply),
+    }
+    Ok(())
+}
+
+/// That the shapes fit one another, and that all elements of both factors are there.
+pub(super) fn check(out: &ViewMut, a: View, b: View) -> Result<()> {
+    let (m, n) = (out.rows, out.cols);
+    if a.rows != m || b.cols != n || b.rows != a.cols || !a.is_inside() || !b.is_inside() {
+        bail!("{}×{} by {}×{} is not {m}×{n}", a.rows, a.cols, b.rows, b.cols);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod choice;
 mod pack;
 mod tile;
 
-use candle_core::{Result, bail};
+use candle_core::Result;
 use rayon::prelude::*;
 
 pub use self::choice::{bf16_products_are_faster, processor_multiplies_bf16};
@@ -18,7 +18,7 @@ use self::{
     pack::pack,
     tile::{COLS, ROWS, Tile},
 };
-use super::{Products, Threads, View, ViewMut, buffer, product};
+use super::{Products, Threads, View, ViewMut, buffer, product, product::check};
 use crate::timing::timed;
 
 /// Pairs of k in a block. A panel of the right matrix then takes 24 KiB, which is less than the
@@ -43,10 +43,8 @@ pub(crate) fn product_in(products: Products, out: &mut ViewMut, a: View, b: View
 }
 
 fn product_bf16(out: &mut ViewMut, a: View, b: View, add: bool, by_processor: bool) -> Result<()> {
+    check(out, a, b)?;
     let (m, n, k) = (out.rows, out.cols, a.cols);
-    if a.rows != m || b.cols != n || b.rows != k || !a.is_inside() || !b.is_inside() {
-        bail!("{}×{} by {}×{} is not {m}×{n}", a.rows, a.cols, b.rows, b.cols);
-    }
     if k == 0 && !add {
         out.fill(0.0);
     }

@@ -24,16 +24,17 @@ only() {
 }
 
 only mbti
+only files
 only record mbti
-only data mbti record
-only hub record
+only data mbti record files
+only hub record files
 only metrics mbti record
-only model mbti record data
-only train mbti record data metrics model
-only predict mbti record data metrics model
-only store mbti record
-only app record data hub store
-only cli mbti record data hub metrics model train predict store app
+only model mbti record data files
+only train mbti record data metrics model files
+only predict mbti record data metrics model files
+only store mbti record files
+only app record data hub store files
+only cli mbti record files data hub metrics model train predict store app
 only small-hub
 only mbti-tuner app record
 for package in mbti-tuner cli; do never "$package" small-hub; done

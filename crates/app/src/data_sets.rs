@@ -290,7 +290,7 @@ async fn take_in(
 ) -> Result<ImportReport> {
     is_free(home, name).await?;
     let place = home.data_set_folder(name);
-    let making = making::begin(home, name)?;
+    let making = making::begin(&home.data_set_folder(""), name)?;
     let new = &making.folder;
     let stored = data::save(new, fill)?;
     if stored.statistics.as_ref().is_none_or(|statistics| statistics.examples == 0) {

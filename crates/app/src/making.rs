@@ -1,5 +1,5 @@
-//! A data set while it is being made: a folder beside its place, with a lock by which is told from what a
-//! process has left that ended in the middle.
+//! A data set or a model while it is being made: a folder beside its place, with a lock by which it is told from what
+//! a process has left that ended in the middle.
 
 use std::{
     fs::{File, TryLockError},
@@ -18,8 +18,9 @@ pub(crate) struct Making {
     _held: File,
 }
 
-pub(crate) fn begin(home: &Home, name: &str) -> Result<Making> {
-    let folder = home.data_set_folder(&format!("{NEW}{}-{name}", std::process::id()));
+/// Begins what will have the name in the folder `parent`, which is there.
+pub(crate) fn begin(parent: &Path, name: &str) -> Result<Making> {
+    let folder = parent.join(format!("{NEW}{}-{name}", std::process::id()));
     let lock = lock_of(&folder);
     let held = File::create(&lock).map_err(|error| Error::write(&lock, error))?;
     match held.try_lock() {
@@ -41,9 +42,20 @@ impl Drop for Making {
     }
 }
 
-/// Removes what nobody makes any more. What cannot be removed stays for the next time.
+/// Removes what nobody makes any more, and what somebody began to remove. What cannot be removed stays for the next
+/// time.
 pub(crate) fn sweep(home: &Home) {
-    let entries = std::fs::read_dir(home.data_set_folder("")).into_iter().flatten().flatten();
+    for parent in ["datasets", "models", "runs"] {
+        sweep_in(&home.folder.join(parent));
+    }
+}
+
+fn sweep_in(parent: &Path) {
+    let entries = || std::fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in entries().filter(|entry| entry.file_name().to_string_lossy().starts_with(files::REMOVED)) {
+        std::fs::remove_dir_all(entry.path()).ok();
+    }
+    let entries = entries();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(NEW)) {
         // A folder is made after its lock is held, and a lock without a folder takes no room.
         let (folder, lock) = (entry.path(), lock_of(&entry.path()));
@@ -72,13 +84,13 @@ mod tests {
         let left = home.data_set_folder(".new-1-left");
         std::fs::create_dir_all(&left).unwrap();
         std::fs::write(left.join("examples.parquet.new"), "half").unwrap();
-        let making = begin(&home, "posts").unwrap();
+        let making = begin(&home.data_set_folder(""), "posts").unwrap();
         std::fs::write(making.folder.join("examples.parquet.new"), "half").unwrap();
         let kept = home.data_set_folder("kept");
         std::fs::create_dir_all(&kept).unwrap();
         Home::open(&home.folder).await.unwrap();
         assert!(!left.exists() && making.folder.exists() && kept.exists());
-        assert!(begin(&home, "posts").is_err(), "one at a time makes a name");
+        assert!(begin(&home.data_set_folder(""), "posts").is_err(), "one at a time makes a name");
         let folder = making.folder.clone();
         drop(making);
         let rest: Vec<_> = std::fs::read_dir(home.data_set_folder("")).unwrap().flatten().collect();

@@ -1,0 +1,95 @@
+//! Reading what is a regular file, and no more of it than there should be.
+
+use std::{
+    fs::File,
+    io::{Error, ErrorKind, Read, Result},
+    path::Path,
+};
+
+/// The most that a file of JSON may hold: far beyond any config or index, well within memory.
+pub const JSON_LIMIT: u64 = 64 << 20;
+
+/// Opens a file for reading, links followed, and refuses whatever is not a regular file. To open a named pipe
+/// this way does not wait for somebody to write to it.
+pub fn open_regular(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    // Without it, opening a pipe waits, and opening a device may do something.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = options.open(path)?;
+    let about = file.metadata()?;
+    if about.is_dir() {
+        return Err(Error::new(ErrorKind::IsADirectory, "it is a folder"));
+    }
+    if !about.is_file() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "it is a pipe, socket or device, not a regular file",
+        ));
+    }
+    Ok(file)
+}
+
+/// The bytes of a regular file that has at most `limit` of them.
+pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let too_large = || {
+        Error::new(ErrorKind::FileTooLarge, format!("it has more than the {limit} bytes that are expected"))
+    };
+    let file = open_regular(path)?;
+    let length = file.metadata()?.len();
+    if length > limit {
+        return Err(too_large());
+    }
+    // Files in /proc have no length and may grow while they are read.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// The same as text.
+pub fn read_text_limited(path: &Path, limit: u64) -> Result<String> {
+    String::from_utf8(read_limited(path, limit)?)
+        .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit_and_refused_past_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        std::fs::write(&path, "12345").unwrap();
+        assert_eq!(read_limited(&path, 5).unwrap(), b"12345");
+        assert_eq!(read_limited(&path, 4).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(read_text_limited(&path, 9).unwrap(), "12345");
+        std::fs::write(&path, [0xff]).unwrap();
+        assert_eq!(read_text_limited(&path, 9).unwrap_err().kind(), ErrorKind::InvalidData);
+        assert_eq!(open_regular(folder.path()).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(open_regular(&folder.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_devices_are_refused_without_waiting_also_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let link = folder.path().join("config.json");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        for path in [pipe.as_path(), &link, Path::new("/dev/zero")] {
+            let error = read_limited(path, JSON_LIMIT).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{}: {error}", path.display());
+        }
+    }
+}

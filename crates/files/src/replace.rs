@@ -1,0 +1,129 @@
+//! Writing a file that is whole or absent.
+
+use std::{
+    fs::File,
+    io::{Result, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+/// Who may read what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The owner alone, whatever the umask is.
+    Owner,
+    /// Whom the umask lets.
+    Usual,
+}
+
+/// A file that is being written beside its place, under a random name that nobody can have put there before. It goes
+/// when it is dropped, unless it was put in its place.
+#[derive(Debug)]
+pub struct Replacement {
+    file: NamedTempFile,
+    place: PathBuf,
+}
+
+impl Replacement {
+    pub fn begin(place: &Path, access: Access) -> Result<Replacement> {
+        let folder = match place.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".new-").suffix(".part");
+        #[cfg(unix)]
+        if access == Access::Usual {
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        }
+        #[cfg(not(unix))]
+        let _ = access;
+        Ok(Replacement { file: builder.tempfile_in(folder)?, place: place.to_owned() })
+    }
+
+    /// The file as it is written.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Where it is meanwhile.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Syncs it and puts it in its place, over what may be there; a link there is replaced, not followed.
+    pub fn put(self) -> Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.place).map_err(|error| error.error)?;
+        sync_folder(&self.place);
+        Ok(())
+    }
+
+    /// The same where nothing may be replaced: fails with `AlreadyExists` where something is there.
+    pub fn put_new(self) -> Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist_noclobber(&self.place).map_err(|error| error.error)?;
+        sync_folder(&self.place);
+        Ok(())
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes a whole file at once.
+pub fn replace(place: &Path, bytes: &[u8], access: Access) -> Result<()> {
+    let mut new = Replacement::begin(place, access)?;
+    new.write_all(bytes)?;
+    new.put()
+}
+
+/// A name is in a folder for certain only once the folder is synced, too; where folders cannot be, there is no need.
+pub fn sync_folder(of: &Path) {
+    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("a.json");
+        replace(&place, b"old", Access::Owner).unwrap();
+        let mut half = Replacement::begin(&place, Access::Usual).unwrap();
+        half.write_all(b"ha").unwrap();
+        drop(half);
+        assert_eq!(std::fs::read(&place).unwrap(), b"old");
+        replace(&place, b"new", Access::Owner).unwrap();
+        assert_eq!(std::fs::read(&place).unwrap(), b"new");
+        let error = Replacement::begin(&place, Access::Usual).unwrap().put_new().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_is_replaced_and_what_it_leads_to_stays() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (other, place) = (folder.path().join("other"), folder.path().join("place"));
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, &place).unwrap();
+        replace(&place, b"new", Access::Owner).unwrap();
+        assert_eq!(std::fs::read(&other).unwrap(), b"precious");
+        let about = std::fs::symlink_metadata(&place).unwrap();
+        assert!(about.is_file() && about.permissions().mode() & 0o777 == 0o600);
+    }
+}

@@ -6,6 +6,7 @@ pub mod download;
 mod error;
 mod folder;
 pub mod push;
+mod shown;
 mod transfer;
 
 pub use catalogue::catalogue;

@@ -163,6 +163,10 @@ pub fn is_repo_name(text: &str) -> bool {
 pub struct DownloadPlan {
     pub kind: RepoKind,
     pub repo: String,
+    /// The branch or tag that was asked for, which the cache notes the commit under. It stays where the plan was made.
+    #[serde(skip)]
+    #[ts(skip)]
+    pub revision: Option<String>,
     /// What is fetched is pinned to it.
     pub commit: String,
     pub files: Vec<RemoteFile>,

@@ -39,6 +39,14 @@ pub enum Fault {
     CutUpload { after: u64 },
     /// What was asked for is done, and the connection breaks in place of the answer.
     LoseAnswer,
+    /// The answer has this status and a body without an end.
+    Endless { status: u16 },
+    /// So many bytes of headers come with the answer.
+    LongHeaders { bytes: u64 },
+    /// The answer names this address as its next page.
+    NextPage { to: String },
+    /// The answer lies: each place in its body where one text stands has another.
+    Rewrite { find: String, with: String },
 }
 
 impl Fault {
@@ -52,6 +60,9 @@ impl Fault {
                 | Fault::Stall { .. }
                 | Fault::Slow { .. }
                 | Fault::IgnoreRange
+                | Fault::LongHeaders { .. }
+                | Fault::NextPage { .. }
+                | Fault::Rewrite { .. }
         )
     }
 }

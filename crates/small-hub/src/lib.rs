@@ -3,7 +3,7 @@
 //!
 //! It keeps real git ids, answers with the Hub's own errors, takes large files in parts through signed addresses
 //! and gives them out from another listener, as the Hub does. A test tells it what shall go wrong ([`Faults`])
-//! and looks at what arrived ([`Log`]). It has no Xet: large files go over plain HTTP.
+//! and looks at what arrived ([`Log`]); what may reach nobody else is looked for at a [`Stranger`]. It has no Xet: large files go over plain HTTP.
 //!
 //! ```no_run
 //! use small_hub::{Fault, Kind, Options, Role, Rule, SmallHub, Token, Write};
@@ -28,6 +28,7 @@ mod git;
 mod glob;
 mod hub;
 mod keep;
+mod lies;
 mod log;
 mod people;
 mod repos;
@@ -37,6 +38,7 @@ mod signed;
 mod small_hub;
 mod storage;
 mod storage_api;
+mod stranger;
 mod uploads;
 
 pub use error::{Error, Result};
@@ -45,3 +47,4 @@ pub use log::{Listener, Log, Logged, token_hash};
 pub use people::{Role, Scope, Token};
 pub use repos::{Commit, Entry, Gated, Kind};
 pub use small_hub::{Options, SmallHub, Write};
+pub use stranger::{Says, Stranger};

@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use crate::damage::{self, Harm};
 use crate::faults::{Asked, Claim, Fault};
 use crate::hub::Hub;
+use crate::lies;
 use crate::log::{Listener, LogEntry};
 use crate::storage_api;
 
@@ -79,7 +80,7 @@ async fn answer(
             read(body, u64::MAX).await;
             return std::future::pending().await;
         }
-        Some(Fault::Status { .. } | Fault::Redirect { .. } | Fault::RangeRefused) => {
+        Some(Fault::Status { .. } | Fault::Redirect { .. } | Fault::RangeRefused | Fault::Endless { .. }) => {
             entry.fault(format!("{fault:?}"));
             read(body, u64::MAX).await;
             let mut answer = refusal(&hub, fault.as_ref(), &parts.uri);
@@ -104,6 +105,7 @@ async fn answer(
     if let Some(claim) = claims.taken.filter(|claim| harmable || !claim.fault.is_of_the_body()) {
         entry.fault(format!("{:?}", claim.fault));
         harm = harm_of(&claim, &answer);
+        answer = lies::tell(&claim.fault, answer).await;
     }
     if fault == Some(Fault::LoseAnswer) {
         return Err(Broken);
@@ -162,6 +164,7 @@ fn refusal(hub: &Hub, fault: Option<&Fault>, uri: &Uri) -> Response {
             }
             answer
         }
+        Some(Fault::Endless { status }) => lies::endless(*status),
         Some(Fault::Redirect { to }) => {
             let path = uri.path_and_query().map_or("/", |path| path.as_str());
             let mut answer = message(StatusCode::TEMPORARY_REDIRECT, "Temporary Redirect");

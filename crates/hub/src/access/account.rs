@@ -4,10 +4,13 @@ use record::{Account, TokenRole};
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::Network;
-use crate::error::{Error, Result};
+use super::{Network, bytes};
+use crate::{
+    error::{Error, Result},
+    shown::shown,
+};
 
-/// What `GET /api/whoami-v2` answers, as `huggingface_hub`'s `whoami` has it. hf-hub's own has nothing of the token.
+/// What `GET /api/whoami-v2` answers, as `huggingface_hub`'s `whoami` has it.
 #[derive(Deserialize)]
 struct Answer {
     name: String,
@@ -63,8 +66,9 @@ pub async fn whoami(network: &Network) -> Result<Account> {
         return Err(Error::NoToken);
     }
     let url = network.url(["api", "whoami-v2"]);
-    let (answer, _) =
-        network.send_json(Method::GET, url, "", "whose the token is", |request| request).await?;
+    let what = (bytes::OTHER, "whose the token is");
+    let asked = network.send_json(Method::GET, url, "", what, |request| request);
+    let (answer, _) = network.question(asked).await?;
     Ok(account(answer))
 }
 
@@ -78,8 +82,8 @@ fn account(answer: Answer) -> Account {
     });
     let may_write = |org: &&Org| org.role_in_org.as_deref() != Some("read");
     let everywhere = || {
-        let orgs = answer.orgs.iter().filter(may_write).map(|org| org.name.clone());
-        std::iter::once(answer.name.clone()).chain(orgs).collect()
+        let orgs = answer.orgs.iter().filter(may_write).map(|org| shown(&org.name));
+        std::iter::once(shown(&answer.name)).chain(orgs).collect()
     };
     let writes_to = match role {
         Some(TokenRole::Read) => Vec::new(),
@@ -87,12 +91,13 @@ fn account(answer: Answer) -> Account {
             let scopes = token.as_ref().and_then(|token| token.fine_grained.as_ref());
             let scopes = scopes.map(|scopes| scopes.scoped.as_slice()).unwrap_or_default();
             let writes = |scope: &&Scope| scope.permissions.iter().any(|what| what == "repo.write");
-            scopes.iter().filter(writes).filter_map(|scope| scope.entity.name.clone()).collect()
+            scopes.iter().filter(writes).filter_map(|scope| scope.entity.name.as_deref().map(shown)).collect()
         }
         // What the Hub does not tell, it will refuse when asked.
         Some(TokenRole::Write) | None => everywhere(),
     };
-    Account { name: answer.name, token_name: token.and_then(|token| token.display_name), role, writes_to }
+    let token_name = token.and_then(|token| token.display_name).as_deref().map(shown);
+    Account { name: shown(&answer.name), token_name, role, writes_to }
 }
 
 /// Whether the account may write to a repository, as far as the Hub tells it.

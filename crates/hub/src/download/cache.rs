@@ -6,6 +6,8 @@
 //! models--owner--name/refs/main              the commit that a revision stood for when it was last asked
 //! .locks/models--owner--name/HASH.lock       held by the process that fetches the file
 //! ```
+//!
+//! What a commit has never changes: a file that a snapshot has stays, whoever tells of another.
 
 use std::{
     fs::File,
@@ -15,7 +17,11 @@ use std::{
 
 use record::{RemoteFile, RepoKind};
 
-use super::repo::plural;
+use super::{
+    listing::{is_commit, is_inside},
+    plan::CONVERTED,
+    repo::plural,
+};
 use crate::{
     error::{Error, Result},
     transfer::Transfer,
@@ -23,6 +29,19 @@ use crate::{
 
 /// How often a lock that another process holds is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// The longest note of a commit, in bytes.
+const NOTE: u64 = 1024;
+
+/// What a snapshot has in the place of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InPlace {
+    Nothing,
+    /// A link to the file's blob, which may have to be fetched yet.
+    Linked,
+    /// Something else, which is the same file if its content is.
+    Other,
+}
 
 /// The folder of one repository in the cache.
 #[derive(Debug, Clone)]
@@ -54,40 +73,57 @@ impl RepoCache {
         self.folder().join("snapshots").join(commit)
     }
 
+    fn note_of(&self, revision: &str) -> Option<PathBuf> {
+        let refs = self.folder().join("refs");
+        is_inside(revision).then(|| revision.split('/').fold(refs, |path, part| path.join(part)))
+    }
+
     /// Writes down which commit a revision stands for.
     pub fn set_revision(&self, revision: &str, commit: &str) -> Result<()> {
-        let path = revision.split('/').fold(self.folder().join("refs"), |path, part| path.join(part));
+        // One that could not be a branch's name has been answered all the same; there is no place for it.
+        let Some(path) = self.note_of(revision) else { return Ok(()) };
         let failed = |error| Error::write(&path, error);
         std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(failed)?;
-        std::fs::write(&path, commit).map_err(failed)
+        files::replace(&path, commit.as_bytes(), files::Access::Usual).map_err(failed)
     }
 
     fn commit_of(&self, revision: &str) -> Option<String> {
-        let path = revision.split('/').fold(self.folder().join("refs"), |path, part| path.join(part));
-        let commit = std::fs::read_to_string(path).ok()?.trim().to_owned();
-        Some(commit).filter(|commit| commit.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        let commit = files::read_text_limited(&self.note_of(revision)?, NOTE).ok()?;
+        Some(commit.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    /// Makes a file of the snapshot point to its blob: by a relative link, where the system has none or does not allow
-    /// it by a hard link or a copy.
+    /// Where a snapshot's link leads.
+    fn target(file: &RemoteFile) -> PathBuf {
+        let up = "../".repeat(file.path.matches('/').count() + 2);
+        PathBuf::from(format!("{up}blobs/{}", file.hash))
+    }
+
+    pub fn in_place(&self, commit: &str, file: &RemoteFile) -> Result<InPlace> {
+        let place = self.snapshot(commit).join(&file.path);
+        match std::fs::symlink_metadata(&place) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(InPlace::Nothing),
+            Err(error) => Err(Error::read(&place, error)),
+            Ok(_) if std::fs::read_link(&place).is_ok_and(|found| found == RepoCache::target(file)) => {
+                Ok(InPlace::Linked)
+            }
+            Ok(_) => Ok(InPlace::Other),
+        }
+    }
+
+    /// Makes a file of the snapshot, where nothing is yet, point to its blob: by a relative link, where the system has
+    /// none or does not allow it by a hard link or a copy.
     pub fn link(&self, commit: &str, file: &RemoteFile) -> Result<()> {
         let (blob, place) = (self.blob(file), self.snapshot(commit).join(&file.path));
         let failed = |error| Error::write(&place, error);
         std::fs::create_dir_all(place.parent().unwrap_or(&place)).map_err(failed)?;
-        let depth = file.path.matches('/').count();
-        let up = "../".repeat(depth + 2);
-        let target = PathBuf::from(format!("{up}blobs/{}", file.hash));
-        if std::fs::read_link(&place).is_ok_and(|found| found == target) {
-            return Ok(());
-        }
-        match std::fs::remove_file(&place) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        symlink(&target, &place)
+        let linked = symlink(&RepoCache::target(file), &place)
             .or_else(|_| std::fs::hard_link(&blob, &place))
-            .or_else(|_| std::fs::copy(&blob, &place).map(|_| ()))
-            .map_err(failed)
+            .or_else(|_| copy(&blob, &place));
+        // Another process may have been faster.
+        match self.in_place(commit, file)? {
+            InPlace::Linked => Ok(()),
+            _ => linked.map_err(failed),
+        }
     }
 
     /// Waits until no other process fetches this file, and keeps others from it as long as the answer lives.
@@ -108,6 +144,12 @@ impl RepoCache {
     }
 }
 
+fn copy(blob: &Path, place: &Path) -> std::io::Result<()> {
+    let mut new = files::Replacement::begin(place, files::Access::Usual)?;
+    std::io::copy(&mut files::open_regular(blob)?, new.file())?;
+    new.put_new()
+}
+
 #[cfg(unix)]
 fn symlink(target: &Path, place: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(target, place)
@@ -126,11 +168,16 @@ pub fn snapshot_offline(
     revision: Option<&str>,
 ) -> Option<(String, PathBuf)> {
     let cache = RepoCache::new(cache, kind, repo);
-    let revision = revision.unwrap_or("main");
-    let commit = cache.commit_of(revision).unwrap_or_else(|| revision.to_owned());
-    if !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let folder = cache.snapshot(&commit);
-    folder.is_dir().then_some((commit, folder))
+    // Of a data set whose own files could not be read, the Hub's conversion was fetched.
+    let asked = match (revision, kind) {
+        (Some(revision), _) => vec![revision],
+        (None, RepoKind::Model) => vec!["main"],
+        (None, RepoKind::Dataset) => vec!["main", CONVERTED],
+    };
+    asked.into_iter().find_map(|revision| {
+        let commit =
+            cache.commit_of(revision).or_else(|| Some(revision.to_owned()).filter(|it| is_commit(it)))?;
+        let folder = cache.snapshot(&commit);
+        folder.is_dir().then_some((commit, folder))
+    })
 }

@@ -9,6 +9,9 @@ use crate::{
     folder::{FILES, NOTES},
 };
 
+/// Patterns of files that a card may have.
+const PATTERNS: usize = 1000;
+
 /// What a model needs: its config, its tokenizer, its licence, and its weights in safetensors. A repository often has
 /// the same weights in three other formats, which would be three times the download for nothing.
 pub(crate) fn model_files(repo: &str, files: &[RemoteFile]) -> Result<Vec<RemoteFile>> {
@@ -159,6 +162,8 @@ fn by_card(
         Some(other) => add("train", other),
         None => add("train", &Value::String("**".to_owned())),
     }
+    // Of a card that has endless ones the rest matches nothing.
+    patterns.truncate(PATTERNS);
     let folder = config.get("data_dir").and_then(Value::as_str).unwrap_or_default().trim_matches('/');
     let mut set = GlobSetBuilder::new();
     for (_, pattern) in patterns.iter().filter(|(split, _)| split == wish.split) {

@@ -14,17 +14,25 @@ use reqwest::{
     header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE},
 };
 
-use super::{cache::RepoCache, listing::file_url, matches};
+use super::{
+    cache::{InPlace, RepoCache},
+    listing::file_url,
+    matches,
+    plan::sum,
+};
 use crate::{
     access::{Network, passes},
     error::{Error, Result},
+    shown::shown,
     transfer::Transfer,
 };
 
 /// Files at once; more would only share one line.
 const AT_ONCE: usize = 4;
-/// Attempts in a row that bring not one byte, after which a file is given up.
+/// Attempts in a row that bring a file no further than it has been, after which it is given up.
 const FRUITLESS: u32 = 6;
+/// Times that a file is begun anew because the server sends no rest of it, or none that fits.
+const RESTARTS: u32 = 5;
 /// Times that a whole file is fetched anew because its hash was wrong.
 const ANEW: u32 = 1;
 
@@ -36,16 +44,54 @@ pub async fn fetch(
     transfer: &Transfer,
     more: i64,
 ) -> Result<PathBuf> {
+    transfer.or_stop(all(network, plan, transfer, more)).await?
+}
+
+async fn all(network: &Network, plan: &DownloadPlan, transfer: &Transfer, more: i64) -> Result<PathBuf> {
     let cache = RepoCache::new(&network.cache, plan.kind, &plan.repo);
-    transfer.expect(plan.bytes);
-    room(&network.cache, (plan.bytes - plan.bytes_here + more).max(0))?;
+    let bytes = sum(network, &plan.repo, &plan.files)?;
+    transfer.expect(bytes);
+    room(&network.cache, bytes.saturating_sub(plan.bytes_here.max(0)).saturating_add(more))?;
+    let mut missing = Vec::new();
+    for file in &plan.files {
+        if !is_linked(network, &cache, plan, file).await? {
+            missing.push(file);
+        }
+    }
     let each = plan.files.iter().map(|file| one(network, &cache, plan, file, transfer));
     stream::iter(each).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
-    for file in &plan.files {
+    for file in missing {
         cache.link(&plan.commit, file)?;
     }
-    cache.set_revision("main", &plan.commit)?;
+    if let Some(revision) = &plan.revision {
+        cache.set_revision(revision, &plan.commit)?;
+    }
     Ok(cache.snapshot(&plan.commit))
+}
+
+/// Whether the snapshot has a file already. A commit's files never change, so that one with another content means that
+/// somebody lies, now or before; then nothing is touched.
+async fn is_linked(
+    network: &Network,
+    cache: &RepoCache,
+    plan: &DownloadPlan,
+    file: &RemoteFile,
+) -> Result<bool> {
+    match cache.in_place(&plan.commit, file)? {
+        InPlace::Nothing => Ok(false),
+        InPlace::Linked => Ok(true),
+        InPlace::Other if is_right(&cache.snapshot(&plan.commit).join(&file.path), file).await? => Ok(true),
+        InPlace::Other => Err(Error::BadAnswer {
+            host: network.host(),
+            reason: format!(
+                "it tells of another content of {} in commit {} of {} than the cache has from before, in {}",
+                shown(&file.path),
+                plan.commit,
+                plan.repo,
+                cache.snapshot(&plan.commit).display()
+            ),
+        }),
+    }
 }
 
 /// Whether a disk has so many bytes left, with some to spare for what else goes on.
@@ -53,7 +99,7 @@ fn room(folder: &Path, bytes: i64) -> Result<()> {
     const SPARE_MIB: u64 = 100;
     let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(folder);
     let free_mib = fs4::available_space(there).map_err(|error| Error::read(there, error))? >> 20;
-    let needed_mib = (u64::try_from(bytes).unwrap_or(0) >> 20) + SPARE_MIB;
+    let needed_mib = (u64::try_from(bytes).unwrap_or(0) >> 20).saturating_add(SPARE_MIB);
     // A few small files need no room to spare.
     if bytes > 1 << 20 && needed_mib > free_mib {
         return Err(Error::NoRoom { path: folder.to_owned(), needed_mib, free_mib });
@@ -81,6 +127,10 @@ async fn one(
         // Torn by a crash, or by a disk: what is wrong must not stay under this name.
         std::fs::remove_file(&blob).map_err(|error| Error::write(&blob, error))?;
     }
+    if std::fs::symlink_metadata(&part).is_ok_and(|about| !about.is_file()) {
+        // Whatever it leads to is not to be written to.
+        std::fs::remove_file(&part).map_err(|error| Error::write(&part, error))?;
+    }
     let url = file_url(network, plan.kind, &plan.repo, &plan.commit, &file.path);
     transfer.spare(length(&part).min(file.bytes));
     for anew in 0..=ANEW {
@@ -94,7 +144,7 @@ async fn one(
         }
     }
     std::fs::remove_file(&part).ok();
-    Err(Error::WrongHash { repo: plan.repo.clone(), path: file.path.clone() })
+    Err(Error::WrongHash { repo: plan.repo.clone(), path: shown(&file.path) })
 }
 
 fn place(part: &Path, blob: &Path) -> std::io::Result<()> {
@@ -122,9 +172,9 @@ async fn gather(
     part: &Path,
     transfer: &Transfer,
 ) -> Result<()> {
-    let mut fruitless = 0;
-    // The storage's own name for what it serves, by which it tells whether the rest still belongs to the beginning.
-    let mut etag: Option<HeaderValue> = None;
+    let mut state = State { etag: None, restarts: 0 };
+    let (mut fruitless, mut waited) = (0, Duration::ZERO);
+    let mut most = length(part).min(file.bytes);
     loop {
         let before = length(part);
         if before == file.bytes {
@@ -134,15 +184,18 @@ async fn gather(
             std::fs::remove_file(part).map_err(|error| Error::write(part, error))?;
             continue;
         }
-        let piece = piece(network, url, repo, before, file, part, &mut etag, transfer).await;
+        let piece = piece(network, url, repo, before, file, part, &mut state, transfer).await;
         let error = match piece {
             Ok(()) => continue,
             Err(error) if passes(&error) => error,
             Err(error) => return Err(error),
         };
-        fruitless = if length(part) > before { 0 } else { fruitless + 1 };
-        if fruitless >= FRUITLESS {
-            return Err(error);
+        // One that begins anew and comes no further has brought nothing, however much it sends.
+        if length(part) > most {
+            most = length(part);
+            (fruitless, waited) = (0, Duration::ZERO);
+        } else {
+            fruitless += 1;
         }
         let time = match &error {
             Error::RateLimited { seconds } => Duration::from_secs(*seconds),
@@ -150,8 +203,23 @@ async fn gather(
             _ if fruitless == 0 => Duration::ZERO,
             _ => network.wait_after(&error, fruitless),
         };
+        waited += time;
+        if fruitless >= FRUITLESS || waited > network.limits.waiting {
+            return Err(error);
+        }
+        if state.restarts > RESTARTS {
+            let reason = format!("it begins {} of {repo} anew again and again", shown(&file.path));
+            return Err(Error::BadAnswer { host: network.host(), reason });
+        }
         transfer.wait(time).await?;
     }
+}
+
+/// What is known of the other side from one connection to the next.
+struct State {
+    /// The storage's own name for what it serves, by which it tells whether the rest still belongs to the beginning.
+    etag: Option<HeaderValue>,
+    restarts: u32,
 }
 
 /// One connection: asks for what is missing and writes what comes.
@@ -163,11 +231,11 @@ async fn piece(
     before: i64,
     file: &RemoteFile,
     part: &Path,
-    etag: &mut Option<HeaderValue>,
+    state: &mut State,
     transfer: &Transfer,
 ) -> Result<()> {
     network.online(repo)?;
-    let known = etag.clone();
+    let known = state.etag.clone();
     let shape = |request: reqwest::RequestBuilder| {
         // Packed on its way, a range would be one of something else.
         let mut request = request.header(ACCEPT_ENCODING, "identity");
@@ -187,13 +255,15 @@ async fn piece(
         StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT => {
             std::fs::remove_file(part).map_err(|error| Error::write(part, error))?;
             transfer.take_back(before);
-            *etag = None;
+            state.etag = None;
+            state.restarts += 1;
             return Err(Error::Server { host: network.host(), status: 503, said: None });
         }
         _ => return Err(network.refused(answer, repo).await),
     };
     let strong = answer.headers().get(ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"));
-    *etag = strong.cloned();
+    state.etag = strong.cloned();
+    state.restarts += u32::from(start < before);
     write(answer, url, start, before, file, part, network, transfer).await
 }
 
@@ -231,7 +301,7 @@ async fn write(
         if at > file.bytes {
             return Err(Error::BadAnswer {
                 host: network.host(),
-                reason: format!("it sends more of {} than the file has", file.path),
+                reason: format!("it sends more of {} than the file has", shown(&file.path)),
             });
         }
         out.write_all(&bytes).map_err(failed)?;

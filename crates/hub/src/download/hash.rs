@@ -1,6 +1,6 @@
 //! The hashes by which the Hub names files: SHA-256 in LFS, and git's SHA-1 of a blob elsewhere.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use record::RemoteFile;
 use sha1::{Digest, Sha1};
@@ -59,7 +59,7 @@ fn git_start(bytes: u64) -> Sha1 {
 
 fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<()> {
     let failed = |error| Error::read(path, error);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = files::open_regular(path).map_err(failed)?;
     let mut piece = vec![0; PIECE];
     loop {
         match file.read(&mut piece).map_err(failed)? {

@@ -7,12 +7,19 @@ use serde_json::Value;
 
 use super::repo::RepoPath;
 use crate::{
-    access::Network,
+    access::{Network, bytes},
     error::{Error, Result},
+    shown::shown,
 };
 
-/// More pages of a thousand files each than any repository of models or texts has.
-const PAGES: usize = 100;
+/// Pages of one list.
+const PAGES: usize = 200;
+/// Files of one repository: more than any of models or texts has.
+const FILES: usize = 100_000;
+/// The longest path of a file, in bytes.
+const LONGEST_PATH: usize = 1024;
+/// The largest file, in bytes: 1 PiB. With `FILES` of them their sum would still not fit, so that it is checked.
+const LARGEST: i64 = 1 << 50;
 
 /// A repository as its page tells of it, at one revision.
 #[derive(Debug, Clone)]
@@ -30,35 +37,49 @@ pub(crate) async fn head(
     repo: &str,
     revision: Option<&str>,
 ) -> Result<Head> {
-    let hub = network.hub(repo)?;
-    let (owner, name) = hf_hub::split_id(repo);
-    let translated = |error| network.translated(error, repo);
-    let (sha, gated, card) = match kind {
-        RepoKind::Model => {
-            let info =
-                hub.model(owner, name).info().maybe_revision(revision).send().await.map_err(translated)?;
-            (info.sha, info.gated, info.card_data)
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct About {
+        sha: Option<String>,
+        gated: Option<Value>,
+        card_data: Option<Value>,
+    }
+    let mut segments = RepoPath(kind, repo).api();
+    segments.extend(revision.map(|revision| ["revision", revision]).into_iter().flatten());
+    let what = (bytes::REPO, "what the repository is");
+    let asked = network.send_json(Method::GET, network.url(segments), repo, what, |request| request);
+    let (about, _): (About, _) = asked.await.map_err(|error| match (error, revision) {
+        (Error::NoRevision { repo, .. }, Some(revision)) => {
+            Error::NoRevision { repo, revision: revision.to_owned() }
         }
-        RepoKind::Dataset => {
-            let info =
-                hub.dataset(owner, name).info().maybe_revision(revision).send().await.map_err(translated)?;
-            (info.sha, info.gated, info.card_data)
-        }
-    };
-    let is_commit = |sha: &String| sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let commit = sha.filter(is_commit).ok_or_else(|| Error::BadAnswer {
-        host: network.host(),
-        reason: format!("it does not tell which commit {repo} is at"),
+        (error, _) => error,
     })?;
-    let gated = gated.is_some_and(|gated| gated.as_bool() != Some(false));
-    Ok(Head { commit, gated, card: card.unwrap_or_default() })
+    let bad = |reason: String| Error::BadAnswer { host: network.host(), reason };
+    let commit = about.sha.filter(|sha| is_commit(sha)).map(|sha| sha.to_ascii_lowercase());
+    let commit = commit.ok_or_else(|| bad(format!("it does not tell which commit {repo} is at")))?;
+    // Who asks for a commit gets that one or none.
+    if revision.is_some_and(|asked| is_commit(asked) && !asked.eq_ignore_ascii_case(&commit)) {
+        return Err(bad(format!("it tells of another commit of {repo} than was asked for")));
+    }
+    let gated = is_gated(about.gated.as_ref());
+    Ok(Head { commit, gated, card: about.card_data.unwrap_or_default() })
+}
+
+/// Whether a text is the full name of a commit.
+pub(super) fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// `false`, or a word for the way in which its owner lets people in.
+pub(super) fn is_gated(gated: Option<&Value>) -> bool {
+    gated.is_some_and(|gated| !gated.is_null() && gated.as_bool() != Some(false))
 }
 
 /// The licence that a card names.
 pub(crate) fn licence(card: &Value) -> Option<String> {
     match card.get("license")? {
-        Value::String(name) => Some(name.clone()),
-        Value::Array(names) => names.first()?.as_str().map(str::to_owned),
+        Value::String(name) => Some(shown(name)),
+        Value::Array(names) => names.first()?.as_str().map(shown),
         _ => None,
     }
 }
@@ -80,8 +101,8 @@ struct Lfs {
     size: i64,
 }
 
-/// All files at a revision, with their sizes and hashes: `GET /api/models/ID/tree/REVISION`, page after page. Pages
-/// are asked for here and not by hf-hub, since a page names the next one, which may lie on another host.
+/// All files at a revision, with their sizes and hashes: `GET /api/models/ID/tree/REVISION`, page after page, each of
+/// which names the next one. That has to be at the endpoint as well.
 pub(crate) async fn files(
     network: &Network,
     kind: RepoKind,
@@ -92,40 +113,48 @@ pub(crate) async fn files(
     segments.extend(["tree", revision]);
     let mut url = network.url(segments);
     url.set_query(Some("recursive=true"));
+    let bad = |reason: String| Error::BadAnswer { host: network.host(), reason };
     let mut found = Vec::new();
     for _ in 0..PAGES {
-        let asked =
-            network.send_json(Method::GET, url.clone(), repo, "which files there are", |request| request);
+        let what = (bytes::LIST, "which files there are");
+        let asked = network.send_json(Method::GET, url.clone(), repo, what, |request| request);
         let (entries, headers): (Vec<Entry>, _) = asked.await?;
         let next = headers.get(LINK).and_then(|link| link.to_str().ok()).and_then(next_page);
-        let files = entries.into_iter().filter(|entry| entry.kind == "file" && is_inside(&entry.path));
-        found.extend(files.map(|file| match file.lfs {
-            Some(lfs) => RemoteFile { path: file.path, bytes: lfs.size, hash: lfs.oid, lfs: true },
-            None => RemoteFile { path: file.path, bytes: file.size, hash: file.oid, lfs: false },
-        }));
-        let Some(next) = next.and_then(|next| url.join(&next).ok()) else { break };
+        for entry in entries.into_iter().filter(|entry| entry.kind == "file" && is_inside(&entry.path)) {
+            found.push(remote_file(entry).map_err(|reason| bad(format!("{reason} of {repo}")))?);
+        }
+        if found.len() > FILES {
+            return Err(bad(format!("it tells of more than {FILES} files of {repo}")));
+        }
+        let Some(next) = next.and_then(|next| url.join(&next).ok()) else { return Ok(found) };
+        if !network.is_own(&next) {
+            return Err(bad(format!("the list of the files of {repo} goes on at another address")));
+        }
         url = next;
     }
-    match found.iter().find(|file| !is_hash(file)) {
-        Some(file) => Err(Error::BadAnswer {
-            host: network.host(),
-            reason: format!("it tells no usable hash of {}", file.path),
-        }),
-        None => Ok(found),
+    Err(bad(format!("its list of the files of {repo} has more than {PAGES} pages")))
+}
+
+/// A file with its size and hash, or what of them cannot be.
+fn remote_file(entry: Entry) -> std::result::Result<RemoteFile, String> {
+    let lfs = entry.lfs.is_some();
+    let (bytes, hash) = entry.lfs.map_or((entry.size, entry.oid), |lfs| (lfs.size, lfs.oid));
+    let path = entry.path;
+    if !(0..=LARGEST).contains(&bytes) {
+        return Err(format!("it tells of {bytes} bytes in {}", shown(&path)));
     }
+    // A hash names a file in the cache, so that it must be nothing but one.
+    let length = if lfs { 64 } else { 40 };
+    if hash.len() != length || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(format!("it tells no usable hash of {}", shown(&path)));
+    }
+    Ok(RemoteFile { path, bytes, hash: hash.to_ascii_lowercase(), lfs })
 }
 
-/// A hash names a file in the cache, so that it must be nothing but one.
-fn is_hash(file: &RemoteFile) -> bool {
-    let length = if file.lfs { 64 } else { 40 };
-    file.bytes >= 0 && file.hash.len() == length && file.hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Whether a path stays within the folder that it is put in.
-fn is_inside(path: &str) -> bool {
-    let plain =
-        |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);
-    path.split('/').all(plain)
+/// Whether a path stays within the folder that it is put in, and looks like what it is.
+pub(super) fn is_inside(path: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':']);
+    path.len() <= LONGEST_PATH && record::one_line(path) == path && path.split('/').all(plain)
 }
 
 /// The address of the next page in a header such as `<https://…>; rel="next"`.
@@ -152,8 +181,43 @@ mod tests {
         for path in ["model.safetensors", "data/train-00000.parquet", "a b/c"] {
             assert!(is_inside(path), "{path}");
         }
-        for path in ["", "/etc/x", "../x", "a/../../x", "a//b", "a\\b", "C:/x", "a/./b", "a\0"] {
+        for path in [
+            "",
+            "/etc/x",
+            "../x",
+            "a/../../x",
+            "a//b",
+            "a\\b",
+            "C:/x",
+            "a/./b",
+            "a\0",
+            "a\u{1b}[2J",
+            "a\u{202e}b",
+        ] {
             assert!(!is_inside(path), "{path}");
+        }
+        assert!(!is_inside(&"a/".repeat(600)));
+    }
+
+    #[test]
+    fn sizes_and_hashes_that_cannot_be_are_refused_by_the_name_of_their_file() {
+        let told = |bytes: i64, hash: &str| {
+            let lfs = Some(Lfs { oid: hash.to_owned(), size: bytes });
+            remote_file(Entry {
+                kind: String::new(),
+                path: "x.bin".to_owned(),
+                oid: String::new(),
+                size: 0,
+                lfs,
+            })
+        };
+        let hash = "AB".repeat(32);
+        assert_eq!(told(7, &hash).map(|file| file.hash), Ok(hash.to_lowercase()));
+        for bytes in [-1, i64::MIN, i64::MAX, LARGEST + 1] {
+            assert!(told(bytes, &hash).is_err_and(|reason| reason.contains("x.bin")), "{bytes}");
+        }
+        for hash in ["", "../../x", &"a".repeat(40), &"g".repeat(64)] {
+            assert!(told(7, hash).is_err_and(|reason| reason.contains("x.bin")), "{hash}");
         }
     }
 

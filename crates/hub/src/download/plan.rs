@@ -6,27 +6,41 @@ use super::{
     cache::RepoCache,
     choose::{DataWish, converted_files, data_files, model_files},
     files, head,
-    listing::{Head, licence},
+    listing::{Head, is_commit, licence},
 };
 use crate::{
     access::Network,
     error::{Error, Needed, Result},
+    shown::{shown, shown_list},
 };
 
 /// The branch in which the Hub keeps data sets that it has converted itself.
-const CONVERTED: &str = "refs/convert/parquet";
+pub(super) const CONVERTED: &str = "refs/convert/parquet";
 
 /// What is needed of a model at a revision, or at its newest.
 pub async fn plan_model(network: &Network, repo: &str, revision: Option<&str>) -> Result<DownloadPlan> {
+    network.question(model(network, repo, revision)).await
+}
+
+async fn model(network: &Network, repo: &str, revision: Option<&str>) -> Result<DownloadPlan> {
     let head = head(network, RepoKind::Model, repo, revision).await?;
     let all = files(network, RepoKind::Model, repo, &head.commit).await?;
     let chosen = model_files(repo, &all)?;
-    Ok(plan(network, RepoKind::Model, repo, &head, chosen))
+    plan(network, RepoKind::Model, repo, revision, &head, chosen)
 }
 
 /// What is needed of one split of a data set; where its own files are of no format that can be read, that of the
 /// branch that the Hub has converted to Parquet.
 pub async fn plan_data_set(
+    network: &Network,
+    repo: &str,
+    revision: Option<&str>,
+    wish: &DataWish<'_>,
+) -> Result<DownloadPlan> {
+    network.question(data_set(network, repo, revision, wish)).await
+}
+
+async fn data_set(
     network: &Network,
     repo: &str,
     revision: Option<&str>,
@@ -43,11 +57,11 @@ pub async fn plan_data_set(
     let absent = |known: Vec<String>| Error::NoSplit {
         repo: repo.to_owned(),
         split: wish.split.to_owned(),
-        known: known.join(", "),
+        known: shown_list(&known),
     };
     let chosen = data_files(&all, &own.card, wish).map_err(absent)?;
     if !chosen.is_empty() {
-        return Ok(plan(network, kind, repo, &own, chosen));
+        return plan(network, kind, repo, revision, &own, chosen);
     }
     let nothing = || Error::NothingUsable { repo: repo.to_owned(), needed: Needed::Texts };
     let converted = match head(network, kind, repo, Some(CONVERTED)).await {
@@ -60,24 +74,45 @@ pub async fn plan_data_set(
         .map_err(|known| if known.is_empty() { nothing() } else { absent(known) })?;
     // The branch has no card of its own.
     let head = Head { commit: converted.commit, ..own };
-    Ok(plan(network, kind, repo, &head, chosen))
+    plan(network, kind, repo, Some(CONVERTED), &head, chosen)
 }
 
-fn plan(network: &Network, kind: RepoKind, repo: &str, head: &Head, files: Vec<RemoteFile>) -> DownloadPlan {
+fn plan(
+    network: &Network,
+    kind: RepoKind,
+    repo: &str,
+    revision: Option<&str>,
+    head: &Head,
+    files: Vec<RemoteFile>,
+) -> Result<DownloadPlan> {
     let cache = RepoCache::new(&network.cache, kind, repo);
     let here = |file: &RemoteFile| {
         let whole = std::fs::metadata(cache.blob(file)).map(|about| about.len());
         let part = || std::fs::metadata(cache.incomplete(file)).map(|about| about.len());
         whole.or_else(|_| part()).map_or(0, |bytes| i64::try_from(bytes).unwrap_or(0)).min(file.bytes)
     };
-    DownloadPlan {
+    let revision = revision.unwrap_or("main");
+    Ok(DownloadPlan {
         kind,
         repo: repo.to_owned(),
+        revision: Some(revision.to_owned()).filter(|revision| !is_commit(revision)),
         commit: head.commit.clone(),
-        bytes: files.iter().map(|file| file.bytes).sum(),
+        bytes: sum(network, repo, &files)?,
+        // No more than the sum before.
         bytes_here: files.iter().map(here).sum(),
         files,
         licence: licence(&head.card),
         gated: head.gated,
-    }
+    })
+}
+
+/// How many bytes files have together, where that is a number at all.
+pub(super) fn sum(network: &Network, repo: &str, files: &[RemoteFile]) -> Result<i64> {
+    files.iter().try_fold(0, |sum: i64, file| {
+        let sum = (file.bytes >= 0).then(|| sum.checked_add(file.bytes)).flatten();
+        sum.ok_or_else(|| Error::BadAnswer {
+            host: network.host(),
+            reason: format!("the files of {repo} cannot be as large as it says, up to {}", shown(&file.path)),
+        })
+    })
 }

@@ -1,5 +1,6 @@
 //! Names of repositories.
 
+use hf_hub::{RepoType, RepoTypeDataset, RepoTypeModel};
 use record::RepoKind;
 
 use crate::error::{Error, Result};
@@ -25,8 +26,8 @@ pub fn parse_repo(text: &str) -> Result<String> {
 
 pub(crate) fn plural(kind: RepoKind) -> &'static str {
     match kind {
-        RepoKind::Model => "models",
-        RepoKind::Dataset => "datasets",
+        RepoKind::Model => RepoTypeModel.plural(),
+        RepoKind::Dataset => RepoTypeDataset.plural(),
     }
 }
 

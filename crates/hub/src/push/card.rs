@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use record::{AxisAssessment, Level, Metric, Notice, Origin, Run, SplitMethod, Trainable};
 
+use super::foreign::{Place, foreign};
+
 /// What a card is written from.
 #[derive(Debug, Clone, Copy)]
 pub struct CardFacts<'a> {
@@ -34,8 +36,9 @@ fn write_card(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
     head(card, facts)?;
     let title = repo.rsplit('/').next().unwrap_or(repo);
     let axes: Vec<String> = run.config.axes.iter().map(ToString::to_string).collect();
-    writeln!(card, "# {title}\n")?;
-    let from = base.map_or_else(|| format!("`{}`", run.config.model), |base| linked(base, ""));
+    writeln!(card, "# {}\n", foreign(title, Place::Markdown))?;
+    let from = base
+        .map_or_else(|| format!("`{}`", foreign(&run.config.model, Place::Code)), |base| linked(base, ""));
     writeln!(
         card,
         "{from}, fine-tuned {} to guess from a text which letter of {} its author gives for themselves in the \
@@ -52,57 +55,64 @@ fn write_card(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
     writeln!(card, "## Data\n")?;
     match data {
         Some(data) => {
-            let licence = data
-                .licence
-                .as_deref()
-                .map_or("no licence is named".to_owned(), |name| format!("licence: {name}"));
-            writeln!(card, "{}, commit `{}` ({licence}).", linked(data, "datasets/"), data.commit)?;
+            let licence = data.licence.as_deref().map_or("no licence is named".to_owned(), |name| {
+                format!("licence: {}", foreign(name, Place::Markdown))
+            });
+            let commit = foreign(&data.commit, Place::Code);
+            writeln!(card, "{}, commit `{commit}` ({licence}).", linked(data, "datasets/"))?;
         }
         None if run.made_up => writeln!(
             card,
             "Texts that a program has made up. **This model has learned nothing about people.**"
         )?,
-        None => writeln!(card, "A data set named \"{}\" that is not on the Hub.", plain(&run.config.data))?,
+        None => writeln!(
+            card,
+            "A data set named \"{}\" that is not on the Hub.",
+            foreign(&run.config.data, Place::Markdown)
+        )?,
     }
     split(card, facts)?;
     results(card, facts)?;
-    writeln!(card, "## Settings\n\n```toml\n{}\n```\n", facts.settings.trim().replace("```", "'''"))?;
+    let settings = record::printable(facts.settings.trim()).replace("```", "'''");
+    writeln!(card, "## Settings\n\n```toml\n{settings}\n```\n")?;
+    let name = serde_json::Value::from(*repo).to_string().replace('`', "'");
     writeln!(
         card,
-        "## Use\n\n```python\nfrom transformers import pipeline\n\nclassify = pipeline(\"text-classification\", \"{repo}\", top_k=None{})\nprint(classify(\"I would rather stay at home with a book.\"))\n```",
+        "## Use\n\n```python\nfrom transformers import pipeline\n\nclassify = pipeline(\"text-classification\", {name}, top_k=None{})\nprint(classify(\"I would rather stay at home with a book.\"))\n```",
         if run.config.axes.len() > 1 { ", function_to_apply=\"sigmoid\"" } else { "" }
     )?;
     Ok(())
 }
 
-/// The YAML by which the Hub sorts models. Only names that cannot break it stand in it.
+/// The YAML by which the Hub sorts models.
 fn head(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
     writeln!(card, "---\npipeline_tag: text-classification\nlibrary_name: transformers")?;
     if let Some(base) = facts.base {
-        writeln!(card, "base_model: {}", base.repo)?;
+        writeln!(card, "base_model: {}", foreign(&base.repo, Place::Yaml))?;
         if let Some(licence) = base.licence.as_deref().filter(|licence| is_word(licence)) {
-            writeln!(card, "license: {licence}")?;
+            writeln!(card, "license: {}", foreign(licence, Place::Yaml))?;
         }
     }
     if let Some(data) = facts.data {
-        writeln!(card, "datasets:\n- {}", data.repo)?;
+        writeln!(card, "datasets:\n- {}", foreign(&data.repo, Place::Yaml))?;
     }
     writeln!(card, "tags:\n- mbti\n- personality\n- mbti-tuner")?;
     writeln!(card, "widget:\n- text: I would rather stay at home with a book than go to a party.\n---\n")
 }
 
+/// Whether a licence is an identifier of the Hub's, which knows no others.
 fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
+/// A repository with its page, where its name is one.
 fn linked(origin: &Origin, folder: &str) -> String {
-    format!("[{repo}](https://huggingface.co/{folder}{repo})", repo = origin.repo)
-}
-
-/// A name that a user has given, without what Markdown would take for its own.
-fn plain(name: &str) -> String {
-    name.chars().filter(|letter| !"[]()<>`*_|#\\".contains(*letter) && !letter.is_control()).collect()
+    let shown = foreign(&origin.repo, Place::Markdown);
+    match record::is_repo_name(&origin.repo) {
+        true => format!("[{shown}](https://huggingface.co/{folder}{})", origin.repo),
+        false => shown,
+    }
 }
 
 fn limits(card: &mut String) -> std::fmt::Result {
@@ -147,7 +157,9 @@ fn split(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
     let leak = facts.notices.iter().find(|notice| notice.problem.code == record::ProblemCode::SplitLeaks);
     match leak {
         Some(leak) => {
-            let get = |name: &str| leak.problem.params.get(name).map_or("0", String::as_str);
+            let get = |name: &str| {
+                foreign(leak.problem.params.get(name).map_or("0", String::as_str), Place::Markdown)
+            };
             writeln!(
                 card,
                 "\n**Leak meter: {} % of the texts judged with can be known in part without having learned anything \
@@ -285,12 +297,41 @@ mod tests {
         let (head, body) = rest.split_once("---\n").unwrap();
         assert!(head.lines().all(|line| line.starts_with("- ") || line.contains(':')), "{head}");
         assert!(!head.contains("base_model") && !head.contains("license"), "{head}");
-        assert!(body.contains("\"my postsb\" that is not on the Hub"), "{body}");
+        assert!(body.contains("\"my \\[posts\\]\\|\\<b\\>\" that is not on the Hub"), "{body}");
         let made_up = card(&run(json!({ "made_up": true })), None, &[]);
         assert!(made_up.contains("has learned nothing about people"), "{made_up}");
         let origin = Origin { repo: "them/texts".into(), commit: "c0ffee".into(), licence: None };
         let text = card(&run(json!({})), Some(&origin), &[]);
         assert!(text.contains("datasets:\n- them/texts") && text.contains("no licence is named"), "{text}");
+    }
+
+    #[test]
+    fn whatever_strangers_call_their_things_the_card_stays_the_users_own() {
+        const EVIL: &str = "mit)\n---\n# Buy [this](https://evil.example) ![x](https://evil.example/x.png) <img src=x>\u{1b}[2J\u{202e}`";
+        let evil = Origin { repo: EVIL.into(), commit: EVIL.into(), licence: Some(EVIL.into()) };
+        let run = run(json!({ "config": { "data": EVIL, "model": EVIL, "axes": ["J-P"] } }));
+        for data in [None, Some(&evil)] {
+            for base in [None, Some(&evil)] {
+                let facts = CardFacts {
+                    repo: "me/made",
+                    run: &run,
+                    base,
+                    data,
+                    notices: &[],
+                    settings: "seed = 0",
+                    version: "1.0",
+                };
+                let text = model_card(&facts);
+                assert!(!text.contains("](https://evil") && !text.contains("<img"), "{text}");
+                assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+                // The head ends where it ends, and there is one title.
+                assert_eq!(text.lines().filter(|line| *line == "---").count(), 2, "{text}");
+                let titles: Vec<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();
+                assert_eq!(titles, ["# made"]);
+                let head = text.split("---\n").nth(1).unwrap();
+                assert!(!head.contains("license"), "what is no identifier is none: {head}");
+            }
+        }
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! The one commit by which all of a push becomes visible.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use record::RepoKind;
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{BRANCH, Content, Hashed, is_there};
+use super::{BRANCH, Content, Hashed, is_there, newest};
 use crate::{
-    access::{Network, passes},
-    download::{RepoPath, files, head},
+    access::{Network, bytes, passes},
+    download::{RepoPath, head},
     error::{Error, Result},
+    shown::shown,
     transfer::Transfer,
 };
 
@@ -41,7 +44,7 @@ pub(super) async fn commit(
             small += file.bytes as i64;
             let bytes = match &file.content {
                 Content::Text(text) => text.clone().into_bytes(),
-                Content::File(path) => std::fs::read(path).map_err(|error| Error::read(path, error))?,
+                Content::File(path) => ::files::read_limited(path, file.bytes).map_err(|error| Error::read(path, error))?,
             };
             json!({ "key": "file", "value": { "content": STANDARD.encode(bytes), "path": file.path, "encoding": "base64" } })
         });
@@ -54,15 +57,17 @@ pub(super) async fn commit(
     let shape = |request: reqwest::RequestBuilder| {
         request.header(CONTENT_TYPE, "application/x-ndjson").body(body.clone())
     };
-    let mut attempt = 0;
+    let what = "which commit it has made";
+    let (mut attempt, mut waited) = (0, Duration::ZERO);
     loop {
         attempt += 1;
-        let error = match transfer.or_stop(network.send_once(&Method::POST, &url, &shape)).await? {
+        let error = match network.send_once(&Method::POST, &url, &shape).await {
             Ok(answer) if answer.status().is_success() => {
                 transfer.advance(small);
-                return match answer.json::<Answer>().await {
-                    Ok(answer) => Ok(answer.commit_oid),
-                    Err(_) => Ok(head(network, RepoKind::Model, repo, None).await?.commit),
+                let told = network.question(network.read(answer, bytes::OTHER, what)).await;
+                return match told.map(|told| serde_json::from_slice::<Answer>(&told.body)) {
+                    Ok(Ok(answer)) => Ok(shown(&answer.commit_oid)),
+                    _ => Ok(network.question(head(network, RepoKind::Model, repo, None)).await?.commit),
                 };
             }
             Ok(answer) if answer.status().as_u16() == 412 => {
@@ -73,10 +78,12 @@ pub(super) async fn commit(
             Ok(answer) => network.refused(answer, repo).await,
             Err(error) => error,
         };
-        if attempt >= ATTEMPTS || !passes(&error) {
+        let wait = network.wait_after(&error, attempt);
+        waited += wait;
+        if attempt >= ATTEMPTS || !passes(&error) || waited > network.limits.waiting {
             return Err(error);
         }
-        transfer.wait(network.wait_after(&error, attempt)).await?;
+        transfer.wait(wait).await?;
         if let Some(made) = made_by_us(network, repo, changed).await? {
             transfer.advance(small);
             return Ok(made);
@@ -92,7 +99,6 @@ struct Answer {
 
 /// The newest commit, if all that was to be pushed stands in it.
 async fn made_by_us(network: &Network, repo: &str, changed: &[Hashed]) -> Result<Option<String>> {
-    let newest = head(network, RepoKind::Model, repo, None).await?.commit;
-    let there = files(network, RepoKind::Model, repo, &newest).await?;
+    let (newest, there) = network.question(newest(network, repo)).await?;
     Ok(changed.iter().all(|file| is_there(&there, file)).then_some(newest))
 }

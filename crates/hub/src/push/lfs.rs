@@ -3,9 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{Read, Seek, SeekFrom},
     path::Path,
+    time::Duration,
 };
 
 use futures_util::stream;
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::{BRANCH, Content, Hashed, multipart};
 use crate::{
-    access::{Network, passes},
+    access::{Network, bytes, passes},
     download::RepoPath,
     error::{Error, Result},
     transfer::Transfer,
@@ -93,7 +93,7 @@ async fn one(network: &Network, repo: &str, file: &Hashed, notes: &Path, transfe
         return Ok(());
     };
     if let Some(action) = &actions.upload {
-        match multipart::begin(action, file) {
+        match multipart::begin(&network.host(), action, file) {
             Some(begun) => {
                 if let Err(error) = multipart::upload(network, repo, file, begun?, notes, transfer).await {
                     return arrived(network, repo, file, notes, error).await;
@@ -139,28 +139,45 @@ async fn ask(network: &Network, repo: &str, file: &Hashed) -> Result<Option<Acti
     let shape = |request: reqwest::RequestBuilder| {
         request.header(ACCEPT, LFS_JSON).header(CONTENT_TYPE, LFS_JSON).body(text.clone())
     };
-    let asked = network.send_json(Method::POST, url, repo, "where a file is to be uploaded", shape);
-    let (batch, _): (Batch, _) = asked.await?;
+    let what = (bytes::REPO, "where a file is to be uploaded");
+    let asked = network.send_json(Method::POST, url, repo, what, shape);
+    let (batch, _): (Batch, _) = network.question(asked).await?;
     let object = batch.objects.into_iter().find(|object| object.oid == file.sha256);
     let object = object.ok_or_else(|| Error::BadAnswer {
         host: network.host(),
         reason: "it tells of another file than was asked for".to_owned(),
     })?;
     match object.error {
-        Some(error) => {
-            Err(Error::Server { host: network.host(), status: error.code, said: Some(error.message) })
-        }
+        Some(error) => Err(Error::Server {
+            host: network.host(),
+            status: error.code,
+            said: Some(network.scrub(&error.message)),
+        }),
         None => Ok(object.actions),
     }
 }
 
 pub(super) fn parse(network: &Network, href: &str) -> Result<Url> {
-    let url = Url::parse(href).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = Url::parse(href).ok().filter(|url| network.is_as_safe(url) && url.has_host());
     url.ok_or_else(|| Error::BadAnswer {
         host: network.host(),
         reason: "it names no usable address for an upload".to_owned(),
     })
 }
+
+/// Headers that are ours to set, whatever the other side asks for: those that say who one is, and those that say where
+/// a request ends and whom it is for.
+const OURS: [&str; 9] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+];
 
 pub(super) async fn post(
     network: &Network,
@@ -168,19 +185,21 @@ pub(super) async fn post(
     url: &Url,
     body: &serde_json::Value,
     headers: &BTreeMap<String, serde_json::Value>,
-) -> Result<Response> {
+) -> Result<()> {
     let text = body.to_string();
     let shape = |request: reqwest::RequestBuilder| {
         let mut request = request.header(ACCEPT, LFS_JSON).header(CONTENT_TYPE, LFS_JSON).body(text.clone());
         for (name, value) in headers {
             // What the Hub wants to be sent back with the request, but never in place of the token.
-            if let Some(value) = value.as_str().filter(|_| !name.eq_ignore_ascii_case("authorization")) {
+            let ours = OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
+            if let Some(value) = value.as_str().filter(|_| !ours) {
                 request = request.header(name.as_str(), value);
             }
         }
         request
     };
-    network.send(Method::POST, url.clone(), repo, shape).await
+    let what = (bytes::OTHER, "whether a file has arrived");
+    network.question(network.send(Method::POST, url.clone(), repo, what, shape)).await.map(|_| ())
 }
 
 /// Sends a stretch of a file by one `PUT`, again where the connection is cut. Gives the answer, for its `ETag`.
@@ -193,7 +212,7 @@ pub(super) async fn put(
     transfer: &Transfer,
 ) -> Result<Response> {
     let length = stretch.end - stretch.start;
-    let mut attempt = 0;
+    let (mut attempt, mut waited) = (0, Duration::ZERO);
     loop {
         attempt += 1;
         let sent = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
@@ -207,10 +226,12 @@ pub(super) async fn put(
             Err(error) => network.unreachable(url, &error),
         };
         transfer.take_back(sent.load(std::sync::atomic::Ordering::Relaxed));
-        if attempt >= ATTEMPTS || !passes(&error) {
+        let wait = network.wait_after(&error, attempt);
+        waited += wait;
+        if attempt >= ATTEMPTS || !passes(&error) || waited > network.limits.waiting {
             return Err(error);
         }
-        transfer.wait(network.wait_after(&error, attempt)).await?;
+        transfer.wait(wait).await?;
     }
 }
 
@@ -220,7 +241,7 @@ async fn watch<T>(
     sent: &std::sync::atomic::AtomicI64,
     transfer: &Transfer,
 ) -> T {
-    const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+    const LOOK: Duration = Duration::from_millis(100);
     let mut seen = 0;
     let mut look = || {
         let now = sent.load(std::sync::atomic::Ordering::Relaxed);
@@ -253,7 +274,7 @@ fn body(
         }
         Content::File(path) => path,
     };
-    let mut open = File::open(path).map_err(|error| Error::read(path, error))?;
+    let mut open = files::open_regular(path).map_err(|error| Error::read(path, error))?;
     open.seek(SeekFrom::Start(stretch.start)).map_err(|error| Error::read(path, error))?;
     let left = stretch.end - stretch.start;
     let pieces = stream::try_unfold((open.take(left), sent), |(mut open, sent)| async move {

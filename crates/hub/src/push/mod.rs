@@ -2,19 +2,21 @@
 
 mod card;
 mod commit;
+mod foreign;
 mod lfs;
 mod multipart;
 mod rights;
 
 use std::path::{Path, PathBuf};
 
+use hf_hub::RepoType;
 use record::{RemoteFile, RepoKind};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    access::Network,
+    access::{Network, bytes},
     download::{RepoPath, files, hashes, head},
     error::{Error, Result},
     transfer::Transfer,
@@ -82,51 +84,65 @@ pub async fn push(
     if !network.has_token() {
         return Err(Error::NoToken);
     }
-    create(network, repo, private).await?;
-    let parent = head(network, RepoKind::Model, repo, None).await?.commit;
-    let there = files(network, RepoKind::Model, repo, &parent).await?;
+    transfer.or_stop(all(network, repo, private, uploads, summary, notes, transfer)).await?
+}
+
+async fn all(
+    network: &Network,
+    repo: &str,
+    private: bool,
+    uploads: Vec<Upload>,
+    summary: &str,
+    notes: &Path,
+    transfer: &Transfer,
+) -> Result<Pushed> {
+    network.question(create(network, repo, private)).await?;
+    let (parent, there) = network.question(newest(network, repo)).await?;
     let page = network.url(repo.split('/')).to_string();
-    let hashed = hash_all(uploads, transfer).await?;
+    let hashed = hash_all(uploads).await?;
     let outdated = outdated(&there, &hashed);
     let changed: Vec<Hashed> = hashed.into_iter().filter(|file| !is_there(&there, file)).collect();
     if changed.is_empty() && outdated.is_empty() {
         return Ok(Pushed { commit: parent, page, was_there: true });
     }
     transfer.expect(changed.iter().map(|file| file.bytes as i64).sum());
-    let large = preupload(network, repo, &changed).await?;
+    let large = network.question(preupload(network, repo, &changed)).await?;
     lfs::upload(network, repo, changed.iter().filter(|file| large.contains(&file.path)), notes, transfer)
         .await?;
     let made = commit::commit(network, repo, &parent, &changed, &large, &outdated, summary, transfer).await?;
     Ok(Pushed { commit: made, page, was_there: false })
 }
 
+/// The newest commit of a model's repository, and its files.
+async fn newest(network: &Network, repo: &str) -> Result<(String, Vec<RemoteFile>)> {
+    let commit = head(network, RepoKind::Model, repo, None).await?.commit;
+    let there = files(network, RepoKind::Model, repo, &commit).await?;
+    Ok((commit, there))
+}
+
 /// Makes the repository, or finds that it is there.
 async fn create(network: &Network, repo: &str, private: bool) -> Result<()> {
-    let hub = network.hub(repo)?;
-    let made = hub
-        .create_repository()
-        .repo_id(repo)
-        .repo_type(hf_hub::RepoTypeModel)
-        .private(private)
-        .exist_ok(true);
-    match made.send().await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(match network.translated(error, repo) {
-            // A mirror has no such address, or knows no such method.
-            Error::NoRepo { .. } | Error::Server { status: 404 | 405 | 501, .. } => {
-                Error::NoUploads { host: network.host() }
-            }
-            // The repository of somebody else is there already.
-            Error::Server { status: 409, .. } => Error::NoRight { repo: repo.to_owned() },
-            other => other,
-        }),
+    let (owner, name) = hf_hub::split_id(repo);
+    let mut body = json!({ "name": name, "type": hf_hub::RepoTypeModel.singular(), "private": private });
+    if !owner.is_empty() {
+        body["organization"] = json!(owner);
+    }
+    let url = network.url(["api", "repos", "create"]);
+    let what = (bytes::OTHER, "whether the repository was made");
+    match network.send(Method::POST, url, repo, what, |request| request.json(&body)).await {
+        // Whether it is one's own that is there already shows when it is written to.
+        Ok(_) | Err(Error::Server { status: 409, .. }) => Ok(()),
+        // A mirror has no such address, or knows no such method.
+        Err(Error::NoRepo { .. } | Error::Server { status: 404 | 405 | 501, .. }) => {
+            Err(Error::NoUploads { host: network.host() })
+        }
+        Err(error) => Err(error),
     }
 }
 
-async fn hash_all(uploads: Vec<Upload>, transfer: &Transfer) -> Result<Vec<Hashed>> {
+async fn hash_all(uploads: Vec<Upload>) -> Result<Vec<Hashed>> {
     let work = tokio::task::spawn_blocking(move || uploads.into_iter().map(hash).collect::<Result<Vec<_>>>());
-    let done = transfer.or_stop(work).await?;
-    done.unwrap_or(Err(Error::Stopped))
+    work.await.unwrap_or(Err(Error::Stopped))
 }
 
 fn hash(upload: Upload) -> Result<Hashed> {
@@ -135,7 +151,7 @@ fn hash(upload: Upload) -> Result<Hashed> {
         Content::File(place) => {
             let found = hashes(place)?;
             let mut sample = Vec::new();
-            let file = std::fs::File::open(place).map_err(|error| Error::read(place, error))?;
+            let file = ::files::open_regular(place).map_err(|error| Error::read(place, error))?;
             std::io::Read::read_to_end(&mut std::io::Read::take(file, SAMPLE as u64), &mut sample)
                 .map_err(|error| Error::read(place, error))?;
             Ok(Hashed { path, bytes: found.bytes, sha256: found.sha256, git: found.git, sample, content })
@@ -183,7 +199,7 @@ async fn preupload(network: &Network, repo: &str, changed: &[Hashed]) -> Result<
     let body = json!({ "files": changed.iter().map(told).collect::<Vec<_>>() });
     let mut segments = RepoPath(RepoKind::Model, repo).api();
     segments.extend(["preupload", BRANCH]);
-    let (url, what) = (network.url(segments), "how files are to be uploaded");
+    let (url, what) = (network.url(segments), (bytes::REPO, "how files are to be uploaded"));
     let asked = network.send_json(Method::POST, url, repo, what, |request| request.json(&body));
     let (answer, _): (Answer, _) = asked.await?;
     let large = answer.files.into_iter().filter(|mode| mode.upload_mode == "lfs");

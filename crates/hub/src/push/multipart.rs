@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -39,7 +38,7 @@ pub(super) struct Begun {
 }
 
 /// What the Hub says of an upload in parts; nothing where it is to go in one piece.
-pub(super) fn begin(action: &Action, file: &Hashed) -> Option<Result<Begun>> {
+pub(super) fn begin(host: &str, action: &Action, file: &Hashed) -> Option<Result<Begun>> {
     let value = action.header.get("chunk_size")?;
     let chunk_size = value.as_u64().or_else(|| value.as_str()?.parse().ok()).filter(|size| *size > 0);
     let address = |(name, value): (&String, &serde_json::Value)| {
@@ -47,7 +46,7 @@ pub(super) fn begin(action: &Action, file: &Hashed) -> Option<Result<Begun>> {
     };
     let parts: BTreeMap<u32, String> = action.header.iter().filter_map(address).collect();
     let bad = || Error::BadAnswer {
-        host: String::new(),
+        host: host.to_owned(),
         reason: "the parts of an upload do not fit the file".to_owned(),
     };
     let Some(chunk_size) = chunk_size else { return Some(Err(bad())) };
@@ -67,7 +66,7 @@ fn note_of(notes: &Path, file: &Hashed) -> PathBuf {
 
 /// What an earlier attempt has begun.
 pub(super) fn begun(notes: &Path, file: &Hashed) -> Option<Begun> {
-    let text = std::fs::read(note_of(notes, file)).ok()?;
+    let text = files::read_limited(&note_of(notes, file), files::JSON_LIMIT).ok()?;
     serde_json::from_slice::<Begun>(&text)
         .ok()
         .filter(|begun| begun.sha256 == file.sha256 && begun.chunk_size > 0)
@@ -163,11 +162,5 @@ fn note(notes: &Path, file: &Hashed, begun: &Begun) -> Result<()> {
     let failed = |error: std::io::Error| Error::write(&path, error);
     std::fs::create_dir_all(notes).map_err(failed)?;
     let text = serde_json::to_vec(begun).map_err(|error| failed(error.into()))?;
-    let new = path.with_extension("new");
-    let mut options = std::fs::File::options();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&new).and_then(|mut out| out.write_all(&text)).map_err(failed)?;
-    std::fs::rename(&new, &path).map_err(failed)
+    files::replace(&path, &text, files::Access::Owner).map_err(failed)
 }

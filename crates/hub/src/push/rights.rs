@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::BRANCH;
 use crate::{
-    access::{Network, whoami, writes_to},
+    access::{Network, bytes, whoami, writes_to},
     download::RepoPath,
     error::{Error, Result},
 };
@@ -22,7 +22,9 @@ pub async fn check_rights(network: &Network, repo: &str) -> Result<Account> {
     let body = json!({ "files": [{ "path": "README.md", "sample": "", "size": 0 }] });
     let mut segments = RepoPath(RepoKind::Model, repo).api();
     segments.extend(["preupload", BRANCH]);
-    match network.send(Method::POST, network.url(segments), repo, |request| request.json(&body)).await {
+    let (url, what) = (network.url(segments), (bytes::OTHER, "whether one may push"));
+    let asked = network.send(Method::POST, url, repo, what, |request| request.json(&body));
+    match network.question(asked).await {
         // It will be made when there is something to put into it.
         Ok(_) | Err(Error::NoRepo { .. }) => Ok(account),
         Err(Error::Server { status: 405 | 501, .. }) => Err(Error::NoUploads { host: network.host() }),

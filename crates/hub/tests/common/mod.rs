@@ -23,8 +23,14 @@ pub fn place(role: Role) -> Place {
 }
 
 impl Place {
-    pub fn cache(&self) -> PathBuf {
+    /// `HF_HUB_CACHE`, which is Python's and the Hub's own.
+    pub fn shared_cache(&self) -> PathBuf {
         self.folder.path().join("cache")
+    }
+
+    /// What is kept of this Hub, which is not the one at huggingface.co.
+    pub fn cache(&self) -> PathBuf {
+        self.stranger().cache
     }
 
     pub fn notes(&self) -> PathBuf {
@@ -40,9 +46,14 @@ impl Place {
     }
 
     pub fn way(&self, token: Option<&str>, more: &[(&str, &str)]) -> Network {
-        let cache = self.cache().display().to_string();
+        self.way_to(self.hub.url(), token, more)
+    }
+
+    /// The same to another address.
+    pub fn way_to(&self, url: &str, token: Option<&str>, more: &[(&str, &str)]) -> Network {
+        let cache = self.shared_cache().display().to_string();
         let variables = |name: &str| match name {
-            "HF_ENDPOINT" => Some(self.hub.url().to_owned()),
+            "HF_ENDPOINT" => Some(url.to_owned()),
             "HF_HUB_CACHE" => Some(cache.clone()),
             "MBTI_HUB_PAUSE_MS" => Some("1".to_owned()),
             "HF_HUB_DOWNLOAD_TIMEOUT" => Some("1".to_owned()),

@@ -378,7 +378,8 @@ fn the_keyring_keeps_the_token_where_there_is_one_and_the_file_where_there_is_no
     assert!(said.contains("No keyring takes the token") && said.contains("secret/token"), "{said}");
 }
 
-/// Python's own client and ours against the same Hub and the same cache.
+/// Python's own client and ours against the same Hub and the same cache, which is ours for this Hub: the default one is
+/// shared only for huggingface.co.
 #[test]
 fn what_one_of_us_and_python_has_pushed_or_fetched_the_other_reads() {
     let Some(python) = std::env::var_os("MBTI_HUB_PYTHON") else {
@@ -390,9 +391,11 @@ fn what_one_of_us_and_python_has_pushed_or_fetched_the_other_reads() {
     let alice = alice();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/hub/both_ways.py");
     let home = alice.engine.home.path().join("hugging-face");
+    let own = alice.hub.url().replace("://", "-").replace(':', "_3a");
+    let cache = home.join("hub/other-endpoints").join(own);
     let python = |job: &str, more: &[&str]| {
         let mut command = Command::new(&python);
-        command.arg(&script).arg(job).args(more);
+        command.arg(&script).arg(job).args(more).env("HF_HUB_CACHE", &cache);
         command.env("HF_ENDPOINT", alice.hub.url()).env("HF_HOME", &home).env("HF_HUB_DISABLE_XET", "1");
         command.env("HF_TOKEN", TOKEN).env("HF_HUB_DISABLE_TELEMETRY", "1").env_remove("HF_HUB_OFFLINE");
         let done = command.output().unwrap();

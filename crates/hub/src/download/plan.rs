@@ -116,3 +116,26 @@ pub(super) fn sum(network: &Network, repo: &str, files: &[RemoteFile]) -> Result
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn sizes_whose_sum_is_no_number_are_refused_by_name() {
+        let network = crate::access::connect(&record::HubSettings::default(), &|_| None, None).unwrap();
+        let files = |sizes: &[i64]| -> Vec<RemoteFile> {
+            let file = |(number, bytes): (usize, &i64)| {
+                let path = format!("{number}.bin");
+                RemoteFile { path, bytes: *bytes, hash: "0".repeat(40), lfs: false }
+            };
+            sizes.iter().enumerate().map(file).collect()
+        };
+        assert_eq!(sum(&network, "a/b", &files(&[1, 0, 2])).unwrap(), 3);
+        for sizes in [&[i64::MAX, i64::MAX][..], &[5, i64::MAX], &[5, -1], &[i64::MIN, i64::MIN]] {
+            let error = sum(&network, "a/b", &files(sizes)).unwrap_err().to_string();
+            assert!(error.contains("a/b") && error.contains("1.bin") || error.contains("0.bin"), "{error}");
+        }
+    }
+}

@@ -235,7 +235,8 @@ async fn headers_without_an_end_are_refused() {
     planned(&place.alice()).await.unwrap_err();
 }
 
-#[tokio::test]
+// A server that never stops talking leaves a single thread little time for anything else.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_small_answer_has_to_be_whole_within_its_time() {
     let (place, _) = with_weights(1000);
     place.hub.faults().add(Rule::always("/api/*", Fault::Slow { bytes_per_second: 20 }));
@@ -504,7 +505,8 @@ async fn texts_of_the_hub_reach_nobody_with_their_escape_codes() {
         assert!(text.contains('\u{fffd}') || text.contains("ufffd"), "{text}");
         assert_eq!(record::one_line(&text), text);
     };
-    faults.add(rewrite("/api/models", r#""model_type":"bert""#, &format!(r#""model_type":"{EVIL}""#)));
+    let config = format!(r#""id":"alice/small","config":{{"model_type":"{EVIL}"}}"#);
+    faults.add(rewrite("/api/models", r#""id":"alice/small""#, &config));
     clean(search(&network, RepoKind::Model, "small").await.unwrap()[0].family.clone().unwrap());
     faults.clear();
     faults.add(rewrite("/api/models", r#""id":"alice/small""#, &format!(r#""id":"alice/{EVIL}""#)));

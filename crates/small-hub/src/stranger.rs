@@ -100,6 +100,10 @@ fn serve(mut stream: TcpStream, says: Says, kept: &Kept) -> std::io::Result<()> 
     send(start)?;
     while let Some(more) = more.as_ref().filter(|_| !kept.over.load(Ordering::Relaxed)) {
         send(more)?;
+        if says == Says::EndlessContinue {
+            // Enough to keep a client waiting, and not so much that its machine is busy with nothing else.
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
     // The rest of the request is heard as well.
     while hear(&mut stream, &mut request, kept)? {}

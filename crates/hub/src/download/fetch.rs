@@ -15,6 +15,7 @@ use reqwest::{
 };
 
 use super::{
+    apart,
     cache::{InPlace, RepoCache},
     listing::file_url,
     matches,
@@ -77,18 +78,23 @@ async fn is_linked(
     plan: &DownloadPlan,
     file: &RemoteFile,
 ) -> Result<bool> {
-    match cache.in_place(&plan.commit, file)? {
-        InPlace::Nothing => Ok(false),
-        InPlace::Linked => Ok(true),
-        InPlace::Other if is_right(&cache.snapshot(&plan.commit).join(&file.path), file).await? => Ok(true),
-        InPlace::Other => Err(Error::BadAnswer {
+    let other = match cache.in_place(&plan.commit, file)? {
+        InPlace::Nothing => return Ok(false),
+        InPlace::Linked => return Ok(true),
+        InPlace::Other => cache.snapshot(&plan.commit).join(&file.path),
+    };
+    match is_right(&other, file).await {
+        Ok(true) => Ok(true),
+        Err(Error::Stopped) => Err(Error::Stopped),
+        // Another content, or a link to what is gone.
+        _ => Err(Error::BadAnswer {
             host: network.host(),
             reason: format!(
                 "it tells of another content of {} in commit {} of {} than the cache has from before, in {}",
                 shown(&file.path),
                 plan.commit,
                 plan.repo,
-                cache.snapshot(&plan.commit).display()
+                other.display()
             ),
         }),
     }
@@ -159,8 +165,7 @@ fn length(path: &Path) -> i64 {
 /// Hashing a large file takes seconds, in which other files are to come on.
 async fn is_right(path: &Path, file: &RemoteFile) -> Result<bool> {
     let (path, file) = (path.to_owned(), file.clone());
-    let work = tokio::task::spawn_blocking(move || matches(&path, &file));
-    work.await.unwrap_or(Ok(false))
+    apart(move |given_up| matches(&path, &file, given_up)).await
 }
 
 /// Brings a file to its full length, over as many connections as it takes.

@@ -16,6 +16,6 @@ pub use plan::{plan_data_set, plan_model};
 pub use repo::parse_repo;
 pub use search::search;
 
-pub(crate) use hash::{hashes, hashes_of, matches};
+pub(crate) use hash::{GivenUp, apart, hashes, hashes_of, matches};
 pub(crate) use listing::{files, head};
 pub(crate) use repo::RepoPath;

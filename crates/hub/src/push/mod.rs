@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     access::{Network, bytes},
-    download::{RepoPath, files, hashes, head},
+    download::{GivenUp, RepoPath, apart, files, hashes, head},
     error::{Error, Result},
     transfer::Transfer,
 };
@@ -141,15 +141,14 @@ async fn create(network: &Network, repo: &str, private: bool) -> Result<()> {
 }
 
 async fn hash_all(uploads: Vec<Upload>) -> Result<Vec<Hashed>> {
-    let work = tokio::task::spawn_blocking(move || uploads.into_iter().map(hash).collect::<Result<Vec<_>>>());
-    work.await.unwrap_or(Err(Error::Stopped))
+    apart(move |given_up| uploads.into_iter().map(|upload| hash(upload, given_up)).collect()).await
 }
 
-fn hash(upload: Upload) -> Result<Hashed> {
+fn hash(upload: Upload, given_up: &GivenUp) -> Result<Hashed> {
     let Upload { path, content } = upload;
     match &content {
         Content::File(place) => {
-            let found = hashes(place)?;
+            let found = hashes(place, given_up)?;
             let mut sample = Vec::new();
             let file = ::files::open_regular(place).map_err(|error| Error::read(place, error))?;
             std::io::Read::read_to_end(&mut std::io::Read::take(file, SAMPLE as u64), &mut sample)

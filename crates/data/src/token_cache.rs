@@ -127,8 +127,9 @@ fn create(path: &Path) -> Result<File> {
 fn remove_old_ones(kept: &Path) {
     let Some(Ok(entries)) = kept.parent().map(std::fs::read_dir) else { return };
     let used = |path: &Path| std::fs::metadata(path.join(LOCK)).and_then(|about| about.modified()).ok();
-    let mut all: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path != kept).collect();
+    // A link to a folder is none of ours.
+    let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut all: Vec<PathBuf> = folders.map(|entry| entry.path()).filter(|path| path != kept).collect();
     all.sort_by_key(|path| std::cmp::Reverse(used(path)));
     let bytes = |path: &Path| std::fs::metadata(path.join(IDS)).map_or(0, |about| about.len());
     let mut kept_bytes = 0;

@@ -94,7 +94,7 @@ pub fn data_set_offline(
         return Err(absent());
     }
     // A snapshot has links to the repository's own blobs, and to nothing else.
-    let blobs = snapshot.with_file_name("..").join("blobs");
+    let blobs = folder_of(&of, &commit).ok_or_else(absent)?.join("blobs");
     let inside = |path: &String| -> Result<PathBuf> {
         let file = snapshot.join(path);
         match files::resolve_within(&file, &[&snapshot, &blobs]) {
@@ -107,10 +107,14 @@ pub fn data_set_offline(
     Ok(OfflineData { commit, files, licence })
 }
 
+/// The folder of the repository in the cache.
+fn folder_of(repo: &RepoCache, commit: &str) -> Option<PathBuf> {
+    Some(repo.snapshot(commit).parent()?.parent()?.to_owned())
+}
+
 /// Where the choices of a commit are kept.
 fn place_of(repo: &RepoCache, commit: &str) -> Option<PathBuf> {
-    let snapshot = repo.snapshot(commit);
-    Some(snapshot.parent()?.parent()?.join(FOLDER).join(format!("{commit}.json")))
+    Some(folder_of(repo, commit)?.join(FOLDER).join(format!("{commit}.json")))
 }
 
 fn choices(place: &Path) -> Vec<Choice> {

@@ -20,7 +20,7 @@ use common::Engine;
 use parquet::{
     arrow::ArrowWriter,
     basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
-    file::properties::WriterProperties,
+    file::properties::{EnabledStatistics, WriterProperties},
 };
 
 /// Imports a file with at most 1.5 GiB of addresses, which a reader that held the whole file could not keep to.
@@ -157,13 +157,35 @@ fn nul_bytes_and_several_encodings_in_one_file_are_told_row_by_row_or_refused() 
 
 /// A Parquet file of a column of texts and one of types.
 fn parquet_file(path: &Path, name: &str, texts: ArrayRef, packing: Compression, dictionary: bool) {
-    let types = (0..texts.len()).map(|_| Some("INFP")).collect::<StringArray>();
-    let batch = RecordBatch::try_from_iter([(name, texts), ("type", Arc::new(types) as ArrayRef)]).unwrap();
-    let properties = WriterProperties::builder().set_compression(packing).set_dictionary_enabled(dictionary);
-    let mut writer =
-        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties.build())).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    parquet_batches(path, name, packing, dictionary, std::iter::once(texts));
+}
+
+/// The same, written piece by piece, since in the end it comes to more than should be in memory.
+fn parquet_batches(
+    path: &Path,
+    name: &str,
+    packing: Compression,
+    dictionary: bool,
+    pieces: impl Iterator<Item = ArrayRef>,
+) {
+    let properties = WriterProperties::builder()
+        .set_compression(packing)
+        .set_dictionary_enabled(dictionary)
+        .set_dictionary_page_size_limit(32 << 20)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .build();
+    let mut writer = None;
+    for texts in pieces {
+        let types = (0..texts.len()).map(|_| Some("INFP")).collect::<StringArray>();
+        let batch =
+            RecordBatch::try_from_iter([(name, texts), ("type", Arc::new(types) as ArrayRef)]).unwrap();
+        let writer = writer.get_or_insert_with(|| {
+            let file = File::create(path).unwrap();
+            ArrowWriter::try_new(file, batch.schema(), Some(properties.clone())).unwrap()
+        });
+        writer.write(&batch).unwrap();
+    }
+    writer.unwrap().close().unwrap();
 }
 
 fn strings<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> ArrayRef {
@@ -175,15 +197,15 @@ fn a_parquet_file_of_a_kilobyte_that_comes_to_gigabytes_is_refused() {
     let engine = Engine::new();
     let path = engine.home.path().join("bomb.parquet");
     let zstd = Compression::ZSTD(ZstdLevel::default());
-    // One text of a mebibyte that stands in a thousand rows.
-    let long = "x".repeat(1 << 20);
-    parquet_file(&path, "body", strings((0..1000).map(|_| &long)), zstd, true);
+    // One text of four mebibytes that stands in four hundred rows.
+    let (long, rows) = ("x".repeat(4 << 20), 400);
+    parquet_batches(&path, "body", zstd, true, (0..rows / 8).map(|_| strings((0..8).map(|_| &long))));
     assert!(std::fs::metadata(&path).unwrap().len() < 4000);
     assert!(refused(&engine, &path).contains("hundreds of times"));
     // The same as the posts of one row: a list of a million short ones and then of long ones.
     let mut lists = ListBuilder::new(StringBuilder::new());
     for text in [&"x".repeat(100), &long] {
-        let count = if text.len() > 100 { 800 } else { 1_000_000 };
+        let count = if text.len() > 100 { 20 } else { 1_000_000 };
         (0..count).for_each(|_| lists.values().append_value(text));
         lists.append(true);
     }
@@ -201,7 +223,7 @@ fn parquet_pages_that_unpack_to_hundreds_of_times_their_size_are_refused() {
         Compression::GZIP(GzipLevel::default()),
         Compression::ZSTD(ZstdLevel::default()),
     ] {
-        let texts = strings((0..30).map(|n| format!("{n}{}", "x".repeat(8 << 20))));
+        let texts = strings((0..12).map(|n| format!("{n}{}", "x".repeat(8 << 20))));
         parquet_file(&path, "body", texts, packing, false);
         assert!(std::fs::metadata(&path).unwrap().len() < 2 << 20, "{packing}");
         let error = refused(&engine, &path);
@@ -248,7 +270,7 @@ fn lines_of_json_and_rows_of_many_small_parts_take_bounded_memory() {
     // Cells, none of which has anything in it, in rows that are read ahead to find out which column is what.
     let table = engine.home.path().join("cells.csv");
     let row = format!("{}\n", ",".repeat(15 << 20));
-    std::fs::write(&table, format!("words,kind\n{}hello,INFP\n", row.repeat(6))).unwrap();
+    std::fs::write(&table, format!("body,mbti\n{}hello,INFP\n", row.repeat(6))).unwrap();
     let output = import(&engine, &table);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} {error}", output.status);

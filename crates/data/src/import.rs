@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     source::{
         self, Next, POST_SEPARATOR, Records, Source, SourceFile,
-        guard::{Produced, Progress},
+        guard::{COLUMNS, Produced, Progress},
     },
 };
 
@@ -227,6 +227,7 @@ fn read_file(
         imported.mapping = mapping.clone();
     }
     imported.has_authors |= columns.author.is_some();
+    records.want(&columns.needed());
     for row in first {
         take_row(path, &columns, &row, imported, pieces)?;
     }
@@ -270,6 +271,8 @@ fn first_rows(records: &mut dyn Records, most: usize) -> Result<Vec<Row>> {
 
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     let cells = |row: &Row| match row {
+        // One of millions of cells tells nothing of the columns.
+        Row::Record(record) if record.len() > COLUMNS => None,
         Row::Record(record) => {
             Some(record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect())
         }

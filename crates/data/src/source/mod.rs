@@ -72,6 +72,9 @@ pub(crate) trait Records {
     /// The names of the columns.
     fn columns(&self) -> &[String];
 
+    /// Says which columns are wanted from now on; the cells of others may be empty.
+    fn want(&mut self, _columns: &[usize]) {}
+
     /// Reads the next row: a cell for each column, or more or fewer where the row has them.
     fn next(&mut self, record: &mut ByteRecord) -> Result<Next>;
 }

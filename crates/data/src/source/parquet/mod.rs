@@ -63,6 +63,8 @@ pub(crate) struct Parquet {
     group: usize,
     reader: Option<ParquetRecordBatchReader>,
     columns: Vec<String>,
+    /// Which of them are wanted; without it, all.
+    wanted: Option<Vec<usize>>,
     batch: Vec<Column>,
     /// Rows of the batch, and the next one of them.
     rows: usize,
@@ -105,6 +107,7 @@ impl Parquet {
             group: 0,
             reader: None,
             columns,
+            wanted: None,
             batch: Vec::new(),
             rows: 0,
             next: 0,
@@ -243,6 +246,10 @@ impl Records for Parquet {
         &self.columns
     }
 
+    fn want(&mut self, columns: &[usize]) {
+        self.wanted = Some(columns.to_vec());
+    }
+
     fn next(&mut self, record: &mut ByteRecord) -> Result<Next> {
         while self.next >= self.rows {
             if !self.advance()? {
@@ -253,7 +260,10 @@ impl Records for Parquet {
         self.next += 1;
         self.line += 1;
         record.clear();
-        let pushed = self.batch.iter().try_for_each(|column| column.push(row, record));
+        let is_wanted = |place| self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&place));
+        let pushed = self.batch.iter().enumerate().try_for_each(|(place, column)| {
+            if is_wanted(place) { column } else { &Column::Nothing }.push(row, record)
+        });
         let counted = pushed.and_then(|()| self.cells.add(record.as_slice().len() as u64, self.length));
         counted.map_err(|refusal| match refusal {
             Refusal::LongRow => Error::LongRow { path: self.path.clone(), line: self.line },

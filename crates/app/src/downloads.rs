@@ -59,7 +59,7 @@ async fn model_folder(
     told: impl FnOnce(&DownloadPlan),
 ) -> Result<(PathBuf, Origin)> {
     if network.access().offline {
-        return Ok(offline(network, RepoKind::Model, repo, revision)?);
+        return Ok(offline(network, repo, revision)?);
     }
     let plan = download::plan_model(network, repo, revision).await?;
     told(&plan);
@@ -70,11 +70,10 @@ async fn model_folder(
 
 fn offline(
     network: &Network,
-    kind: RepoKind,
     repo: &str,
     revision: Option<&str>,
 ) -> std::result::Result<(PathBuf, Origin), hub::Error> {
-    let found = download::snapshot_offline(&network.cache, kind, repo, revision);
+    let found = download::snapshot_offline(&network.cache, RepoKind::Model, repo, revision);
     let (commit, folder) = found.ok_or_else(|| hub::Error::Offline { what: repo.to_owned() })?;
     Ok((folder, Origin { repo: repo.to_owned(), commit, licence: None }))
 }
@@ -93,6 +92,13 @@ pub struct HubData {
     pub split: Option<String>,
 }
 
+impl HubData {
+    fn wish<'a>(&'a self, endings: &'a [&'a str]) -> DataWish<'a> {
+        let split = self.split.as_deref().unwrap_or("train");
+        DataWish { config: self.config.as_deref(), split, endings }
+    }
+}
+
 /// What a data set would cost to fetch.
 pub async fn plan_data_set(home: &Home, wanted: &HubData) -> Result<DownloadPlan> {
     let network = account::network(home)?;
@@ -102,9 +108,7 @@ pub async fn plan_data_set(home: &Home, wanted: &HubData) -> Result<DownloadPlan
 async fn plan_data(network: &Network, repo: &str, wanted: &HubData) -> Result<DownloadPlan> {
     let endings = data::endings();
     let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
-    let split = wanted.split.as_deref().unwrap_or("train");
-    let wish = DataWish { config: wanted.config.as_deref(), split, endings: &endings };
-    Ok(download::plan_data_set(network, repo, wanted.revision.as_deref(), &wish).await?)
+    Ok(download::plan_data_set(network, repo, wanted.revision.as_deref(), &wanted.wish(&endings)).await?)
 }
 
 /// Fetches the files of a data set: where they lie, and where they are from. `told` hears what will be fetched before
@@ -117,14 +121,19 @@ pub async fn fetch_data_set(
 ) -> Result<Fetched> {
     let repo = download::parse_repo(&wanted.repo)?;
     let network = account::network(home)?;
+    let endings = data::endings();
+    let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
+    let (revision, wish) = (wanted.revision.as_deref(), wanted.wish(&endings));
     if network.access().offline {
-        let (folder, origin) = offline(&network, RepoKind::Dataset, &repo, wanted.revision.as_deref())?;
-        return Ok(Fetched { files: vec![folder], origin });
+        let found = download::data_set_offline(&network.cache, &repo, revision, &wish)?;
+        let origin = Origin { repo, commit: found.commit, licence: found.licence };
+        return Ok(Fetched { files: found.files, origin });
     }
     let plan = plan_data(&network, &repo, wanted).await?;
     told(&plan);
     // The import makes a copy, of a few tenths of the size.
     let folder = download::fetch(&network, &plan, transfer, plan.bytes / 2).await?;
+    download::remember_choice(&network.cache, &plan, &wish);
     let files = plan.files.iter().map(|file| folder.join(&file.path)).collect();
     Ok(Fetched { files, origin: origin_of(&plan) })
 }

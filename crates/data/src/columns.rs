@@ -134,6 +134,12 @@ pub(crate) fn guess(header: &[&str], rows: &[Vec<String>]) -> Option<ColumnMappi
 }
 
 impl Columns {
+    /// The places of all that are read.
+    pub(crate) fn needed(&self) -> Vec<usize> {
+        let optional = [self.author, self.mbti].into_iter().chain(self.axes);
+        std::iter::once(self.text).chain(optional.flatten()).collect()
+    }
+
     /// The places of the columns that a mapping names, or the name that the header has not.
     pub(crate) fn of(header: &[&str], mapping: &ColumnMapping) -> Result<Columns, String> {
         let place = |wanted: &str| {

@@ -39,7 +39,7 @@ impl Encoded {
     pub(crate) fn mapped(path: &Path, offsets: Vec<usize>, tokens: Vec<u32>) -> Result<Encoded> {
         let wrong =
             |reason: &str| Error::Damaged { path: path.to_owned(), line: 0, reason: reason.to_owned() };
-        let file = File::open(path).map_err(|error| Error::read(path, error))?;
+        let file = files::open_regular(path).map_err(|error| Error::read(path, error))?;
         let length = file.metadata().map_err(|error| Error::read(path, error))?.len();
         let wanted = offsets.last().copied().unwrap_or(0);
         if length < 4 * wanted as u64 || !offsets.is_sorted() || offsets.len() != tokens.len() + 1 {
@@ -101,7 +101,8 @@ impl Encoded {
             Ids::Memory(ids) => f(bytemuck::cast_slice(ids)),
             Ids::File { path, .. } => {
                 let wanted = 4 * self.offsets.last().copied().unwrap_or(0) as u64;
-                let mut file = File::open(path).map_err(|error| Error::read(path, error))?.take(wanted);
+                let file = files::open_regular(path).map_err(|error| Error::read(path, error))?;
+                let mut file = file.take(wanted);
                 let mut piece = vec![0; 1 << 20];
                 loop {
                     match file.read(&mut piece).map_err(|error| Error::read(path, error))? {

@@ -70,9 +70,14 @@ impl Error {
         match Refusal::of(&source) {
             Some(Refusal::Bomb) => Error::Bomb { path },
             Some(Refusal::LongRow) => Error::LongRow { path, line: 0 },
+            Some(Refusal::Stopped) => Error::Stopped,
             None if source.kind() == std::io::ErrorKind::NotFound => Error::NotFound { path },
             None => Error::Read { path, source },
         }
+    }
+
+    pub(crate) fn refused(path: &Path, refusal: Refusal) -> Error {
+        Error::read(path, std::io::Error::other(refusal))
     }
 
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Error {

@@ -8,3 +8,10 @@ pub struct Example {
     pub text: String,
     pub mbti: Type,
 }
+
+impl Example {
+    /// Bytes of its text and its author's name.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len() + self.author.as_deref().map_or(0, str::len)
+    }
+}

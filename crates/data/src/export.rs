@@ -1,9 +1,9 @@
 use std::{
-    fs::File,
     io::{BufWriter, Write},
     path::Path,
 };
 
+use files::{Access, Replacement};
 use mbti::Axis;
 use record::ExportFormat;
 use serde_json::json;
@@ -15,8 +15,10 @@ use crate::{Error, Example, Part, error::Result, parquet_file};
 ///
 /// With `safe_cells`, which only matters to CSV, an apostrophe is put before texts and authors that
 /// begin with `=`, `+`, `-`, `@`, a tab or a carriage return, which spreadsheets would take for formulas
-/// (OWASP, "CSV Injection"); imported again, they have it still. Where it fails or is stopped nothing is
-/// left of the file.
+/// (OWASP, "CSV Injection"); imported again, they have it still.
+///
+/// It is written under a random name beside the path and gets its own at the end, never over what is there.
+/// Where it fails or is stopped nothing is left of it; where the process is killed, `.new-….part` is.
 pub fn export(
     part: Part,
     path: &Path,
@@ -24,22 +26,20 @@ pub fn export(
     safe_cells: bool,
     mut progress: impl FnMut(usize) -> bool,
 ) -> Result<()> {
-    if path.exists() {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Exists { path: path.to_owned() },
+        _ => Error::write(path, error),
+    };
+    // A link counts as well, whatever it leads to. Told now, since nobody wants to wait for it.
+    if std::fs::symlink_metadata(path).is_ok() {
         return Err(Error::Exists { path: path.to_owned() });
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let new = path.with_file_name(name);
     let written = match format {
-        ExportFormat::Csv => write_csv(part, &new, safe_cells, &mut progress),
-        ExportFormat::Jsonl => write_json_lines(part, &new, &mut progress),
-        ExportFormat::Parquet => write_parquet(part, &new, &mut progress),
+        ExportFormat::Csv => write_csv(part, path, safe_cells, &mut progress),
+        ExportFormat::Jsonl => write_json_lines(part, path, &mut progress),
+        ExportFormat::Parquet => write_parquet(part, path, &mut progress),
     };
-    let done = written.and_then(|()| std::fs::rename(&new, path).map_err(|error| Error::write(path, error)));
-    if done.is_err() {
-        std::fs::remove_file(&new).ok();
-    }
-    done
+    written?.put_new().map_err(failed)
 }
 
 /// Hands each example to `write`, and ends it where that is wished.
@@ -55,13 +55,14 @@ fn each(
     if whole { Ok(()) } else { Err(Error::Stopped) }
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>> {
-    Ok(BufWriter::with_capacity(1 << 18, File::create(path).map_err(|error| Error::write(path, error))?))
+/// A file of a random name beside the place, which nobody can have put there before.
+fn begin(path: &Path) -> Result<BufWriter<Replacement>> {
+    let new = Replacement::begin(path, Access::Usual).map_err(|error| Error::write(path, error))?;
+    Ok(BufWriter::with_capacity(1 << 18, new))
 }
 
-fn finish(path: &Path, output: BufWriter<File>) -> Result<()> {
-    let file = output.into_inner().map_err(|error| Error::write(path, error.into_error()))?;
-    file.sync_all().map_err(|error| Error::write(path, error))
+fn finish(path: &Path, output: BufWriter<Replacement>) -> Result<Replacement> {
+    output.into_inner().map_err(|error| Error::write(path, error.into_error()))
 }
 
 fn write_csv(
@@ -69,12 +70,12 @@ fn write_csv(
     path: &Path,
     safe_cells: bool,
     progress: &mut dyn FnMut(usize) -> bool,
-) -> Result<()> {
+) -> Result<Replacement> {
     let failed = |error: csv::Error| match error.into_kind() {
         csv::ErrorKind::Io(source) => Error::write(path, source),
         other => Error::write(path, std::io::Error::other(format!("{other:?}"))),
     };
-    let mut writer = csv::Writer::from_writer(create(path)?);
+    let mut writer = csv::Writer::from_writer(begin(path)?);
     let names = Axis::ALL.map(Axis::name);
     writer.write_record(["author", "body", "mbti"].into_iter().chain(names)).map_err(failed)?;
     let cell = |text: String| if safe_cells && is_formula(&text) { format!("'{text}") } else { text };
@@ -90,8 +91,8 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
-fn write_json_lines(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> bool) -> Result<()> {
-    let mut output = create(path)?;
+fn write_json_lines(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> bool) -> Result<Replacement> {
+    let mut output = begin(path)?;
     each(part, progress, |example| {
         let letter = |axis: Axis| example.mbti.letter(axis).to_string();
         let [a, b, c, d] = Axis::ALL;
@@ -104,8 +105,8 @@ fn write_json_lines(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> 
     finish(path, output)
 }
 
-fn write_parquet(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> bool) -> Result<()> {
-    let mut writer = parquet_file::Writer::create(path)?;
+fn write_parquet(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> bool) -> Result<Replacement> {
+    let mut writer = parquet_file::Writer::begin(path, Access::Usual)?;
     each(part, progress, |example| writer.push(&example))?;
     writer.finish()
 }

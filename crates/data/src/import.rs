@@ -4,9 +4,9 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{SyncSender, sync_channel},
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     },
+    time::Duration,
 };
 
 use csv::ByteRecord;
@@ -16,7 +16,10 @@ use crate::{
     Error, Example, Reading,
     columns::{self, Columns, LOOKED_AT},
     error::Result,
-    source::{self, Next, POST_SEPARATOR, Records, Source},
+    source::{
+        self, Next, POST_SEPARATOR, Records, Source, SourceFile,
+        guard::{COLUMNS, Produced, Progress},
+    },
 };
 
 /// How many skipped rows are reported one by one; all of them are counted.
@@ -28,6 +31,13 @@ const REPORTED_CHARS: usize = 80;
 const PIECE: usize = 1024;
 const PIECE_BYTES: usize = 4 << 20;
 const WAITING_PIECES: usize = 4;
+/// How often it is asked whether to go on while no example comes.
+const ASKED: Duration = Duration::from_millis(200);
+/// What of an author's name is kept, in bytes, since it is in memory wherever the data set is open. It tells one
+/// from the other; a longer one is a text in the wrong column.
+const AUTHOR_BYTES: usize = 1024;
+/// What an empty cell counts for where rows are read ahead.
+const CELL_BYTES: usize = 32;
 /// Rows of a preview, and how much of a cell it shows, in characters.
 const PREVIEW_ROWS: usize = 8;
 const PREVIEW_CHARS: usize = 300;
@@ -98,7 +108,7 @@ pub fn import(
     keep: impl FnMut(Example) -> Result<()>,
     progress: impl FnMut(ImportProgress) -> bool,
 ) -> Result<Imported> {
-    import_files(path, &source::files(path)?, options, keep, progress)
+    import_all(path, &source::files(path)?, options, keep, progress)
 }
 
 /// Reads some files as [`import`] does; `path` is what they are called together.
@@ -106,36 +116,55 @@ pub fn import_files(
     path: &Path,
     files: &[PathBuf],
     options: &ImportOptions,
+    keep: impl FnMut(Example) -> Result<()>,
+    progress: impl FnMut(ImportProgress) -> bool,
+) -> Result<Imported> {
+    let files: Vec<SourceFile> = files.iter().map(|file| SourceFile::named(file)).collect();
+    import_all(path, &files, options, keep, progress)
+}
+
+fn import_all(
+    path: &Path,
+    files: &[SourceFile],
+    options: &ImportOptions,
     mut keep: impl FnMut(Example) -> Result<()>,
     mut progress: impl FnMut(ImportProgress) -> bool,
 ) -> Result<Imported> {
-    let sizes = files.iter().map(|file| std::fs::metadata(file).map(|about| about.len()));
-    let total_bytes = sizes.sum::<std::io::Result<u64>>().map_err(|error| Error::read(path, error))?;
-    let read = Arc::new(AtomicU64::new(0));
+    let sizes = files.iter().map(SourceFile::size).collect::<Result<Vec<u64>>>()?;
+    let total_bytes = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
+    let reading = Arc::new(Progress::default());
     let (sender, receiver) = sync_channel::<Vec<Example>>(WAITING_PIECES);
     let imported = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let mut pieces = Pieces { sender, piece: Vec::new(), bytes: 0 };
+            let mut pieces =
+                Pieces { sender, piece: Vec::new(), bytes: 0, produced: Produced::default(), size: 0 };
             let mut imported = Imported::default();
-            for file in files {
-                read_file(file, options, &read, &mut imported, &mut pieces)?;
+            for (file, size) in files.iter().zip(sizes) {
+                (pieces.produced, pieces.size) = (Produced::default(), size);
+                read_file(file, options, &reading, &mut imported, &mut pieces)?;
             }
             pieces.send()?;
             Ok(imported)
         });
         let mut written = 0;
-        let mut take = |piece: Vec<Example>| {
+        let taken = loop {
+            let piece = match receiver.recv_timeout(ASKED) {
+                Ok(piece) => piece,
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => break Ok(()),
+            };
             written += piece.len() as i64;
-            piece.into_iter().try_for_each(&mut keep)?;
-            let bytes = read.load(Ordering::Relaxed).min(total_bytes);
-            if progress(ImportProgress { bytes, total_bytes, examples: written }) {
-                Ok(())
-            } else {
-                Err(Error::Stopped)
+            if let Err(error) = piece.into_iter().try_for_each(&mut keep) {
+                break Err(error);
+            }
+            let bytes = reading.so_far().min(total_bytes);
+            if !progress(ImportProgress { bytes, total_bytes, examples: written }) {
+                break Err(Error::Stopped);
             }
         };
-        // With the receiver the reader's sender ends too, and with that the reader.
-        let taken = receiver.into_iter().try_for_each(&mut take);
+        // The reader ends at its next row, or where it waits for its piece to be taken.
+        reading.stop();
+        drop(receiver);
         let read = reader.join().unwrap_or_else(|_| {
             let reason = "reading it failed for a reason that is not known".to_owned();
             Err(Error::Format { path: path.to_owned(), format: "text", reason })
@@ -153,11 +182,16 @@ struct Pieces {
     sender: SyncSender<Vec<Example>>,
     piece: Vec<Example>,
     bytes: usize,
+    /// What came out of the file that is being read, and what size it has.
+    produced: Produced,
+    size: u64,
 }
 
 impl Pieces {
-    fn push(&mut self, example: Example) -> Result<()> {
-        self.bytes += example.text.len();
+    fn push(&mut self, path: &Path, example: Example) -> Result<()> {
+        let bytes = example.bytes();
+        self.produced.add(bytes as u64, self.size).map_err(|refusal| Error::refused(path, refusal))?;
+        self.bytes += bytes;
         self.piece.push(example);
         if self.piece.len() == PIECE || self.bytes > PIECE_BYTES { self.send() } else { Ok(()) }
     }
@@ -171,13 +205,14 @@ impl Pieces {
 }
 
 fn read_file(
-    path: &Path,
+    file: &SourceFile,
     options: &ImportOptions,
-    read: &Arc<AtomicU64>,
+    progress: &Arc<Progress>,
     imported: &mut Imported,
     pieces: &mut Pieces,
 ) -> Result<()> {
-    let Source { mut records, .. } = source::open(path, options.reading, read)?;
+    let path = file.path.as_path();
+    let Source { mut records, .. } = source::open(file, options.reading, progress)?;
     let mut first = Vec::new();
     let columns = match &options.mapping {
         Some(mapping) => columns_of(path, records.columns(), mapping)?,
@@ -192,13 +227,15 @@ fn read_file(
         imported.mapping = mapping.clone();
     }
     imported.has_authors |= columns.author.is_some();
+    records.want(&columns.needed());
     for row in first {
-        take_row(&columns, &row, imported, pieces)?;
+        take_row(path, &columns, &row, imported, pieces)?;
     }
     let mut record = ByteRecord::new();
     loop {
+        progress.goes_on().map_err(|refusal| Error::refused(path, refusal))?;
         match records.next(&mut record)? {
-            Next::Row => take_record(&columns, &record, imported, pieces)?,
+            Next::Row => take_record(path, &columns, &record, imported, pieces)?,
             Next::Unusable { line, reason, found } => {
                 imported.rows += 1;
                 imported.skip(line, reason, &found);
@@ -222,7 +259,7 @@ fn first_rows(records: &mut dyn Records, most: usize) -> Result<Vec<Row>> {
         let mut record = ByteRecord::new();
         rows.push(match records.next(&mut record)? {
             Next::Row => {
-                bytes += record.as_slice().len();
+                bytes += record.as_slice().len() + CELL_BYTES * record.len();
                 Row::Record(record)
             }
             Next::Unusable { line, reason, found } => Row::Unusable { line, reason, found },
@@ -234,6 +271,8 @@ fn first_rows(records: &mut dyn Records, most: usize) -> Result<Vec<Row>> {
 
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     let cells = |row: &Row| match row {
+        // One of millions of cells tells nothing of the columns.
+        Row::Record(record) if record.len() > COLUMNS => None,
         Row::Record(record) => {
             Some(record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect())
         }
@@ -272,8 +311,10 @@ fn quoted(header: &[String]) -> String {
 /// What a source is and holds, as far as its beginning tells.
 pub fn preview(path: &Path, reading: Reading) -> Result<ImportPreview> {
     let files = source::files(path)?;
-    let first = files.first().map_or(path, |file| file.as_path());
+    let named = SourceFile::named(path);
+    let first = files.first().unwrap_or(&named);
     let Source { mut records, format, encoding, delimiter } = source::open(first, reading, &Arc::default())?;
+    let first = first.path.as_path();
     let rows = first_rows(records.as_mut(), LOOKED_AT)?;
     let columns = records.columns().to_vec();
     let shown = cells(&rows).into_iter().take(PREVIEW_ROWS);
@@ -288,9 +329,15 @@ pub fn preview(path: &Path, reading: Reading) -> Result<ImportPreview> {
     })
 }
 
-fn take_row(columns: &Columns, row: &Row, imported: &mut Imported, pieces: &mut Pieces) -> Result<()> {
+fn take_row(
+    path: &Path,
+    columns: &Columns,
+    row: &Row,
+    imported: &mut Imported,
+    pieces: &mut Pieces,
+) -> Result<()> {
     match row {
-        Row::Record(record) => take_record(columns, record, imported, pieces),
+        Row::Record(record) => take_record(path, columns, record, imported, pieces),
         Row::Unusable { line, reason, found } => {
             imported.rows += 1;
             imported.skip(*line, *reason, found);
@@ -300,6 +347,7 @@ fn take_row(columns: &Columns, row: &Row, imported: &mut Imported, pieces: &mut 
 }
 
 fn take_record(
+    path: &Path,
     columns: &Columns,
     record: &ByteRecord,
     imported: &mut Imported,
@@ -336,14 +384,15 @@ fn take_record(
         }
     };
     let text = cell(columns.text);
-    let named = columns.author.map(cell).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+    let named = columns.author.map(cell).map(str::trim).filter(|name| !name.is_empty());
+    let named = named.map(|name| name[..name.floor_char_boundary(AUTHOR_BYTES)].to_owned());
     let mut keep_post = |author: Option<String>, text: &str, imported: &mut Imported| {
         if !has_words(text) {
             imported.skip(line, SkipReason::EmptyText, text);
             return Ok(());
         }
         imported.examples += 1;
-        pieces.push(Example { author, text: text.to_owned(), mbti })
+        pieces.push(path, Example { author, text: text.to_owned(), mbti })
     };
     if columns.several_posts && text.contains(POST_SEPARATOR) {
         imported.has_authors = true;

@@ -12,6 +12,7 @@ use arrow_array::{
     builder::{ArrayBuilder, StringBuilder},
 };
 use arrow_schema::{DataType, Field, Schema};
+use files::{Access, Replacement};
 use parquet::{
     arrow::{
         ArrowWriter, ProjectionMask,
@@ -35,10 +36,11 @@ const GROUP_BYTES: usize = 32 << 20;
 const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 16 << 20;
 
-/// Writes examples as they come; nothing is there before [`Writer::finish`].
+/// Writes examples as they come, beside the place that they are for; nothing is there before what
+/// [`Writer::finish`] gives is put there.
 pub(crate) struct Writer {
     path: PathBuf,
-    writer: ArrowWriter<File>,
+    writer: ArrowWriter<Replacement>,
     authors: StringBuilder,
     texts: StringBuilder,
     types: StringBuilder,
@@ -46,8 +48,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn create(path: &Path) -> Result<Writer> {
-        let file = File::create(path).map_err(|error| Error::write(path, error))?;
+    pub(crate) fn begin(path: &Path, access: Access) -> Result<Writer> {
+        let file = Replacement::begin(path, access).map_err(|error| Error::write(path, error))?;
         let zstd = ZstdLevel::try_new(1).map_err(|error| failed(path, error))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(zstd))
@@ -67,10 +69,10 @@ impl Writer {
     }
 
     pub(crate) fn push(&mut self, example: &Example) -> Result<()> {
-        if self.types.len() >= BATCH_ROWS || self.bytes + example.text.len() > BATCH_BYTES {
+        if self.types.len() >= BATCH_ROWS || self.bytes + example.bytes() > BATCH_BYTES {
             self.flush()?;
         }
-        self.bytes += example.text.len();
+        self.bytes += example.bytes();
         self.authors.append_option(example.author.as_deref());
         self.texts.append_value(&example.text);
         self.types.append_value(example.mbti.to_string());
@@ -86,11 +88,10 @@ impl Writer {
         self.writer.write(&batch).map_err(|error| failed(&self.path, error))
     }
 
-    /// Everything is on the disk when this returns.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    /// The whole file, to be put in its place.
+    pub(crate) fn finish(mut self) -> Result<Replacement> {
         self.flush()?;
-        let file = self.writer.into_inner().map_err(|error| failed(&self.path, error))?;
-        file.sync_all().map_err(|error| Error::write(&self.path, error))
+        self.writer.into_inner().map_err(|error| failed(&self.path, error))
     }
 }
 
@@ -153,7 +154,7 @@ pub(crate) fn read_texts(
 }
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = File::open(path).map_err(|error| Error::read(path, error))?;
+    let file = files::open_regular(path).map_err(|error| Error::read(path, error))?;
     ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, 0, error))
 }
 

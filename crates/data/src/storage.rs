@@ -1,10 +1,10 @@
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{BufReader, Write},
+    io::BufReader,
     path::{Path, PathBuf},
 };
 
+use files::{Access, Replacement};
 use record::{CleaningReport, Recipe, SkipReason, SkippedRow};
 use serde::{Deserialize, Serialize};
 
@@ -41,25 +41,25 @@ pub fn save(
     folder: &Path,
     fill: impl FnOnce(&mut dyn FnMut(Example) -> Result<()>) -> Result<Stored>,
 ) -> Result<Stored> {
-    let mut writer = Writer::create(&folder.join(EXAMPLES))?;
+    let examples = folder.join(EXAMPLES);
+    let mut writer = Writer::begin(&examples, Access::Owner)?;
     let mut counts = Counts::default();
     let mut stored = fill(&mut |example| {
         counts.push(&example);
         writer.push(&example)
     })?;
-    writer.finish()?;
+    writer.finish()?.put_new().map_err(|error| Error::write(&examples, error))?;
     stored.statistics = Some(counts.finish(stored.has_authors));
     let about = folder.join(ABOUT);
     let text = serde_json::to_vec_pretty(&stored).map_err(|error| Error::write(&about, error.into()))?;
-    let mut file = File::create(&about).map_err(|error| Error::write(&about, error))?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(|error| Error::write(&about, error))?;
+    files::replace(&about, &text, Access::Owner).map_err(|error| Error::write(&about, error))?;
     Ok(stored)
 }
 
 /// What the import of a stored data set said.
 pub fn stored(folder: &Path) -> Result<Stored> {
     let path = folder.join(ABOUT);
-    let text = std::fs::read(&path).map_err(|error| Error::read(&path, error))?;
+    let text = files::read_limited(&path, files::JSON_LIMIT).map_err(|error| Error::read(&path, error))?;
     serde_json::from_slice(&text).map_err(|error| Error::Damaged {
         path,
         line: error.line() as u64,
@@ -71,18 +71,16 @@ pub fn stored(folder: &Path) -> Result<Stored> {
 pub(crate) fn examples(folder: &Path) -> Result<PathBuf> {
     let (path, former) = (folder.join(EXAMPLES), folder.join(FORMER_EXAMPLES));
     if !path.exists() && former.exists() {
-        let new = folder.join(format!("{EXAMPLES}.new"));
-        convert(&former, &new)?;
-        std::fs::rename(&new, &path).map_err(|error| Error::write(&path, error))?;
-        std::fs::remove_file(&former).map_err(|error| Error::write(&former, error))?;
+        convert(&former, &path)?.put().map_err(|error| Error::write(&path, error))?;
+        files::remove_file_if_there(&former).map_err(|error| Error::write(&former, error))?;
     }
     Ok(path)
 }
 
-fn convert(former: &Path, new: &Path) -> Result<()> {
+fn convert(former: &Path, place: &Path) -> Result<Replacement> {
     let damaged = |line, reason: String| Error::Damaged { path: former.to_owned(), line, reason };
-    let file = File::open(former).map_err(|error| Error::read(former, error))?;
-    let mut writer = Writer::create(new)?;
+    let file = files::open_regular(former).map_err(|error| Error::read(former, error))?;
+    let mut writer = Writer::begin(place, Access::Owner)?;
     for row in csv::Reader::from_reader(BufReader::new(file)).into_records() {
         let row =
             row.map_err(|error| damaged(error.position().map_or(0, csv::Position::line), error.to_string()))?;

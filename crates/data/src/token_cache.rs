@@ -5,10 +5,10 @@
 //! tokens it has. What a process that ended had written is gone on with.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use rayon::prelude::*;
@@ -66,6 +66,8 @@ pub fn encode_rows(
         }
         std::thread::sleep(POLL);
     }
+    // It counts as used just now.
+    lock.set_modified(SystemTime::now()).ok();
     let mut cache = Cache::open(&folder, rows.len())?;
     if cache.texts() == 0 {
         remove_old_ones(&folder);
@@ -118,16 +120,16 @@ fn key(rows: &[u32], tokenizer: &Tokenizer, max_length: usize) -> String {
 }
 
 fn create(path: &Path) -> Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    file.map_err(|error| Error::write(path, error))
+    files::open_own(path).map_err(|error| Error::write(path, error))
 }
 
 /// Removes those that were used longest ago, as far as nobody is at work on them.
 fn remove_old_ones(kept: &Path) {
     let Some(Ok(entries)) = kept.parent().map(std::fs::read_dir) else { return };
     let used = |path: &Path| std::fs::metadata(path.join(LOCK)).and_then(|about| about.modified()).ok();
-    let mut all: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path != kept).collect();
+    // A link to a folder is none of ours.
+    let folders = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut all: Vec<PathBuf> = folders.map(|entry| entry.path()).filter(|path| path != kept).collect();
     all.sort_by_key(|path| std::cmp::Reverse(used(path)));
     let bytes = |path: &Path| std::fs::metadata(path.join(IDS)).map_or(0, |about| about.len());
     let mut kept_bytes = 0;
@@ -187,8 +189,6 @@ impl Cache {
             let cut = file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length)));
             cut.map_err(|error| Error::write(path, error))?;
         }
-        // So that it counts as used just now.
-        std::fs::write(folder.join(LOCK), b"").ok();
         Ok(cache)
     }
 
@@ -300,7 +300,7 @@ mod tests {
         assert!(encode_rows(&stored, &rows, &Tokenizer::Ngrams, 9, |done| done < 2000).unwrap().is_none());
         let cache = folder.path().join(FOLDER).join(key(&rows, &Tokenizer::Ngrams, 9));
         for (file, cut) in [(IDS, 0), (IDS, 3), (TEXTS, 5), (TEXTS, 13), (IDS, 4000)] {
-            let file = OpenOptions::new().write(true).open(cache.join(file)).unwrap();
+            let file = File::options().write(true).open(cache.join(file)).unwrap();
             file.set_len(file.metadata().unwrap().len() - cut).unwrap();
             let mut first = None;
             let found = encode_rows(&stored, &rows, &Tokenizer::Ngrams, 9, |done| {
@@ -319,6 +319,23 @@ mod tests {
             encode_rows(&stored, &stored.rows(), &Tokenizer::Ngrams, length, |_| true).unwrap().unwrap();
         }
         assert_eq!(caches(&folder), KEPT);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_cache_s_file_is_refused_and_what_it_leads_to_stays() {
+        let (folder, stored, _) = table(50);
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "abc").unwrap();
+        for file in [IDS, TEXTS, LOCK] {
+            let cache = folder.path().join(FOLDER).join(key(&stored.rows(), &Tokenizer::Ngrams, 9));
+            std::fs::create_dir_all(&cache).unwrap();
+            std::os::unix::fs::symlink(&precious, cache.join(file)).unwrap();
+            let error = encode_rows(&stored, &stored.rows(), &Tokenizer::Ngrams, 9, |_| true).unwrap_err();
+            assert!(matches!(&error, Error::Write { path, .. } if path.ends_with(file)), "{error}");
+            assert_eq!(std::fs::read(&precious).unwrap(), b"abc");
+            std::fs::remove_dir_all(&cache).unwrap();
+        }
     }
 
     #[test]

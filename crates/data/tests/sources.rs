@@ -317,3 +317,36 @@ proptest! {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_export_goes_through_no_link_and_over_nothing_of_the_user_s() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new();
+    let example = Example { author: None, text: "words".into(), mbti: "INFP".parse().unwrap() };
+    let table = Table::of(vec![example]);
+    let rows = table.rows();
+    let (precious, own) = (folder.file("precious", "x"), folder.file("a.csv.part", "mine"));
+    for (format, name) in
+        [(ExportFormat::Csv, "a.csv"), (ExportFormat::Jsonl, "b.jsonl"), (ExportFormat::Parquet, "c.parquet")]
+    {
+        let path = folder.0.path().join(name);
+        let planted = folder.0.path().join(format!("{name}.part"));
+        let is_planted = symlink(&precious, &planted).is_ok();
+        export(Part { table: &table, rows: &rows }, &path, format, false, |_| true).unwrap();
+        assert_eq!(read(&path).len(), 1);
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
+        assert!(!is_planted || std::fs::symlink_metadata(&planted).unwrap().is_symlink());
+        // A link in the place itself, whether it leads to something or not.
+        for target in [precious.as_path(), Path::new("nowhere")] {
+            std::fs::remove_file(&path).unwrap();
+            symlink(target, &path).unwrap();
+            let error = export(Part { table: &table, rows: &rows }, &path, format, false, |_| true);
+            assert!(matches!(error, Err(Error::Exists { .. })));
+        }
+    }
+    assert_eq!(std::fs::read(&precious).unwrap(), b"x");
+    assert_eq!(std::fs::read(&own).unwrap(), b"mine");
+    let left = std::fs::read_dir(folder.0.path()).unwrap().flatten();
+    assert!(left.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().starts_with(".new-")));
+}

@@ -31,6 +31,34 @@ pub fn open_regular(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Opens a file of our own for reading and writing, which is made where there is none. A link in its place is refused,
+/// since what it leads to is not ours, and so is whatever else is not a regular file.
+pub fn open_own(path: &Path) -> Result<File> {
+    let link = || Error::new(ErrorKind::InvalidInput, "it is a link where a file is expected");
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY,
+    );
+    #[cfg(not(unix))]
+    if std::fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
+        return Err(link());
+    }
+    let file = options.open(path).map_err(|error| {
+        let is_link = std::fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink());
+        if is_link { link() } else { error }
+    })?;
+    if !file.metadata()?.is_file() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "it is a pipe, socket or device, not a regular file",
+        ));
+    }
+    Ok(file)
+}
+
 /// The bytes of a regular file that has at most `limit` of them.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let too_large = || {
@@ -91,5 +119,23 @@ mod tests {
             let error = read_limited(path, JSON_LIMIT).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{}: {error}", path.display());
         }
+        assert_eq!(open_own(&pipe).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_our_own_is_made_or_kept_and_a_link_in_its_place_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for _ in 0..2 {
+            std::io::Write::write_all(&mut open_own(&at("lock")).unwrap(), b"ab").unwrap();
+        }
+        assert_eq!(std::fs::read(at("lock")).unwrap(), b"ab");
+        std::fs::write(at("precious"), "x").unwrap();
+        for (link, to) in [("a", "precious"), ("b", "not-there")] {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+            assert_eq!(open_own(&at(link)).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+        assert!(!at("not-there").exists());
     }
 }

@@ -11,7 +11,11 @@ use std::{
 
 use csv::ByteRecord;
 
-use super::{Next, Records, guard::ByRows};
+use super::{
+    Next, Records,
+    guard::{ByRows, COLUMNS},
+    too_many_columns,
+};
 use crate::{Error, columns, error::Result};
 
 /// How the cells of a file are kept apart.
@@ -76,6 +80,9 @@ impl<R: Read> Delimited<R> {
         let mut reader = reader(ByRows { inner: input, since: since.clone() }, dialect, 1 << 18);
         let mut header = ByteRecord::new();
         reader.read_byte_record(&mut header).map_err(|error| failed(path, error))?;
+        if header.len() > COLUMNS {
+            return Err(too_many_columns(path, header.len()));
+        }
         let columns = header.iter().map(|name| std::str::from_utf8(name).map(|name| name.trim().to_owned()));
         let columns = columns.collect::<std::result::Result<_, _>>();
         let columns = columns.map_err(|_| Error::NotText { path: path.to_owned(), line: 1 })?;

@@ -8,12 +8,9 @@ mod parquet;
 
 use std::{
     fs::File,
-    io::{Cursor, Read, Seek},
+    io::{Cursor, Read, Seek, Take},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use csv::ByteRecord;
@@ -23,7 +20,7 @@ use record::{SkipReason, SourceFormat};
 
 use self::{
     delimited::{Delimited, dialect},
-    guard::{Counted, Unpacked},
+    guard::{COLUMNS, Counted, Produced, Progress, Unpacked},
     json_lines::JsonLines,
     parquet::Parquet,
 };
@@ -75,6 +72,9 @@ pub(crate) trait Records {
     /// The names of the columns.
     fn columns(&self) -> &[String];
 
+    /// Says which columns are wanted from now on; the cells of others may be empty.
+    fn want(&mut self, _columns: &[usize]) {}
+
     /// Reads the next row: a cell for each column, or more or fewer where the row has them.
     fn next(&mut self, record: &mut ByteRecord) -> Result<Next>;
 }
@@ -99,25 +99,69 @@ pub(crate) struct Source {
     pub(crate) delimiter: Option<u8>,
 }
 
+/// A file of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceFile {
+    /// What the user knows it by.
+    pub(crate) path: PathBuf,
+    /// Where it lies, all links followed that may be.
+    place: PathBuf,
+}
+
+impl SourceFile {
+    /// One that was named itself, by whoever is asked to read it, so that it may be a link to anywhere.
+    pub(crate) fn named(path: &Path) -> SourceFile {
+        SourceFile { path: path.to_owned(), place: path.to_owned() }
+    }
+
+    fn open(&self) -> Result<File> {
+        files::open_regular(&self.place).map_err(|error| Error::read(&self.path, error))
+    }
+
+    /// In bytes.
+    pub(crate) fn size(&self) -> Result<u64> {
+        let about = std::fs::metadata(&self.place).map_err(|error| Error::read(&self.path, error))?;
+        Ok(about.len())
+    }
+}
+
 /// The file itself, or all files in the folder whose names say that they hold texts, by their names.
-pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    let metadata = std::fs::metadata(path).map_err(|error| Error::read(path, error))?;
-    if !metadata.is_dir() {
-        return Ok(vec![path.to_owned()]);
+///
+/// A folder may be somebody else's, and a link in it name any file of the user's: links are followed within the
+/// folder and, of a snapshot in the Hub's cache, to that repository's blobs. A link to elsewhere, a pipe or a device
+/// under such a name is an error, since without it the texts would not be all.
+pub(crate) fn files(path: &Path) -> Result<Vec<SourceFile>> {
+    let failed = |error| Error::read(path, error);
+    if !std::fs::metadata(path).map_err(failed)?.is_dir() {
+        return Ok(vec![SourceFile::named(path)]);
     }
-    let entries = std::fs::read_dir(path).map_err(|error| Error::read(path, error))?;
+    let blobs = blobs_of(path);
+    let followed: Vec<&Path> = std::iter::once(path).chain(blobs.as_deref()).collect();
     let mut files = Vec::new();
-    for entry in entries {
-        let file = entry.map_err(|error| Error::read(path, error))?.path();
-        if file.is_file() && is_wanted(&file) {
-            files.push(file);
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+        if kind.is_dir() || !is_wanted(&path) {
+            continue;
         }
+        let place = files::resolve_within(&path, &followed).map_err(|error| Error::read(&path, error))?;
+        files.push(SourceFile { path, place });
     }
-    files.sort();
+    files.sort_by(|one, other| one.path.cmp(&other.path));
     if files.is_empty() {
         return Err(Error::NoFiles { path: path.to_owned(), endings: ENDINGS.join(", ") });
     }
     Ok(files)
+}
+
+/// Where the files lie to which a snapshot in the Hub's cache has links: `datasets--OWNER--NAME/blobs` for
+/// `datasets--OWNER--NAME/snapshots/COMMIT`, or a folder in it. It must be a folder itself, or it could lead anywhere.
+fn blobs_of(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let snapshots = folder.ancestors().skip(1).find(|above| above.ends_with("snapshots"))?;
+    let blobs = snapshots.with_file_name("blobs");
+    let is_repository = snapshots.parent()?.file_name()?.to_string_lossy().contains("--");
+    (is_repository && std::fs::symlink_metadata(&blobs).ok()?.is_dir()).then_some(blobs)
 }
 
 fn is_wanted(file: &Path) -> bool {
@@ -131,14 +175,17 @@ fn is_wanted(file: &Path) -> bool {
 }
 
 /// Begins to read a file, telling by what is in it how it is packed, encoded and made up. Bytes of the
-/// file are counted in `read`.
-pub(crate) fn open(path: &Path, reading: Reading, read: &Arc<AtomicU64>) -> Result<Source> {
+/// file are counted in `progress`.
+pub(crate) fn open(source: &SourceFile, reading: Reading, progress: &Arc<Progress>) -> Result<Source> {
+    let path = source.path.as_path();
     let failed = |error| Error::read(path, error);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = source.open()?;
+    // What is added while it is read belongs to the next import.
+    let length = file.metadata().map_err(failed)?.len();
     let first = first_bytes(&mut file, 4).map_err(failed)?;
     file.rewind().map_err(failed)?;
     if first == *b"PAR1" {
-        let records = Box::new(Parquet::open(path, file, read.clone())?);
+        let records = Box::new(Parquet::open(path, file, progress.clone())?);
         return Ok(Source {
             records,
             format: SourceFormat::Parquet,
@@ -146,7 +193,7 @@ pub(crate) fn open(path: &Path, reading: Reading, read: &Arc<AtomicU64>) -> Resu
             delimiter: None,
         });
     }
-    let mut input = unpacked(path, &first, file, read)?;
+    let mut input = unpacked(path, &first, file.take(length), progress)?;
     let start = first_bytes(&mut input, START_BYTES).map_err(failed)?;
     let whole = (start.len() as u64) < START_BYTES;
     if whole && start.iter().all(u8::is_ascii_whitespace) {
@@ -191,6 +238,12 @@ pub(crate) fn open(path: &Path, reading: Reading, read: &Arc<AtomicU64>) -> Resu
     })
 }
 
+/// Tables of texts have a few columns, and each takes memory in all that looks at them.
+fn too_many_columns(path: &Path, found: usize) -> Error {
+    let reason = format!("it has {found} columns, more than the {COLUMNS} that are read");
+    Error::Format { path: path.to_owned(), format: "a table", reason }
+}
+
 fn first_bytes(input: &mut impl Read, count: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(count).read_to_end(&mut bytes)?;
@@ -198,10 +251,15 @@ fn first_bytes(input: &mut impl Read, count: u64) -> std::io::Result<Vec<u8>> {
 }
 
 /// What is in a file, by its first bytes: gzip, Zstandard, or as it is.
-fn unpacked(path: &Path, first: &[u8], file: File, read: &Arc<AtomicU64>) -> Result<Box<dyn Read>> {
-    let before = read.load(Ordering::Relaxed);
-    let guard = |inner: Box<dyn Read>| Unpacked { inner, packed: read.clone(), before, unpacked: 0 };
-    let counted = Counted { inner: file, read: read.clone() };
+fn unpacked(path: &Path, first: &[u8], file: Take<File>, progress: &Arc<Progress>) -> Result<Box<dyn Read>> {
+    let before = progress.so_far();
+    let guard = |inner: Box<dyn Read>| Unpacked {
+        inner,
+        packed: progress.clone(),
+        before,
+        unpacked: Produced::default(),
+    };
+    let counted = Counted { inner: file, progress: progress.clone() };
     Ok(if first.starts_with(&[0x1f, 0x8b]) {
         Box::new(guard(Box::new(flate2::read::MultiGzDecoder::new(counted))))
     } else if first == [0x28, 0xb5, 0x2f, 0xfd] {

@@ -5,13 +5,16 @@ mod choose;
 mod fetch;
 mod hash;
 mod listing;
+mod offline;
 mod plan;
 mod repo;
 mod search;
+mod yaml;
 
 pub use cache::snapshot_offline;
 pub use choose::DataWish;
 pub use fetch::fetch;
+pub use offline::{OfflineData, data_set_offline, remember_choice};
 pub use plan::{plan_data_set, plan_model};
 pub use repo::parse_repo;
 pub use search::search;

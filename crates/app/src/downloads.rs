@@ -9,12 +9,18 @@ use hub::{
     access::Network,
     download::{self, DataWish},
 };
-use record::{DownloadPlan, FoundRepo, ImportReport, Model, Origin, RepoKind};
+use record::{DownloadPlan, FoundRepo, ImportReport, Model, Origin, RepoKind, bad_setting};
 
-use crate::{Home, account, data_sets, error::Result, models};
+use crate::{Error, Home, account, data_sets, error::Result, models};
+
+/// Longer than the name of any repository, in bytes.
+const LONGEST_SEARCH: usize = 500;
 
 /// Repositories found by name.
 pub async fn search(home: &Home, kind: RepoKind, words: &str) -> Result<Vec<FoundRepo>> {
+    if words.len() > LONGEST_SEARCH {
+        return Err(Error::Problem(bad_setting("words", words, "at most 500 bytes")));
+    }
     Ok(download::search(&account::network(home)?, kind, words).await?)
 }
 
@@ -46,8 +52,10 @@ pub async fn add_model(
     models::is_free(home, &name).await?;
     let network = account::network(home)?;
     let (folder, origin) = model_folder(&network, &repo, revision, transfer, told).await?;
+    goes_on(transfer).await?;
     let inner = models::check(&folder)?;
     look(&inner)?;
+    goes_on(transfer).await?;
     models::take_in(home, &folder, name, Some(origin)).await
 }
 
@@ -61,11 +69,17 @@ async fn model_folder(
     if network.access().offline {
         return Ok(offline(network, repo, revision)?);
     }
-    let plan = download::plan_model(network, repo, revision).await?;
+    let plan = transfer.or_stop(download::plan_model(network, repo, revision)).await??;
     told(&plan);
     // The home's copy needs as much room again where it lies on the same disk.
     let folder = download::fetch(network, &plan, transfer, plan.bytes).await?;
     Ok((folder, origin_of(&plan)))
+}
+
+/// Fails where the work is to be stopped.
+async fn goes_on(transfer: &Transfer) -> Result<()> {
+    // Not ready at the first look, at which a wish to stop is.
+    Ok(transfer.or_stop(tokio::task::yield_now()).await?)
 }
 
 fn offline(
@@ -129,7 +143,7 @@ pub async fn fetch_data_set(
         let origin = Origin { repo, commit: found.commit, licence: found.licence };
         return Ok(Fetched { files: found.files, origin });
     }
-    let plan = plan_data(&network, &repo, wanted).await?;
+    let plan = transfer.or_stop(plan_data(&network, &repo, wanted)).await??;
     told(&plan);
     // The import makes a copy, of a few tenths of the size.
     let folder = download::fetch(&network, &plan, transfer, plan.bytes / 2).await?;

@@ -212,7 +212,8 @@ fn gone(status: ExitStatus, said: &[u8]) -> Error {
 /// The last line that an engine has said, without the word by which it marks an error.
 fn last_words(said: &str) -> Option<String> {
     let line = said.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    Some(line.strip_prefix("error: ").unwrap_or(line).to_owned())
+    // The engine filters what it says; what a library or the system puts in its log is nobody's.
+    Some(record::one_line(line.strip_prefix("error: ").unwrap_or(line)).into_owned())
 }
 
 /// Waits for an engine's end. One that went without closing its run has the run marked: as

@@ -13,7 +13,7 @@ use crate::{
 
 /// Fine-tune a language model on your own machine and see what it can tell about MBTI types.
 #[derive(Debug, Parser)]
-#[command(name = "mbti", version, arg_required_else_help = true)]
+#[command(name = "mbti", bin_name = "mbti", version, arg_required_else_help = true)]
 pub struct Cli {
     /// Folder in which everything lies [default: $MBTI_HOME, else the platform's data folder]
     #[arg(long, global = true, value_name = "DIR")]
@@ -345,7 +345,7 @@ pub enum Runs {
     Continue { id: i64 },
     /// Compare settings and metrics of runs
     Compare {
-        #[arg(required = true, value_name = "ID")]
+        #[arg(required = true, value_name = "ID", num_args = 1..=100)]
         ids: Vec<i64>,
     },
     /// Make a whole model of what a run learned by LoRA, which then needs its base model no more

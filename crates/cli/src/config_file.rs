@@ -7,10 +7,13 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
+/// The longest file of settings, in bytes. There are some fifty of them, each with a few words.
+const LONGEST: u64 = 1 << 20;
+
 /// Reads a file of settings; what it does not say is as in `base`.
 pub fn read(path: &Path, base: &TrainConfig) -> Result<TrainConfig> {
     let wrong = |reason: String| Error::ConfigFile { path: path.to_owned(), reason };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = files::read_text_limited(path, LONGEST).map_err(|error| wrong(error.to_string()))?;
     let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let said: Value = if is_json {
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
@@ -18,6 +21,10 @@ pub fn read(path: &Path, base: &TrainConfig) -> Result<TrainConfig> {
         toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?
     };
     let Value::Object(said) = said else { return Err(wrong("it is no table of settings".to_owned())) };
+    // TOML has no null: a number that is infinite or none becomes one in JSON, and would count as not set.
+    if let Some((name, _)) = said.iter().find(|(_, value)| !is_json && value.is_null()) {
+        return Err(wrong(format!("{name} is not a finite number")));
+    }
     let config = base.overlaid(said).map_err(|error| wrong(error.to_string()))?;
     config.check()?;
     Ok(config)
@@ -55,6 +62,10 @@ mod tests {
             ("b.toml", "lerning_rate = 1", "lerning_rate"),
             ("c.json", "[1]", "no table"),
             ("d.toml", "seed = \"x\"", "u32"),
+            ("e.toml", "learning_rate = nan", "learning_rate is not a finite number"),
+            ("f.toml", "max_steps = -inf", "max_steps is not a finite number"),
+            ("g.toml", "max_steps = -1", "-1"),
+            ("h.json", "{\"learning_rate\": 1e999}", "range"),
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
@@ -62,5 +73,25 @@ mod tests {
             assert!(error.contains(name) && error.contains(reason), "{error}");
         }
         assert!(read(&folder.path().join("none"), &TrainConfig::default()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_endless_or_nested_without_measure_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            read(&path, &TrainConfig::default()).unwrap_err().to_string()
+        };
+        let deep = 200_000;
+        refused("lists.json", &format!("{{\"axes\": {}", "[".repeat(deep)));
+        refused("objects.json", &"{\"a\":".repeat(deep));
+        refused("lists.toml", &format!("axes = {}", "[".repeat(deep)));
+        refused("tables.toml", &format!("a = {}", "{a = ".repeat(deep)));
+        refused("names.toml", &format!("{}a = 1", "a.".repeat(deep)));
+        refused("heads.toml", &format!("[{}a]", "a.".repeat(deep)));
+        assert!(refused("long.toml", &format!("# {}", "x".repeat(2 << 20))).contains("1048576 bytes"));
+        let error = read(Path::new("/dev/zero"), &TrainConfig::default()).unwrap_err();
+        assert!(cfg!(not(unix)) || error.to_string().contains("regular file"), "{error}");
     }
 }

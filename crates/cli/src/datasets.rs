@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use app::{ImportOptions, ImportProgress, Reading, data_sets::Parting, downloads::HubData};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use record::{
     CleaningStep, DataSet, DataSetLook, ExportFormat, ImportPreview, ImportReport, SkipReason, SourceFormat,
 };
@@ -90,7 +90,11 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::Split { name, to, split, test, folds } => {
-            is_part("valid", split.valid + test)?;
+            is_part("valid", split.valid)?;
+            if test != 0.0 {
+                is_part("test", test)?;
+                is_part("valid and --test together:", split.valid + test)?;
+            }
             let SplitArgs { valid: valid_fraction, by, seed } = split;
             let parting = Parting { by, valid_fraction, test_fraction: test, folds, seed };
             let to = to.as_deref().unwrap_or(&name);
@@ -127,7 +131,7 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
 }
 
 /// A part has to be one, and to leave something.
-fn is_part(name: &'static str, fraction: f64) -> Result<()> {
+pub fn is_part(name: &'static str, fraction: f64) -> Result<()> {
     if fraction > 0.0 && fraction < 1.0 {
         return Ok(());
     }
@@ -146,13 +150,7 @@ impl Bar {
     }
 
     fn new(context: &Context, template: &str) -> Bar {
-        let bar = ProgressBar::new(0);
-        if context.json {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
+        let bar = if context.json { print::hidden_bar() } else { print::bar(template) };
         Bar { bar, signals: Signals::listen() }
     }
 
@@ -190,7 +188,7 @@ where
         std::rc::Rc::new(Bar::new(context, "{bar:30} {bytes} of {total_bytes}, {msg} texts, {eta} left"));
     let told = bar.clone();
     let progress = move |progress: ImportProgress| {
-        told.bar.set_message(progress.examples.to_string());
+        print::message(&told.bar, &progress.examples.to_string());
         told.tell(progress.bytes as usize, progress.total_bytes as usize)
     };
     let report = context.runtime.block_on(import(Box::new(progress)));
@@ -322,7 +320,8 @@ fn print_report(report: &ImportReport) -> Result<()> {
                     .after
                     .as_deref()
                     .map_or_else(|| "left out".to_owned(), |after| shorten(after, 90));
-                print::line(&format!("  {}\n  → {after}", shorten(&example.before, 90)))?;
+                print::line(&format!("  {}", shorten(&example.before, 90)))?;
+                print::line(&format!("  → {after}"))?;
             }
         }
     }

@@ -36,6 +36,10 @@ pub enum Error {
     SweepFailed { failed: usize, runs: usize },
     #[error("{} is there already. Name a folder that is not.", .path.display())]
     FolderExists { path: std::path::PathBuf },
+    #[error("The text has more than 16 MiB. Give a shorter one: a model reads no more than its first pages.")]
+    LongText,
+    #[error("--{name} takes {allowed}, and {given} were given. Give fewer.")]
+    TooMany { name: &'static str, allowed: String, given: String },
     #[error("Standard input or output failed: {0}")]
     Io(#[from] std::io::Error),
     #[error("A record cannot be written as JSON: {0}")]
@@ -58,6 +62,14 @@ impl Error {
                 .with("name", name)
                 .with("value", "–")
                 .with("allowed", "a name"),
+            Error::LongText => Problem::new(record::ProblemCode::BadSetting, self)
+                .with("name", "text")
+                .with("value", "> 16 MiB")
+                .with("allowed", "≤ 16 MiB"),
+            Error::TooMany { name, allowed, given } => Problem::new(record::ProblemCode::BadSetting, self)
+                .with("name", name)
+                .with("value", given)
+                .with("allowed", allowed),
             Error::NoPart { name, value } => Problem::new(record::ProblemCode::BadSetting, self)
                 .with("name", name)
                 .with("value", value)

@@ -1,11 +1,11 @@
 //! The way to the Hub in a terminal: logging in and out, settings, searching. No token is ever printed.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::{IsTerminal, Read};
 
 use app::{Token, account};
 use record::{Account, HubAccess, HubSettings, RepoKind, TokenRole, TokenSource};
 
-use crate::{Context, args::HubCommand, error::Result, print};
+use crate::{Context, args::HubCommand, error::Result, input, print};
 
 /// The first line of standard input, without showing it where that is a terminal.
 fn read_token() -> Result<zeroize::Zeroizing<String>> {
@@ -13,9 +13,11 @@ fn read_token() -> Result<zeroize::Zeroizing<String>> {
     if input.is_terminal() {
         return Ok(zeroize::Zeroizing::new(rpassword::prompt_password("Token (it is not shown): ")?));
     }
-    let mut line = zeroize::Zeroizing::new(String::new());
-    input.lock().read_line(&mut line)?;
-    Ok(line)
+    let mut line = zeroize::Zeroizing::new(Vec::new());
+    let mut start = input.lock().take(input::LONGEST_TOKEN_LINE as u64 + 1);
+    input::read_line(&mut start, input::LONGEST_TOKEN_LINE, &mut line)?;
+    // What is no text, or too long for a token, is refused as none.
+    Ok(zeroize::Zeroizing::new(String::from_utf8_lossy(&line).into_owned()))
 }
 
 /// A token that whoever started this engine hands over.

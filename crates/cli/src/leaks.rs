@@ -4,7 +4,13 @@ use data::{Example, Part, Table, type_words};
 use record::{Leaks, SplitBy, TrainConfig};
 use train::{Inputs, Wish};
 
-use crate::{Context, args::SplitArgs, datasets::Bar, error::Result, print};
+use crate::{
+    Context,
+    args::SplitArgs,
+    datasets::{Bar, is_part},
+    error::Result,
+    print,
+};
 
 /// Texts that the bag of words learns type words from and is judged on; more would say the same.
 const LEARNED: usize = 50_000;
@@ -18,6 +24,9 @@ pub fn run(
     split: &SplitArgs,
     quick: bool,
 ) -> Result<()> {
+    if with.is_none() {
+        is_part("valid", split.valid)?;
+    }
     let (home, runtime) = (&context.home, &context.runtime);
     let table = runtime.block_on(app::data_sets::open(home, name))?.0;
     let valid = with.map(|with| runtime.block_on(app::data_sets::open(home, &with))).transpose()?;

@@ -1,10 +1,12 @@
 //! The engine: the binary `mbti`. Results go to standard output, all else to standard error.
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro, clippy::disallowed_methods)]
 
 mod args;
 mod config_file;
 mod datasets;
 mod error;
 mod hub_command;
+mod input;
 mod leaks;
 mod models;
 mod predict_command;
@@ -19,7 +21,7 @@ mod sweep;
 mod train_command;
 mod transfer;
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use app::{Home, pushing::PushTarget};
 use clap::Parser;
@@ -36,14 +38,22 @@ pub struct Context {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    print::panics_too();
+    signals::listen();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            print::parser_says(&error);
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads any more, as after `mbti runs list | head`: no error, but no success.
         Err(error::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            writeln!(std::io::stderr(), "error: {error}").ok();
-            ExitCode::FAILURE
+            print::error(&error);
+            signals::exit_code().map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }

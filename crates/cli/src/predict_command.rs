@@ -1,10 +1,16 @@
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::IsTerminal;
 
 use record::{AxisPrediction, Prediction};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{Context, args::PredictArgs, error::Result, print};
+use crate::{
+    Context,
+    args::PredictArgs,
+    error::{Error, Result},
+    input::{self, LONGEST_TEXT, Line},
+    print,
+};
 
 pub fn run(context: &Context, args: &PredictArgs) -> Result<()> {
     let (run, folder) = context.runtime.block_on(app::runs::model_folder(&context.home, args.run))?;
@@ -25,8 +31,7 @@ fn read_input() -> Result<String> {
     if input.is_terminal() {
         print::note("Type a text and end it with Ctrl+D on a line of its own.");
     }
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes)?;
+    let bytes = input::read_all(&mut input, LONGEST_TEXT)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -42,9 +47,13 @@ fn answer_lines(loaded: &predict::Loaded) -> Result<()> {
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line)? == 0 {
-            return Ok(std::io::stdout().flush()?);
+        match input::read_line(&mut input, LONGEST_TEXT, &mut line)? {
+            Line::End => return Ok(()),
+            Line::TooLong => {
+                print::json(&json!({ "problem": Error::LongText.problem() }))?;
+                continue;
+            }
+            Line::Read => {}
         }
         let raw = String::from_utf8_lossy(&line);
         let text =

@@ -26,7 +26,7 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     pub fn new(context: &'a Context, run: i64, config: TrainConfig, signals: Signals) -> Recorder<'a> {
-        let bar = ProgressBar::new(0);
+        let bar = print::bar("");
         Recorder {
             context,
             run,
@@ -91,10 +91,11 @@ impl<'a> Recorder<'a> {
             Event::Step(step) => {
                 self.unwritten.push(*step);
                 self.bar.set_position(u64::from(step.step));
-                self.bar.set_message(format!(
+                let said = format!(
                     "loss {:.3}, {:.0} tokens/s, {:.0} s left",
                     step.loss, step.tokens_per_second, step.seconds_left
-                ));
+                );
+                print::message(&self.bar, &said);
             }
             Event::Estimate(estimate) => {
                 self.flush()?;

@@ -49,13 +49,13 @@ pub fn assessment(run: &Run) -> Result<()> {
     let Some(found) = own(run) else {
         // A run that has not ended is judged by its evaluations; what it has to beat is known.
         let Some(words) = words else { return Ok(()) };
-        print::line("\nThe bag of words on the same texts:")?;
+        print::heading("The bag of words on the same texts:")?;
         return print::metrics(words.by_text.axes.iter().map(|(axis, found)| (axis, &found.metrics)));
     };
     for units in UNITS {
         let Some(judged) = level(found, units) else { continue };
         let words = words.and_then(|words| level(words, units));
-        print::line(&format!("\nBy {} {units}, with 95 % intervals:", judged.units))?;
+        print::heading(&format!("By {} {units}, with 95 % intervals:", judged.units))?;
         let mut rows = Vec::new();
         for (axis, of_axis) in &judged.axes {
             for metric in SHOWN {

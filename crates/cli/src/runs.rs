@@ -19,7 +19,7 @@ pub fn run(context: &Context, command: Runs) -> Result<()> {
         }
         Runs::Show { id, config: true } => {
             let config = runtime.block_on(home.store.run(id))?.config;
-            print::line(config_file::write(&config)?.trim_end())
+            print::lines(config_file::write(&config)?.trim_end())
         }
         Runs::Compare { ids } => {
             let found = runtime.block_on(app::runs::compare(home, &ids))?;
@@ -161,7 +161,7 @@ fn print_run(progress: &RunProgress) -> Result<()> {
     }
     report::assessment(run)?;
     for evaluation in &progress.evaluations {
-        print::line(&format!("\nAfter step {}:", evaluation.step))?;
+        print::heading(&format!("After step {}:", evaluation.step))?;
         print::metrics(evaluation.axes.iter())?;
     }
     Ok(())

@@ -18,18 +18,22 @@ use crate::{
 /// Settings whose own values have commas; their values in a sweep are told apart by semicolons.
 const LISTS: [&str; 3] = ["axes", "class_weights", "lora_target_modules"];
 
+/// More runs than this are a mistake: each takes minutes at the least.
+const MOST_RUNS: usize = 1000;
+/// Characters of what was given that a message quotes.
+const SHOWN: usize = 200;
+
 /// Every combination of the values that are swept over, the first setting changing slowest.
 pub fn combinations(config: &TrainConfig, sweeps: &[String]) -> Result<Vec<TrainConfig>> {
+    let swept = sweeps.iter().map(|sweep| values(sweep)).collect::<Result<Vec<_>>>()?;
+    // Counted before any of them is made.
+    let runs = swept.iter().try_fold(1usize, |runs, (_, values)| runs.checked_mul(values.len()));
+    if runs.is_none_or(|runs| runs > MOST_RUNS) {
+        let given = runs.map_or_else(|| "far more".to_owned(), |runs| runs.to_string());
+        return Err(Error::TooMany { name: "sweep", allowed: format!("at most {MOST_RUNS} runs"), given });
+    }
     let mut all = vec![config.clone()];
-    for sweep in sweeps {
-        let wrong = || Error::Sweep { given: sweep.clone() };
-        let (name, values) = sweep.split_once('=').ok_or_else(wrong)?;
-        let name = name.trim().replace('-', "_");
-        let cut = if LISTS.contains(&name.as_str()) { ';' } else { ',' };
-        let values: Vec<&str> = values.split(cut).map(str::trim).collect();
-        if values.iter().any(|value| value.is_empty()) {
-            return Err(wrong());
-        }
+    for (name, values) in swept {
         let mut next = Vec::with_capacity(all.len() * values.len());
         for config in &all {
             for value in &values {
@@ -43,10 +47,20 @@ pub fn combinations(config: &TrainConfig, sweeps: &[String]) -> Result<Vec<Train
     Ok(all)
 }
 
+/// A setting's name and the values that it is to take.
+fn values(sweep: &str) -> Result<(String, Vec<&str>)> {
+    let wrong = || Error::Sweep { given: sweep.chars().take(SHOWN).collect() };
+    let (name, values) = sweep.split_once('=').ok_or_else(wrong)?;
+    let name = name.trim().replace('-', "_");
+    let cut = if LISTS.contains(&name.as_str()) { ';' } else { ',' };
+    let values: Vec<&str> = values.split(cut).map(str::trim).collect();
+    if values.iter().any(|value| value.is_empty()) { Err(wrong()) } else { Ok((name, values)) }
+}
+
 /// Queues a run for each combination and works on them one after another.
 pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
-    let signals = Signals::listen();
+    let signals = Signals::for_run();
     let mut queue = Vec::new();
     for config in combinations(config, sweeps)? {
         let run = runtime.block_on(app::runs::create(home, &config))?;
@@ -119,6 +133,11 @@ mod tests {
         assert_eq!(pairs, [(1e-5, 0), (1e-5, 1), (1e-5, 2), (2e-5, 0), (2e-5, 1), (2e-5, 2)]);
         let found = sweep(&["class-weights=balanced;0.6,0.4"]).unwrap();
         assert_eq!(found[1].class_weights, ClassWeighting::Given([0.6, 0.4]));
+        let many: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        let many = format!("seed={}", many.join(","));
+        let error = sweep(&[many.as_str(); 7]).unwrap_err().to_string();
+        assert!(error.contains("1000") && error.contains("1280000000"), "{error}");
+        assert!(sweep(&[many.as_str(); 99]).unwrap_err().to_string().contains("far more"));
         for wrong in ["seed", "seed=", "seed=1,,2", "sed=1", "seed=x"] {
             assert!(sweep(&[wrong]).is_err(), "{wrong}");
         }

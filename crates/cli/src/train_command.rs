@@ -194,7 +194,7 @@ fn train_run(
     resume: Option<Checkpoint>,
 ) -> Result<Outcome> {
     let (home, runtime) = (&context.home, &context.runtime);
-    let signals = Signals::listen();
+    let signals = Signals::for_run();
     let folders = folders(context, run, config)?;
     let texts = read_texts(context, config)?;
     write_split(&folders.run, &texts.split)?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use app::Transfer;
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar};
 use record::DownloadPlan;
 
 use crate::{Context, error::Result, print, signals::Signals};
@@ -18,10 +18,8 @@ where
 {
     let transfer = Arc::new(Transfer::default());
     let signals = Signals::listen();
-    let target = if context.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("{bar:24} {bytes} of {total_bytes}, {msg}");
-    let bar = ProgressBar::with_draw_target(Some(0), target);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let shown = "{bar:24} {bytes} of {total_bytes}, {msg}";
+    let bar = if context.json { print::hidden_bar() } else { print::bar(shown) };
     let done = context.runtime.block_on(async {
         let work = work(transfer.clone());
         tokio::pin!(work);
@@ -48,13 +46,14 @@ fn show(bar: &ProgressBar, transfer: &Transfer) {
     let moved = transfer.progress();
     bar.set_length(moved.bytes_total.unsigned_abs());
     bar.set_position(moved.bytes_done.max(0).unsigned_abs());
-    bar.set_message(match (moved.waiting_seconds, moved.seconds_left) {
+    let said = match (moved.waiting_seconds, moved.seconds_left) {
         (Some(seconds), _) if seconds >= 2.0 => format!("waiting {seconds:.0} s, as the Hub asks"),
         (_, Some(seconds)) => {
             format!("{} left", indicatif::HumanDuration(Duration::from_secs_f64(seconds.min(1e9))))
         }
         _ => String::new(),
-    });
+    };
+    print::message(bar, &said);
 }
 
 /// Says what is about to be fetched, before it is.

@@ -177,9 +177,9 @@ impl TrainConfig {
         let within = |name, value: f64, allowed: &str, good: bool| {
             if good && value.is_finite() { Ok(()) } else { Err(bad_setting(name, value, allowed)) }
         };
-        let whole = |name, value: u32, least: u32| {
-            let allowed = format!("a whole number from {least}");
-            if value >= least { Ok(()) } else { Err(bad_setting(name, value, &allowed)) }
+        let whole = |name, value: u32, least: u32, most: u32| {
+            let allowed = format!("a whole number from {least} to {most}");
+            if (least..=most).contains(&value) { Ok(()) } else { Err(bad_setting(name, value, &allowed)) }
         };
         let share =
             |name, value: f64| within(name, value, "a number from 0, below 1", (0.0..1.0).contains(&value));
@@ -190,15 +190,18 @@ impl TrainConfig {
             "a number above 0, at most 1000",
             epochs > 0.0 && epochs <= 1000.0,
         )?;
-        whole("max_steps", self.max_steps.unwrap_or(1), 1)?;
-        whole("per_device_train_batch_size", self.per_device_train_batch_size, 1)?;
-        whole("max_tokens_per_batch", self.max_tokens_per_batch.unwrap_or(4), 4)?;
-        whole("per_device_eval_batch_size", self.per_device_eval_batch_size.unwrap_or(1), 1)?;
-        whole("gradient_accumulation_steps", self.gradient_accumulation_steps, 1)?;
-        whole("eval_steps", self.eval_steps.unwrap_or(1), 1)?;
-        whole("save_steps", self.save_steps.unwrap_or(1), 1)?;
-        whole("logging_steps", self.logging_steps, 1)?;
-        whole("max_length", self.max_length, 4)?;
+        whole("max_steps", self.max_steps.unwrap_or(1), 1, MAX_STEPS)?;
+        whole("per_device_train_batch_size", self.per_device_train_batch_size, 1, MAX_BATCH)?;
+        whole("max_tokens_per_batch", self.max_tokens_per_batch.unwrap_or(4), 4, MAX_TOKENS)?;
+        whole("per_device_eval_batch_size", self.per_device_eval_batch_size.unwrap_or(1), 1, MAX_BATCH)?;
+        whole("gradient_accumulation_steps", self.gradient_accumulation_steps, 1, MAX_BATCH)?;
+        whole("warmup_steps", self.warmup_steps, 0, MAX_STEPS)?;
+        whole("eval_steps", self.eval_steps.unwrap_or(1), 1, MAX_STEPS)?;
+        whole("save_steps", self.save_steps.unwrap_or(1), 1, MAX_STEPS)?;
+        whole("logging_steps", self.logging_steps, 1, MAX_STEPS)?;
+        whole("save_total_limit", self.save_total_limit, 0, MAX_STEPS)?;
+        whole("early_stopping_patience", self.early_stopping_patience, 0, MAX_STEPS)?;
+        whole("max_length", self.max_length, 4, MAX_LENGTH)?;
         if let Some(rate) = self.learning_rate {
             within("learning_rate", rate, "a number above 0, at most 1", rate > 0.0 && rate <= 1.0)?;
         }
@@ -227,12 +230,20 @@ impl TrainConfig {
             "a number above 0, below 1",
             fraction > 0.0 && fraction < 1.0,
         )?;
-        if !(1..=MAX_LORA_RANK).contains(&self.lora_rank) {
-            return Err(bad_setting("lora_rank", self.lora_rank, "a whole number from 1 to 4096"));
-        }
+        whole("lora_rank", self.lora_rank, 1, MAX_LORA_RANK)?;
         let alpha = self.lora_alpha;
         within("lora_alpha", alpha, "a number above 0, at most 10000", alpha > 0.0 && alpha <= 10_000.0)?;
         share("lora_dropout", self.lora_dropout)?;
+        let is_layer =
+            |name: &String| (1..=200).contains(&name.len()) && !name.contains(crate::is_unprintable);
+        if self.lora_target_modules.len() > 200 || !self.lora_target_modules.iter().all(is_layer) {
+            let given = self.lora_target_modules.join(",");
+            return Err(bad_setting(
+                "lora_target_modules",
+                given,
+                "at most 200 names of layers, such as q_proj",
+            ));
+        }
         if let Some(repo) = self.push_to_hub.as_ref().filter(|repo| !crate::is_repo_name(repo)) {
             return Err(bad_setting("push_to_hub", repo, "the name of a repository, such as user/name"));
         }
@@ -253,10 +264,27 @@ impl TrainConfig {
     }
 }
 
+/// More optimizer steps than anybody has time for; a run of so many can still be planned and written down.
+pub const MAX_STEPS: u32 = 10_000_000;
+/// Texts in a pass, and passes in a step: more would not even be a gradient of another kind.
+const MAX_BATCH: u32 = 65_536;
+/// Tokens in a pass.
+const MAX_TOKENS: u32 = 1 << 24;
+/// Tokens of a text, past the positions of any model.
+const MAX_LENGTH: u32 = 1 << 20;
 /// A rank past the width of any layer adds nothing but memory.
 const MAX_LORA_RANK: u32 = 4096;
 
-pub(crate) fn bad_setting(name: &str, value: impl fmt::Display, allowed: &str) -> Problem {
+/// Characters of a value that a message quotes.
+const QUOTED: usize = 200;
+
+/// A setting that is not allowed, with what would be.
+pub fn bad_setting(name: &str, value: impl fmt::Display, allowed: &str) -> Problem {
+    let mut value = value.to_string();
+    if let Some((end, _)) = value.char_indices().nth(QUOTED) {
+        value.truncate(end);
+        value.push('…');
+    }
     Problem::new(
         ProblemCode::BadSetting,
         format!("{name} cannot be {value}: it must be {allowed}. Change it and start again."),
@@ -334,6 +362,45 @@ mod tests {
             ("sample_fraction", TrainConfig { sample_fraction: 0.0, ..Default::default() }),
             ("max_tokens_per_batch", TrainConfig { max_tokens_per_batch: Some(3), ..Default::default() }),
             ("logging_steps", TrainConfig { logging_steps: 0, ..Default::default() }),
+            ("max_steps", TrainConfig { max_steps: Some(u32::MAX), ..Default::default() }),
+            ("max_length", TrainConfig { max_length: u32::MAX, ..Default::default() }),
+            (
+                "per_device_train_batch_size",
+                TrainConfig { per_device_train_batch_size: u32::MAX, ..Default::default() },
+            ),
+            (
+                "per_device_eval_batch_size",
+                TrainConfig { per_device_eval_batch_size: Some(u32::MAX), ..Default::default() },
+            ),
+            (
+                "gradient_accumulation_steps",
+                TrainConfig { gradient_accumulation_steps: u32::MAX, ..Default::default() },
+            ),
+            (
+                "max_tokens_per_batch",
+                TrainConfig { max_tokens_per_batch: Some(u32::MAX), ..Default::default() },
+            ),
+            ("warmup_steps", TrainConfig { warmup_steps: u32::MAX, ..Default::default() }),
+            ("eval_steps", TrainConfig { eval_steps: Some(u32::MAX), ..Default::default() }),
+            ("save_steps", TrainConfig { save_steps: Some(u32::MAX), ..Default::default() }),
+            ("logging_steps", TrainConfig { logging_steps: u32::MAX, ..Default::default() }),
+            ("save_total_limit", TrainConfig { save_total_limit: u32::MAX, ..Default::default() }),
+            (
+                "early_stopping_patience",
+                TrainConfig { early_stopping_patience: u32::MAX, ..Default::default() },
+            ),
+            (
+                "lora_target_modules",
+                TrainConfig { lora_target_modules: vec![String::new()], ..Default::default() },
+            ),
+            (
+                "lora_target_modules",
+                TrainConfig { lora_target_modules: vec!["a\u{1b}[2J".into()], ..Default::default() },
+            ),
+            (
+                "lora_target_modules",
+                TrainConfig { lora_target_modules: vec!["a".into(); 201], ..Default::default() },
+            ),
             ("warmup_ratio", TrainConfig { warmup_ratio: 1.0, ..Default::default() }),
             ("adam_beta2", TrainConfig { adam_beta2: 1.0, ..Default::default() }),
             ("adam_epsilon", TrainConfig { adam_epsilon: 0.0, ..Default::default() }),

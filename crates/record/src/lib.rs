@@ -33,7 +33,7 @@ pub use class_weighting::ClassWeighting;
 pub use cleaning::{
     Cleaning, CleaningCount, CleaningExample, CleaningReport, CleaningStep, DuplicatesAmong, OnFind,
 };
-pub use config::{Device, TrainConfig};
+pub use config::{Device, MAX_STEPS, TrainConfig, bad_setting};
 pub use data_set::{DataSet, DataSetDetail, ImportReport, SampleText, SkipReason, SkippedRow};
 pub use dtype::Dtype;
 pub use estimate::Estimate;
@@ -49,7 +49,7 @@ pub use metrics::AxisMetrics;
 pub use model::Model;
 pub use prediction::{AxisPrediction, Prediction};
 pub use preset::{Preset, PresetConfig};
-pub use printable::{one_line, printable};
+pub use printable::{is_unprintable, one_line, printable};
 pub use problem::{Problem, ProblemCode};
 pub use recipe::{Recipe, RecipeStep};
 pub use run::{Run, RunProgress, RunStatus, SplitMethod, SplitSummary};

@@ -8,12 +8,12 @@ const REPLACEMENT: char = '\u{FFFD}';
 /// A text without the characters by which it could do more than be read: control characters, which a terminal obeys,
 /// and those that turn the direction of writing, which make a text look like another. Line ends and tabs stay.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    filtered(text, |letter| !matches!(letter, '\n' | '\t') && is_unsafe(letter))
+    filtered(text, |letter| !matches!(letter, '\n' | '\t') && is_unprintable(letter))
 }
 
 /// The same for what has to stay in its line, such as a name.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    filtered(text, is_unsafe)
+    filtered(text, is_unprintable)
 }
 
 fn filtered(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -23,7 +23,8 @@ fn filtered(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(|letter| if bad(letter) { REPLACEMENT } else { letter }).collect())
 }
 
-fn is_unsafe(letter: char) -> bool {
+/// Whether a character could do more than be read.
+pub fn is_unprintable(letter: char) -> bool {
     // C0, DEL and C1; the line and paragraph separators; the controls of UAX #9 for bidirectional text.
     letter.is_control()
         || matches!(

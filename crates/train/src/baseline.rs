@@ -80,7 +80,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     let (Some(train), Some(valid)) = (read(train)?, read(inputs.valid)?) else {
         return Ok(None);
     };
-    let whole = plan(&train, &config).total_steps;
+    let whole = plan(&train, &config).map_err(Error::Progress)?.total_steps;
     if whole > MOST_STEPS {
         config.max_steps = Some(MOST_STEPS);
     }

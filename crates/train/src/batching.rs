@@ -1,5 +1,5 @@
 use data::{Encoded, epoch_order};
-use record::TrainConfig;
+use record::{MAX_STEPS, Problem, TrainConfig, bad_setting};
 
 /// The texts of one optimizer step, cut into the micro-batches of one pass each.
 pub(crate) type Group = Vec<Vec<u32>>;
@@ -50,10 +50,31 @@ pub(crate) fn halved(group: &Group, halvings: u32) -> Group {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) total_steps: u32,
-    /// Tokens that are learned from until the end of each step, from step 0: `[total_steps + 1]`.
-    pub(crate) tokens_until: Vec<u64>,
-    /// The micro-batch with the most ids.
+    /// Tokens that are learned from until the end of each step that was walked through, from step 0. These are all
+    /// steps but of a run that is longer than [`WALKED`].
+    walked: Vec<u64>,
+    /// The micro-batch with the most ids of those that were walked through.
     pub(crate) largest: Vec<u32>,
+}
+
+/// So many texts, counted as often as they are learned from, a plan looks at one by one; what comes after them is like
+/// them. Whole epochs are walked through, and one at the least.
+const WALKED: usize = 10_000_000;
+
+impl Plan {
+    /// Tokens that are learned from until the end of a step.
+    pub(crate) fn tokens_until(&self, step: u32) -> u64 {
+        if let Some(tokens) = self.walked.get(step as usize) {
+            return *tokens;
+        }
+        let steps = self.walked.len().saturating_sub(1).max(1) as f64;
+        let tokens = self.walked.last().map_or(0.0, |&tokens| tokens as f64);
+        (tokens * f64::from(step) / steps) as u64
+    }
+
+    pub(crate) fn tokens(&self) -> u64 {
+        self.tokens_until(self.total_steps)
+    }
 }
 
 /// Where the typical micro-batches stand among all, by their numbers of ids.
@@ -67,15 +88,19 @@ pub(crate) fn typical(encoded: &Encoded, config: &TrainConfig) -> Vec<Vec<u32>> 
     TYPICAL.into_iter().filter_map(at).collect()
 }
 
-/// Walks through all epochs that the settings ask for.
-pub(crate) fn plan(encoded: &Encoded, config: &TrainConfig) -> Plan {
-    let mut plan = Plan { total_steps: 0, tokens_until: vec![0], largest: Vec::new() };
-    let (mut most, mut tokens, mut epoch) = (0, 0u64, 0u32);
+/// What the settings ask for. Refused where it is more steps than a run can have.
+pub(crate) fn plan(encoded: &Encoded, config: &TrainConfig) -> Result<Plan, Problem> {
+    plan_by(encoded, config, WALKED)
+}
+
+fn plan_by(encoded: &Encoded, config: &TrainConfig, most_walked: usize) -> Result<Plan, Problem> {
+    let mut plan = Plan { total_steps: 0, walked: vec![0], largest: Vec::new() };
+    let (mut most, mut tokens, mut epoch, mut steps) = (0, 0u64, 0u32, 0usize);
     loop {
         let groups = groups(encoded, config, epoch);
         let left = config.num_train_epochs - f64::from(epoch);
         let wanted = match config.max_steps {
-            Some(steps) => (steps - plan.total_steps) as usize,
+            Some(all) => (all as usize).saturating_sub(steps),
             // The part of an epoch that is asked for, and at least one step in all.
             None if epoch == 0 => ((left.min(1.0) * groups.len() as f64).ceil() as usize).max(1),
             None => (left.min(1.0) * groups.len() as f64).ceil().max(0.0) as usize,
@@ -88,18 +113,33 @@ pub(crate) fn plan(encoded: &Encoded, config: &TrainConfig) -> Plan {
                     (most, plan.largest) = (ids, rows.clone());
                 }
             }
-            plan.tokens_until.push(tokens);
+            plan.walked.push(tokens);
         }
-        plan.total_steps += wanted.min(groups.len()) as u32;
+        steps += wanted.min(groups.len());
         epoch += 1;
-        let done = match config.max_steps {
-            Some(steps) => plan.total_steps >= steps,
+        let is_done = match config.max_steps {
+            Some(all) => steps >= all as usize,
             None => f64::from(epoch) >= config.num_train_epochs,
         };
-        if done || groups.is_empty() {
-            return plan;
+        let walked = encoded.len().saturating_mul(epoch as usize);
+        if is_done || groups.is_empty() {
+            break;
+        }
+        if walked >= most_walked {
+            // So far these were whole epochs, and so are all but the last of those to come.
+            let an_epoch = steps as f64 / f64::from(epoch);
+            steps = match config.max_steps {
+                Some(all) => all as usize,
+                None => (an_epoch * config.num_train_epochs).ceil() as usize,
+            };
+            break;
         }
     }
+    plan.total_steps = u32::try_from(steps).ok().filter(|&steps| steps <= MAX_STEPS).ok_or_else(|| {
+        let allowed = format!("so few that there are at most {MAX_STEPS} steps, and these are {steps}");
+        bad_setting("num_train_epochs", config.num_train_epochs, &allowed)
+    })?;
+    Ok(plan)
 }
 
 #[cfg(test)]
@@ -156,10 +196,46 @@ mod tests {
         let encoded = encoded(&[1; 10]);
         let config =
             TrainConfig { num_train_epochs: 2.5, per_device_train_batch_size: 4, ..Default::default() };
-        let found = plan(&encoded, &config);
-        assert_eq!((found.total_steps, found.tokens_until.last()), (8, Some(&28)));
+        let found = plan(&encoded, &config).unwrap();
+        assert_eq!((found.total_steps, found.tokens()), (8, 28));
         assert_eq!(found.largest.len(), 4);
         let config = TrainConfig { max_steps: Some(5), ..config };
-        assert_eq!(plan(&encoded, &config).tokens_until, [0, 4, 8, 10, 14, 18]);
+        assert_eq!(plan(&encoded, &config).unwrap().walked, [0, 4, 8, 10, 14, 18]);
+    }
+
+    #[test]
+    fn a_long_run_is_planned_by_its_first_epochs_with_the_same_number_of_steps() {
+        let encoded = encoded(&[1; 10]);
+        for (epochs, max_steps) in [(40.0, None), (39.5, None), (1.0, Some(120)), (1.0, Some(119))] {
+            let config = TrainConfig {
+                num_train_epochs: epochs,
+                max_steps,
+                per_device_train_batch_size: 4,
+                ..Default::default()
+            };
+            let (whole, short) = (plan(&encoded, &config).unwrap(), plan_by(&encoded, &config, 50).unwrap());
+            assert_eq!((short.total_steps, short.walked.len()), (whole.total_steps, 16));
+            assert_eq!(short.tokens_until(15), whole.tokens_until(15));
+            assert!(short.tokens().abs_diff(whole.tokens()) <= 4, "{} {}", short.tokens(), whole.tokens());
+        }
+    }
+
+    #[test]
+    fn more_steps_than_a_run_can_have_are_refused_and_the_most_are_planned_at_once() {
+        let encoded = encoded(&[1; 20_000]);
+        let config =
+            TrainConfig { num_train_epochs: 1000.0, per_device_train_batch_size: 1, ..Default::default() };
+        let problem = plan(&encoded, &config).unwrap_err();
+        assert_eq!(problem.params["name"], "num_train_epochs");
+        assert!(problem.message.contains("these are 20000000"), "{}", problem.message);
+        // Each step would have all the texts.
+        let config = TrainConfig {
+            max_steps: Some(MAX_STEPS),
+            per_device_train_batch_size: 65_536,
+            gradient_accumulation_steps: 65_536,
+            ..config
+        };
+        let found = plan(&encoded, &config).unwrap();
+        assert_eq!((found.total_steps, found.tokens()), (MAX_STEPS, u64::from(MAX_STEPS) * 20_000));
     }
 }

@@ -137,7 +137,7 @@ pub(crate) fn measured(
     let a_token = seconds_a_token(learner, begin)?.unwrap_or(of_largest);
     let evaluation = evaluation_seconds(learner, valid)?;
     let peak = memory::peak_since_mib().unwrap_or(before).max(before);
-    let tokens = plan.tokens_until.last().copied().unwrap_or(0);
+    let tokens = plan.tokens();
     let moves = f64::from(plan.total_steps) * seconds_of_a_move(&learner.optimizer.states);
     Ok(Estimate {
         measured: true,

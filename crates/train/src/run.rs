@@ -73,7 +73,7 @@ pub fn run(inputs: &Inputs, listener: &mut Listener) -> Result<Outcome> {
         return Ok(stopped_before_the_first_step(inputs.run));
     }
     match prepare(inputs, &mut tell)? {
-        Some(ready) => TrainingLoop::new(inputs, ready).run(&mut tell),
+        Some(ready) => TrainingLoop::new(inputs, ready)?.run(&mut tell),
         None => Ok(stopped_before_the_first_step(inputs.run)),
     }
 }
@@ -87,7 +87,7 @@ pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
     let Some(ready) = prepare(inputs, &mut tell)? else {
         return Err(Error::Progress(Problem::new(ProblemCode::Internal, "The estimate was stopped.")));
     };
-    let found = TrainingLoop::new(inputs, ready).estimate()?;
+    let found = TrainingLoop::new(inputs, ready)?.estimate()?;
     tell(Progress::Event(&Event::Estimate(found)))?;
     Ok(found)
 }
@@ -213,7 +213,7 @@ fn stopped_before_the_first_step(run: i64) -> Outcome {
 }
 
 impl<'a> Ready<'a> {
-    pub(crate) fn plan(&self) -> crate::batching::Plan {
-        plan(&self.learner.set.encoded, self.learner.config)
+    pub(crate) fn plan(&self) -> Result<crate::batching::Plan> {
+        plan(&self.learner.set.encoded, self.learner.config).map_err(Error::Progress)
     }
 }

@@ -56,14 +56,14 @@ enum End {
 }
 
 impl<'a> TrainingLoop<'a> {
-    pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a>) -> TrainingLoop<'a> {
+    pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a>) -> Result<TrainingLoop<'a>> {
         let config = inputs.config;
-        let plan = ready.plan();
+        let plan = ready.plan()?;
         let Ready { learner, valid, max_length, texts } = ready;
         let products_in_bf16 = learner.network.products == Products::Bf16;
         let learning_rate = config.learning_rate.unwrap_or_else(|| learner.network.default_learning_rate());
         let eval_steps = config.eval_steps.unwrap_or_else(|| plan.total_steps.div_ceil(4)).max(1);
-        TrainingLoop {
+        Ok(TrainingLoop {
             inputs,
             learner,
             valid,
@@ -77,7 +77,7 @@ impl<'a> TrainingLoop<'a> {
             evaluation_time: None,
             expected_evaluation: 0.0,
             saved: None,
-        }
+        })
     }
 
     /// What the run will need, from two measured passes that change nothing.
@@ -464,7 +464,7 @@ impl<'a> TrainingLoop<'a> {
     /// the last one or as expected.
     fn seconds_left(&self) -> f64 {
         let (step, total) = (self.state.step, self.plan.total_steps);
-        let until = |step: u32| self.plan.tokens_until.get(step as usize).copied().unwrap_or(0);
+        let until = |step: u32| self.plan.tokens_until(step);
         let a_token = self.time.as_secs_f64() / self.tokens.max(1) as f64;
         let an_evaluation = self.evaluation_time.map_or(self.expected_evaluation, |time| time.as_secs_f64());
         let evaluations =

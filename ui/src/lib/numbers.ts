@@ -6,40 +6,47 @@ interface Allowed {
   good: (value: number) => boolean;
 }
 
-const from = (least: number): Allowed => ({ whole: true, good: (value) => value >= least });
-const emptyOrFrom = (least: number): Allowed => ({ ...from(least), empty: true });
+const from = (least: number, greatest: number): Allowed => ({
+  whole: true,
+  good: (value) => value >= least && value <= greatest,
+});
+const emptyOrFrom = (least: number, greatest: number): Allowed => ({ ...from(least, greatest), empty: true });
 /** 0 is among them, 1 is not. */
 const part: Allowed = { good: (value) => value >= 0 && value < 1 };
 const to = (greatest: number): Allowed => ({ good: (value) => value >= 0 && value <= greatest });
 const aboveZeroTo = (greatest: number): Allowed => ({ good: (value) => value > 0 && value <= greatest });
 
+const GREATEST_WHOLE = 2 ** 32 - 1;
+const MOST_STEPS = 10_000_000;
+const MOST_TEXTS = 65_536;
+
 /** What may be typed; the same as the Rust side checks, which alone decides. */
 const ALLOWED = {
   sample_fraction: aboveZeroTo(1),
   validation_fraction: { good: (value) => value > 0 && value < 1 },
-  seed: from(0),
+  seed: from(0, GREATEST_WHOLE),
   num_train_epochs: aboveZeroTo(1000),
-  max_steps: emptyOrFrom(1),
-  max_length: from(4),
-  per_device_train_batch_size: from(1),
-  max_tokens_per_batch: emptyOrFrom(4),
-  gradient_accumulation_steps: from(1),
-  per_device_eval_batch_size: emptyOrFrom(1),
+  max_steps: emptyOrFrom(1, MOST_STEPS),
+  max_length: from(4, 2 ** 20),
+  per_device_train_batch_size: from(1, MOST_TEXTS),
+  max_tokens_per_batch: emptyOrFrom(4, 2 ** 24),
+  gradient_accumulation_steps: from(1, MOST_TEXTS),
+  per_device_eval_batch_size: emptyOrFrom(1, MOST_TEXTS),
   learning_rate: { ...aboveZeroTo(1), empty: true },
-  warmup_steps: from(0),
+  warmup_steps: from(0, MOST_STEPS),
   warmup_ratio: part,
   weight_decay: to(1),
   max_grad_norm: to(1e6),
   adam_beta1: part,
   adam_beta2: part,
   adam_epsilon: aboveZeroTo(1),
-  eval_steps: emptyOrFrom(1),
-  save_steps: emptyOrFrom(1),
-  logging_steps: from(1),
-  save_total_limit: from(0),
-  early_stopping_patience: from(0),
+  eval_steps: emptyOrFrom(1, MOST_STEPS),
+  save_steps: emptyOrFrom(1, MOST_STEPS),
+  logging_steps: from(1, MOST_STEPS),
+  save_total_limit: from(0, MOST_STEPS),
+  early_stopping_patience: from(0, MOST_STEPS),
   early_stopping_threshold: to(1000),
-  lora_rank: { whole: true, good: (value) => value >= 1 && value <= 4096 },
+  lora_rank: from(1, 4096),
   lora_alpha: aboveZeroTo(10_000),
   lora_dropout: part,
 } satisfies Partial<Record<keyof TrainConfig, Allowed>>;
@@ -53,8 +60,6 @@ export const LORA_NUMBERS = ["lora_rank", "lora_alpha", "lora_dropout"] as const
 export type LoraNumber = (typeof LORA_NUMBERS)[number];
 export const NUMBER_SETTINGS = ALL_NUMBERS.filter((name) => !(LORA_NUMBERS as readonly string[]).includes(name));
 
-const GREATEST_WHOLE = 2 ** 32 - 1;
-
 export function isNumberSetting(name: string): name is NumberSetting {
   return Object.hasOwn(ALLOWED, name);
 }
@@ -63,7 +68,7 @@ export function isAllowed(name: NumberSetting, text: string): boolean {
   const { empty = false, whole = false, good }: Allowed = ALLOWED[name];
   const value = parse(text);
   if (value === null) return empty;
-  if (whole && !(Number.isInteger(value) && value <= GREATEST_WHOLE)) return false;
+  if (whole && !Number.isInteger(value)) return false;
   return Number.isFinite(value) && good(value);
 }
 

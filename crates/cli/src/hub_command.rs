@@ -1,11 +1,14 @@
 //! The way to the Hub in a terminal: logging in and out, settings, searching. No token is ever printed.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, IsTerminal, Read};
 
 use app::{Token, account};
 use record::{Account, HubAccess, HubSettings, RepoKind, TokenRole, TokenSource};
 
 use crate::{Context, args::HubCommand, error::Result, print};
+
+/// The most of a line that is read: more than any token has.
+const LONGEST_LINE: u64 = 2048;
 
 /// The first line of standard input, without showing it where that is a terminal.
 fn read_token() -> Result<zeroize::Zeroizing<String>> {
@@ -13,18 +16,24 @@ fn read_token() -> Result<zeroize::Zeroizing<String>> {
     if input.is_terminal() {
         return Ok(zeroize::Zeroizing::new(rpassword::prompt_password("Token (it is not shown): ")?));
     }
-    let mut line = zeroize::Zeroizing::new(String::new());
-    input.lock().read_line(&mut line)?;
+    // As long as a line can be, since what is moved would leave a copy behind.
+    let mut line = zeroize::Zeroizing::new(String::with_capacity(2 * LONGEST_LINE as usize));
+    input.lock().take(LONGEST_LINE).read_line(&mut line)?;
     Ok(line)
 }
 
-/// A token that whoever started this engine hands over.
+/// A token that whoever started this engine hands over, with the address that it is bound to on a second line, or
+/// without one.
 pub fn handed_over(token_stdin: bool) -> Result<Option<(Token, TokenSource)>> {
     if !token_stdin {
         return Ok(None);
     }
-    let line = read_token()?;
-    let token = Token::parse(&line).map_err(app::Error::from)?;
+    let mut lines = read_token()?;
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        input.lock().take(LONGEST_LINE).read_line(&mut lines)?;
+    }
+    let token = Token::from_lines(&lines).map_err(app::Error::from)?;
     // Where it was found, the program knows that handed it over.
     Ok(Some((token, TokenSource::Keyring)))
 }
@@ -112,11 +121,17 @@ pub fn run(context: &Context, command: HubCommand) -> Result<()> {
             },
         )?;
     }
-    let (settings, access) = (account::settings(home)?, account::access(home)?);
+    let access = account::access(home)?;
+    // What is shown has no password in it.
+    let record::HubState { settings, kept_for, .. } = account::state(home)?;
     if *json {
-        return print::json(&serde_json::json!({ "settings": settings, "access": access }));
+        let shown = serde_json::json!({ "settings": settings, "access": access, "kept_for": kept_for });
+        return print::json(&shown);
     }
     print_access(&access)?;
+    if let Some(kept_for) = kept_for {
+        print::line(&format!("a token is kept for {kept_for}, and goes nowhere else"))?;
+    }
     let HubSettings { env_file, proxy, ca_file, .. } = settings;
     for (name, value) in [("env_file", env_file), ("proxy", proxy), ("ca_file", ca_file)] {
         if let Some(value) = value {

@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(build-essential pkg-config curl ca-certificates python3 python3-venv libwebkit2gtk-4.1-dev libssl-dev)
 if [ "${1:-}" = test ]; then
   packages+=(procps xvfb xauth webkit2gtk-driver dbus dbus-x11 fonts-noto-cjk imagemagick util-linux
-    gnome-keyring xclip)
+    gnome-keyring xclip xdotool)
 fi
 
 missing=()

@@ -5,12 +5,13 @@ use std::{fs, io, path::Path};
 
 /// Every command that the window may call; each becomes a permission of its own, and the
 /// capability names them one by one.
-const COMMANDS: [&str; 46] = [
+const COMMANDS: [&str; 47] = [
     "home",
     "list_data_sets",
     "show_data_set",
     "pick_file",
     "pick_any_file",
+    "pick_data_folder",
     "pick_new_file",
     "stop_work",
     "preview_import",

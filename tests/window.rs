@@ -1,4 +1,4 @@
-//! The real window, driven by WebKitWebDriver: import a file by its path, start training by a
+//! The real window, driven by WebKitWebDriver: import a file that is chosen in a dialog, start training by a
 //! click, see the chart move, type a text, read a type, in both languages; and an engine that is
 //! killed in mid-run. Screenshots go to the folder named by MBTI_SCREENSHOTS, if it is set.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -7,11 +7,11 @@
 mod driver;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use driver::{Killed, disclose, engine, in_turn, open, open_advanced, write_posts};
+use driver::{Dialog, Killed, disclose, engine, in_turn, open, open_advanced, write_posts};
 use fantoccini::Locator;
 use serde_json::{Value, json};
 
@@ -24,15 +24,19 @@ async fn main_job() {
     let window = open(tempfile::tempdir().unwrap()).await;
     window.choose("language", "en").await;
 
-    // A wrong path is told, and nothing else changes.
+    // A file that has gone is told, and nothing else changes.
     window.click("nav-data").await;
-    window.type_into("import-path", "/nowhere/posts.csv").await;
+    let gone = window.home.path().join("gone.csv");
+    std::fs::write(&gone, "body,mbti").unwrap();
+    window.choose_path("choose-file", &gone).await;
+    std::fs::remove_file(&gone).unwrap();
+    window.screenshot("en-chosen").await;
     window.click("import-button").await;
     assert_eq!(window.attribute("problem", "data-code").await, "not_found");
     window.screenshot("en-problem").await;
 
     let posts = write_posts(window.home.path());
-    window.type_into("import-path", posts.to_str().unwrap()).await;
+    window.choose_path("choose-file", &posts).await;
     window.type_into("import-name", "posts").await;
     window.click("import-button").await;
     let report = window.text("import-report").await;
@@ -112,7 +116,7 @@ async fn data_sets() {
     let row = |n: usize| format!("a{},{n} {},ENFP\n", n / 9, "went out with friends and danced ".repeat(6));
     std::fs::write(&large, (0..600_000).fold("author,body,mbti\n".to_owned(), |all, n| all + &row(n)))
         .unwrap();
-    window.type_into("import-path", large.to_str().unwrap()).await;
+    window.choose_path("choose-file", &large).await;
     window.click("import-button").await;
     window.wait_until("progress", async || window.text("work-told").await.contains("texts kept")).await;
     window.screenshot("en-importing").await;
@@ -127,7 +131,7 @@ async fn data_sets() {
     // Some of the texts name their type.
     let text = std::fs::read_to_string(&posts).unwrap().replace("quiet evening", "quiet evening of an INFP");
     std::fs::write(&posts, text).unwrap();
-    window.type_into("import-path", posts.to_str().unwrap()).await;
+    window.choose_path("choose-file", &posts).await;
     window.click("import-button").await;
     window.wait_until("the import", async || known().await == 1).await;
     window.element("lengths-chart").await;
@@ -153,14 +157,16 @@ async fn data_sets() {
 
     let out = window.home.path().join("few.jsonl");
     disclose(&window, "export-panel").await;
-    window.type_into("export-path", out.to_str().unwrap()).await;
-    window.click("export-button").await;
+    window.choose("export-format", "jsonl").await;
+    window.choose_path("export-button", &out).await;
     window.wait_until("the export", async || window.text("exported").await.contains("few.jsonl")).await;
     window.screenshot("en-export").await;
     let written = std::fs::read_to_string(&out).unwrap();
     let first: Value = serde_json::from_str(written.lines().next().unwrap()).unwrap();
     assert_eq!((written.lines().count(), &first["body"]), (150, &few["samples"][0]["text"]));
-    window.click("export-button").await;
+    // The dialog asks whether the file is to be replaced, and whatever is answered, it is not.
+    let dialog = window.dialog_of("export-button").await;
+    dialog.replace(&window, &out).await;
     assert_eq!(window.attribute("problem", "data-code").await, "file_exists");
     assert_eq!(std::fs::read_to_string(&out).unwrap(), written, "it stays as it is");
 
@@ -316,5 +322,111 @@ async fn adapter() {
     window.type_into("predict-text", "A merged model has a type, too.").await;
     let read = async || window.text("predict-type").await;
     window.wait_until("a type", async || read().await.trim().len() == 4).await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_taken_over_opens_no_file_goes_nowhere_and_changes_no_way_to_the_hub() {
+    in_turn(taken_over()).await;
+}
+
+async fn taken_over() {
+    let window = open(tempfile::tempdir().unwrap()).await;
+    window.choose("language", "en").await;
+    let secret = window.home.path().join("secret.csv");
+    std::fs::write(&secret, "body,mbti\nnobody may read this,INFP\n").unwrap();
+    let planted = window.home.path().join("planted");
+    let [secret, planted_text] = [&secret, &planted].map(|path| path.to_str().unwrap());
+
+    // A command takes no path, and no handle that no dialog has given.
+    let other = json!({ "work": 1, "progress": "__CHANNEL__:1", "name": "made-up-sample", "mapping": null });
+    let with = |more: Value| {
+        let mut all = other.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    window.engine(&["datasets", "import", "--sample"]);
+    for (command, arguments) in [
+        ("preview_import", json!({ "path": secret })),
+        ("preview_import", json!({ "handle": secret })),
+        ("preview_import", json!({ "handle": 1 })),
+        ("import_data_set", with(json!({ "path": secret }))),
+        ("import_data_set", with(json!({ "handle": 1 }))),
+        ("add_model", json!({ "path": "/etc", "name": "x" })),
+        ("add_model", json!({ "handle": 1, "name": "x" })),
+        ("export_data_set", with(json!({ "path": planted_text, "format": "csv", "safeCells": false }))),
+        ("export_data_set", with(json!({ "handle": 1, "format": "csv", "safeCells": false }))),
+        ("plugin:dialog|open", json!({ "options": {} })),
+        ("plugin:dialog|message", json!({ "message": "x" })),
+        (
+            "plugin:event|listen",
+            json!({ "event": "tauri://drag-drop", "target": { "kind": "Any" }, "handler": 1 }),
+        ),
+        ("plugin:window|create", json!({ "options": { "label": "x", "url": "http://127.0.0.1" } })),
+        ("plugin:webview|create_webview_window", json!({ "options": { "label": "x" } })),
+        ("plugin:fs|read_file", json!({ "path": secret })),
+        ("plugin:shell|open", json!({ "path": secret })),
+    ] {
+        let answer = window.invoke(command, &arguments).await;
+        assert_eq!(answer["ok"], false, "{command} {arguments}: {answer}");
+        assert!(!answer.to_string().contains("nobody may read"), "{answer}");
+    }
+    assert!(!planted.exists());
+    assert_eq!(window.engine(&["datasets", "list"]).as_array().unwrap().len(), 1);
+
+    // What was chosen for one thing serves for no other.
+    window.click("nav-data").await;
+    window.choose_path("choose-file", Path::new(secret)).await;
+    window.wait_until("the choice", async || window.text("import-path").await.contains("secret.csv")).await;
+    assert_eq!(window.invoke("preview_import", &json!({ "handle": 1 })).await["ok"], true);
+    let answer = window.invoke("add_model", &json!({ "handle": 1, "name": "x" })).await;
+    assert_eq!(answer["value"]["code"], "not_chosen", "{answer}");
+
+    // Another way to the Hub is asked for in a dialog that the page cannot answer.
+    let file = json!({ "kind": "keep" });
+    let change =
+        json!({ "endpoint": "https://evil.example", "proxy": null, "env_file": file, "ca_file": file });
+    let before = Dialog::all();
+    let arguments = json!({ "change": change, "language": "en" });
+    window.invoke_later("set_hub_settings", &arguments).await;
+    let dialog = window.new_dialog(&before).await;
+    dialog.screenshot("en-dialog-hub");
+    // There is one question at a time.
+    assert_eq!(window.invoke("set_hub_settings", &arguments).await["value"]["code"], "not_agreed");
+    dialog.close_by(&window, "Escape").await;
+    window.wait_until("the refusal", async || window.later().await["value"]["code"] == "not_agreed").await;
+    assert!(!window.home.path().join("hub.json").exists());
+
+    // The page stays where it is, and nothing arrives anywhere else.
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let address = format!("http://{}/", elsewhere.local_addr().unwrap());
+    for script in [
+        "location.href = arguments[0]",
+        "location.replace(arguments[0])",
+        "window.opened = window.open(arguments[0]) === null ? 'no' : 'yes'",
+        "document.body.insertAdjacentHTML('beforeend', `<a id=out target=_blank href=${arguments[0]}>x</a>`); out.click()",
+        "document.body.insertAdjacentHTML('beforeend', `<a id=out2 href=${arguments[0]}>x</a>`); out2.click()",
+        "document.body.insertAdjacentHTML('beforeend', `<form id=f method=post action=${arguments[0]}></form>`); f.submit()",
+        "document.body.insertAdjacentHTML('beforeend', `<iframe src=${arguments[0]}></iframe>`)",
+        "document.body.insertAdjacentHTML('beforeend', `<img src=${arguments[0]}>`)",
+        "document.head.insertAdjacentHTML('beforeend', `<meta http-equiv=refresh content='0;url=${arguments[0]}'>`)",
+        "fetch(arguments[0], { mode: 'no-cors' }).catch(() => {})",
+        "navigator.sendBeacon(arguments[0], 'x')",
+        "new WebSocket(arguments[0].replace('http', 'ws'))",
+        "location.href = 'file:///etc/passwd'",
+        "location.href = 'data:text/html,x'",
+    ] {
+        // A script that is refused may throw, which is well.
+        window.client.execute(script, vec![json!(address)]).await.ok();
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let arrived = elsewhere.accept().map(|_| ());
+    assert_eq!(arrived.unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "something arrived");
+    let here = window.client.execute("return location.origin + ' ' + window.opened", vec![]).await.unwrap();
+    assert_eq!(here, json!("tauri://localhost no"));
+    assert_eq!(window.client.windows().await.unwrap().len(), 1);
+    window.click("nav-train").await;
+    window.element("train-data").await;
     window.close().await;
 }

@@ -118,7 +118,9 @@ async fn trip() {
     window.type_into("train-max_length", "16").await;
     window.type_into("train-push_to_hub", "alice/made").await;
     window.screenshot("en-train-push").await;
-    window.click("start-button").await;
+    let dialog = window.dialog_of("start-button").await;
+    dialog.screenshot("en-dialog-train-push");
+    dialog.agree(&window).await;
     window
         .wait_until("the push", async || {
             window.engine(&["runs", "show", "1"])["run"]["pushed"]["repo"] == "alice/made"
@@ -133,7 +135,15 @@ async fn trip() {
     window.client.wait().for_element(row).await.unwrap().click().await.unwrap();
     window.type_into("push-repo", "alice/again").await;
     window.screenshot("en-push").await;
-    window.click("push-button").await;
+    // Whoever does not agree pushes nothing.
+    let dialog = window.dialog_of("push-button").await;
+    dialog.screenshot("en-dialog-push");
+    dialog.close_by(&window, "Escape").await;
+    window
+        .wait_until("the refusal", async || window.attribute("problem", "data-code").await == "not_agreed")
+        .await;
+    assert!(hub.read(Kind::Model, "alice/again", "main", "model.safetensors").is_err());
+    window.dialog_of("push-button").await.agree(&window).await;
     window.wait_until("the second push", async || window.text("pushed").await.contains("alice/again")).await;
     assert!(!hub.read(Kind::Model, "alice/again", "main", "model.safetensors").unwrap().is_empty());
     window.screenshot("en-pushed").await;
@@ -150,5 +160,70 @@ async fn trip() {
     let mut found = Vec::new();
     holders(window.home.path(), TOKEN, &mut found);
     assert_eq!(found, [window.home.path().join("secret/token").display().to_string()]);
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_is_agreed_to_in_a_dialog_and_gets_no_token_that_was_given_for_this_one() {
+    in_turn(two_hubs()).await;
+}
+
+async fn two_hubs() {
+    let (hub, other) = (small_hub(), small_hub());
+    let variables = [("HF_ENDPOINT", hub.url()), ("MBTI_HUB_PAUSE_MS", "10")];
+    let window = open_with(tempfile::tempdir().unwrap(), &variables).await;
+    window.choose("language", "en").await;
+    window.click("nav-hub").await;
+    copy_to_clipboard(TOKEN);
+    window.click("login-button").await;
+    window.wait_until("the account", async || window.text("account").await.contains("alice")).await;
+
+    // A proxy's password is kept and not shown. It is set in a terminal and stays as the window shows it.
+    let proxy = ["--proxy", "http://me:hunter2@127.0.0.1:9"];
+    window.engine(&[&["hub", "set"][..], &proxy].concat());
+    window.click("nav-data").await;
+    window.click("nav-hub").await;
+    let shown =
+        window.client.execute("return document.querySelector('[data-testid=hub-proxy]').value;", vec![]);
+    let set = async || window.engine(&["hub", "show"])["settings"].clone();
+    window.element("hub-proxy").await;
+    assert_eq!(shown.await.unwrap(), json!("http://me:•••@127.0.0.1:9"));
+    window.screenshot("en-hub-proxy").await;
+    let env_file = window.home.path().join("my.env");
+    std::fs::write(&env_file, "OTHER=1\n").unwrap();
+    window.choose_path("hub-choose-env_file", &env_file).await;
+    let dialog = window.dialog_of("hub-save").await;
+    dialog.screenshot("en-dialog-env-file");
+    dialog.agree(&window).await;
+    window.wait_until("what was saved", async || window.text("hub-saved").await == "Saved.").await;
+    let kept = std::fs::read_to_string(window.home.path().join("hub.json")).unwrap();
+    assert!(kept.contains("hunter2") && kept.contains("my.env"), "{kept}");
+    assert_eq!(set().await["proxy"], "http://me:•••@127.0.0.1:9");
+    window.type_into("hub-proxy", "").await;
+    window.dialog_of("hub-save").await.agree(&window).await;
+    window.wait_until("no proxy", async || set().await["proxy"].is_null()).await;
+
+    // Another Hub, once not agreed to and once agreed to.
+    window.choose("language", "zh").await;
+    window.type_into("hub-endpoint", other.url()).await;
+    let dialog = window.dialog_of("hub-save").await;
+    dialog.screenshot("zh-dialog-hub");
+    dialog.close_by(&window, "Escape").await;
+    window
+        .wait_until("the refusal", async || window.attribute("problem", "data-code").await == "not_agreed")
+        .await;
+    assert!(set().await["endpoint"].is_null());
+    window.dialog_of("hub-save").await.agree(&window).await;
+    window.wait_until("the other Hub", async || set().await["endpoint"] == other.url()).await;
+    let told = window.text("kept-for").await;
+    assert!(told.contains(hub.url()) && told.contains(other.url()), "{told}");
+    window.screenshot("zh-hub-kept-for").await;
+    window.choose("language", "en").await;
+    window.screenshot("en-hub-kept-for").await;
+    let answer = window.invoke("hub_account", &json!({})).await;
+    assert_eq!(answer["value"]["code"], "token_of_another", "{answer}");
+    assert_eq!(window.invoke("search_hub", &json!({ "kind": "model", "words": "tiny" })).await["ok"], true);
+    assert!(!other.log().all().is_empty(), "the other Hub was asked");
+    assert!(other.log().all().iter().all(|one| one.token.is_none()), "and got no token");
     window.close().await;
 }

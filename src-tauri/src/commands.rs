@@ -1,16 +1,16 @@
 //! What the window can ask for. Each command hands on and turns an error into its plain record.
 
-use std::path::Path;
-
 use app::{
     data_sets, engine, models,
     runs::{self, Stop},
 };
-use record::{DataSet, Estimate, Model, Prediction, PresetConfig, Problem, Run, RunProgress, TrainConfig};
+use record::{
+    Chosen, DataSet, Estimate, Model, Prediction, PresetConfig, Problem, Run, RunProgress, TrainConfig,
+};
 use tauri::{AppHandle, State};
 use tauri_plugin_dialog::{DialogExt, FilePath};
 
-use crate::Shell;
+use crate::{Shell, chosen::Purpose, consent::Language, hub_commands};
 
 pub(crate) type Answer<T> = Result<T, Problem>;
 
@@ -28,17 +28,23 @@ pub async fn list_data_sets(shell: State<'_, Shell>) -> Answer<Vec<DataSet>> {
     data_sets::list(&shell.home).await.map_err(told)
 }
 
-/// The dialog's answer as a path; nothing when it was cancelled.
-async fn picked(ask: impl FnOnce(Box<dyn FnOnce(Option<FilePath>) + Send>)) -> Option<String> {
+/// What the user chose in the dialog, kept for a purpose; nothing when it was cancelled.
+async fn choose(
+    shell: &Shell,
+    purpose: Purpose,
+    ask: impl FnOnce(Box<dyn FnOnce(Option<FilePath>) + Send>),
+) -> Option<Chosen> {
     let (tell, told) = tokio::sync::oneshot::channel();
     // The receiver is only gone when the window is, and then nobody waits for the answer.
     ask(Box::new(move |path| drop(tell.send(path))));
-    told.await.ok().flatten().map(|path| path.to_string())
+    let path = told.await.ok().flatten()?.into_path().ok()?;
+    Some(shell.chosen.keep(path, purpose))
 }
 
+/// A file of texts.
 #[tauri::command]
-pub async fn pick_file(window: AppHandle) -> Option<String> {
-    picked(|tell| {
+pub async fn pick_file(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
+    let ask = |tell| {
         window
             .dialog()
             .file()
@@ -48,25 +54,39 @@ pub async fn pick_file(window: AppHandle) -> Option<String> {
             )
             .add_filter("*", &["*"])
             .pick_file(tell)
-    })
-    .await
+    };
+    Ok(choose(&shell, Purpose::Texts, ask).await)
+}
+
+/// A folder with files of texts.
+#[tauri::command]
+pub async fn pick_data_folder(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
+    Ok(choose(&shell, Purpose::Texts, |tell| window.dialog().file().pick_folder(tell)).await)
 }
 
 /// A file of settings, of whatever kind.
 #[tauri::command]
-pub async fn pick_any_file(window: AppHandle) -> Option<String> {
-    picked(|tell| window.dialog().file().pick_file(tell)).await
+pub async fn pick_any_file(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
+    Ok(choose(&shell, Purpose::Setting, |tell| window.dialog().file().pick_file(tell)).await)
 }
 
+/// A model folder.
 #[tauri::command]
-pub async fn pick_folder(window: AppHandle) -> Option<String> {
-    picked(|tell| window.dialog().file().pick_folder(tell)).await
+pub async fn pick_folder(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
+    Ok(choose(&shell, Purpose::Model, |tell| window.dialog().file().pick_folder(tell)).await)
 }
 
-/// Where a new file is to be; the system's own dialog asks before it names one that is there already.
+/// Where a new file is to be; one that is there already is not replaced, whatever the dialog says.
 #[tauri::command]
-pub async fn pick_new_file(window: AppHandle, name: String) -> Option<String> {
-    picked(|tell| window.dialog().file().set_file_name(name).save_file(tell)).await
+pub async fn pick_new_file(
+    window: AppHandle,
+    shell: State<'_, Shell>,
+    name: String,
+) -> Answer<Option<Chosen>> {
+    // A name, and no folder that somebody would write to without looking.
+    let name = name.replace(['/', '\\'], "_");
+    let ask = |tell| window.dialog().file().set_file_name(name).save_file(tell);
+    Ok(choose(&shell, Purpose::NewFile, ask).await)
 }
 
 #[tauri::command]
@@ -80,8 +100,9 @@ pub async fn list_models(shell: State<'_, Shell>) -> Answer<Vec<Model>> {
 }
 
 #[tauri::command]
-pub async fn add_model(shell: State<'_, Shell>, path: String, name: Option<String>) -> Answer<Model> {
-    models::add(&shell.home, Path::new(&path), name.as_deref()).await.map_err(told)
+pub async fn add_model(shell: State<'_, Shell>, handle: u32, name: Option<String>) -> Answer<Model> {
+    let path = shell.chosen.path(handle, Purpose::Model)?;
+    models::add(&shell.home, &path, name.as_deref()).await.map_err(told)
 }
 
 #[tauri::command]
@@ -105,7 +126,15 @@ pub async fn estimate_run(shell: State<'_, Shell>, config: TrainConfig) -> Answe
 }
 
 #[tauri::command]
-pub async fn start_training(shell: State<'_, Shell>, config: TrainConfig) -> Answer<i64> {
+pub async fn start_training(
+    window: AppHandle,
+    shell: State<'_, Shell>,
+    config: TrainConfig,
+    language: Language,
+) -> Answer<i64> {
+    if let Some(repo) = &config.push_to_hub {
+        hub_commands::agree_to_push(&window, &shell, language, repo, config.hub_private_repo, None).await?;
+    }
     // An estimate that is still being made would hold the memory that the run needs.
     shell.estimator.end();
     engine::start(&shell.home, &config).await.map_err(told)

@@ -2,8 +2,6 @@
 //! apart from the threads that answer the window; what may take minutes tells how far it is, too, and is
 //! stopped by its number.
 
-use std::path::Path;
-
 use app::{
     ImportOptions, Reading, apart,
     data_sets::{self, Parting},
@@ -17,6 +15,7 @@ use tauri::{State, ipc::Channel};
 
 use crate::{
     Shell,
+    chosen::Purpose,
     commands::{Answer, told},
 };
 
@@ -36,8 +35,9 @@ pub async fn show_data_set(shell: State<'_, Shell>, name: String) -> Answer<Data
 }
 
 #[tauri::command]
-pub async fn preview_import(shell: State<'_, Shell>, path: String) -> Answer<ImportPreview> {
-    let preview = async move |_| data_sets::preview(Path::new(&path), Reading::default());
+pub async fn preview_import(shell: State<'_, Shell>, handle: u32) -> Answer<ImportPreview> {
+    let path = shell.chosen.path(handle, Purpose::Texts)?;
+    let preview = async move |_| data_sets::preview(&path, Reading::default());
     apart(&shell.home, preview).await.map_err(told)
 }
 
@@ -46,13 +46,14 @@ pub async fn import_data_set(
     shell: State<'_, Shell>,
     work: u32,
     progress: Channel<WorkProgress>,
-    path: String,
+    handle: u32,
     name: Option<String>,
     mapping: Option<ColumnMapping>,
 ) -> Answer<ImportReport> {
+    let path = shell.chosen.path(handle, Purpose::Texts)?;
     let options = ImportOptions { mapping, ..ImportOptions::default() };
     let import = async move |home, mut watch: app::Watch| {
-        data_sets::import(&home, Path::new(&path), name.as_deref(), &options, |at| watch.tell(at)).await
+        data_sets::import(&home, &path, name.as_deref(), &options, |at| watch.tell(at)).await
     };
     shell.works.follow(&shell.home, work, tell(progress), import).await.map_err(told)
 }
@@ -137,13 +138,14 @@ pub async fn export_data_set(
     work: u32,
     progress: Channel<WorkProgress>,
     name: String,
-    path: String,
+    handle: u32,
     format: ExportFormat,
     safe_cells: bool,
 ) -> Answer<()> {
+    let path = shell.chosen.path(handle, Purpose::NewFile)?;
     let export = async move |home, mut watch: app::Watch| {
         let progress = |done, total| watch.texts(done, total);
-        data_sets::export(&home, &name, Path::new(&path), format, safe_cells, progress).await
+        data_sets::export(&home, &name, &path, format, safe_cells, progress).await
     };
     shell.works.follow(&shell.home, work, tell(progress), export).await.map_err(told)
 }

@@ -7,14 +7,17 @@ use app::{
     pushing::{self, PushTarget},
 };
 use record::{
-    Account, CatalogueModel, DownloadPlan, FoundRepo, HubSettings, HubState, ImportReport, LoggedIn,
-    LoggedOut, Model, Pushed, RepoKind, WorkProgress,
+    Account, CatalogueModel, DownloadPlan, FileChoice, FoundRepo, HubChange, HubSettings, HubState,
+    ImportReport, LoggedIn, LoggedOut, Model, Pushed, RepoKind, WorkProgress,
 };
-use tauri::{State, ipc::Channel};
+use tauri::{AppHandle, State, ipc::Channel};
 
 use crate::{
-    Shell, clipboard,
+    Shell,
+    chosen::Purpose,
+    clipboard,
     commands::{Answer, told},
+    consent::{self, Language},
     data_commands::tell,
 };
 
@@ -24,9 +27,56 @@ pub async fn hub_state(shell: State<'_, Shell>) -> Answer<HubState> {
     apart(&shell.home, async |home| account::state(&home)).await.map_err(told)
 }
 
+/// Changes the way to the Hub, once the user has agreed to it in a dialog of the system's: the token and all that is
+/// fetched go that way then.
 #[tauri::command]
-pub async fn set_hub_settings(shell: State<'_, Shell>, settings: HubSettings) -> Answer<()> {
-    apart(&shell.home, async move |home| account::set_settings(&home, &settings)).await.map_err(told)
+pub async fn set_hub_settings(
+    window: AppHandle,
+    shell: State<'_, Shell>,
+    change: HubChange,
+    language: Language,
+) -> Answer<()> {
+    let old = account::settings(&shell.home).map_err(told)?;
+    let file = |choice: FileChoice, old: Option<String>| match choice {
+        FileChoice::Keep => Ok(old),
+        FileChoice::Clear => Ok(None),
+        FileChoice::Chosen { handle } => {
+            shell.chosen.path(handle, Purpose::Setting).map(|path| Some(path.display().to_string()))
+        }
+    };
+    let HubChange { endpoint, proxy, env_file, ca_file } = change;
+    let env_file = file(env_file, old.env_file)?;
+    let ca_file = file(ca_file, old.ca_file)?;
+    let wanted = HubSettings { endpoint, proxy, env_file, ca_file };
+    let change = async move |home| account::change(&home, &wanted);
+    let change = apart(&shell.home, change).await.map_err(told)?;
+    let Some(question) = consent::other_way(language, &change) else { return Ok(()) };
+    consent::ask(&window, &shell.questions, question).await?;
+    // What was agreed to is what is kept, whatever has been set meanwhile.
+    apart(&shell.home, async move |home| account::set_settings(&home, &change.new)).await.map_err(told)
+}
+
+/// Asks whether a model is to be uploaded with the user's token, now (with its run's number) or when a run has ended.
+pub(crate) async fn agree_to_push(
+    window: &AppHandle,
+    shell: &Shell,
+    language: Language,
+    repo: &str,
+    private: bool,
+    run: Option<i64>,
+) -> Answer<()> {
+    if !record::is_repo_name(repo) {
+        // It is refused with better words by whoever would push there.
+        return Ok(());
+    }
+    let access = async |home: app::Home| {
+        // Without a token there is nothing to agree to.
+        account::token(&home)?;
+        account::access(&home)
+    };
+    let access = apart(&shell.home, access).await.map_err(told)?;
+    let question = consent::push(language, &access.endpoint, repo, private, run);
+    consent::ask(window, &shell.questions, question).await
 }
 
 #[tauri::command]
@@ -112,14 +162,18 @@ pub async fn fetch_data_set(
 }
 
 #[tauri::command]
+#[allow(clippy::too_many_arguments)]
 pub async fn push_run(
+    window: AppHandle,
     shell: State<'_, Shell>,
     work: u32,
     progress: Channel<WorkProgress>,
     run: i64,
     repo: String,
     private: bool,
+    language: Language,
 ) -> Answer<Pushed> {
+    agree_to_push(&window, &shell, language, &repo, private, Some(run)).await?;
     let target = PushTarget { repo, private };
     let push = async move |home, mut watch: app::Watch| {
         let transfer = Transfer::default();

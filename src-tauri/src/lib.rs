@@ -1,14 +1,19 @@
 //! The desktop shell: a window, and commands that hand on to the `app` crate. It links no candle;
 //! training and prediction are the engine's, in processes of its own.
 
+mod chosen;
 mod clipboard;
 mod commands;
+mod consent;
 mod data_commands;
 mod hub_commands;
+mod own_pages;
 
 use std::path::PathBuf;
 
 use app::{Home, Works, engine::Estimator, prediction::Predictor};
+use chosen::ChosenPaths;
+use consent::OneAtATime;
 
 /// What the commands work with.
 pub struct Shell {
@@ -16,6 +21,8 @@ pub struct Shell {
     pub predictor: Predictor,
     pub estimator: Estimator,
     pub works: Works,
+    chosen: ChosenPaths,
+    questions: OneAtATime,
 }
 
 /// Opens the home and the window, and returns when the window is closed. `--home DIR` on the
@@ -30,13 +37,17 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             predictor: Predictor::default(),
             estimator: Estimator::default(),
             works: Works::default(),
+            chosen: ChosenPaths::default(),
+            questions: OneAtATime::default(),
         })
+        .setup(|app| own_pages::open_window(app).map_err(Into::into))
         .invoke_handler(tauri::generate_handler![
             commands::home,
             commands::list_data_sets,
             data_commands::show_data_set,
             commands::pick_file,
             commands::pick_any_file,
+            commands::pick_data_folder,
             commands::pick_new_file,
             data_commands::stop_work,
             data_commands::preview_import,

@@ -91,6 +91,76 @@ pub async fn open_with(home: tempfile::TempDir, variables: &[(&str, &str)]) -> W
     Window { client, driver, home }
 }
 
+/// A dialog of the system's. WebKitWebDriver does not see it, so that it is answered by keys, as by a person.
+pub struct Dialog(String);
+
+impl Dialog {
+    /// All windows that are shown now.
+    pub fn all() -> Vec<String> {
+        let found = xdotool(&["search", "--onlyvisible", "--name", "."]);
+        found.lines().map(str::to_owned).collect()
+    }
+
+    pub fn keys(&self, keys: &[&str]) {
+        xdotool(&["windowfocus", "--sync", &self.0]);
+        xdotool(&[&["key", "--clearmodifiers", "--delay", "60"], keys].concat());
+    }
+
+    fn type_path(&self, path: &Path) {
+        // The field for a whole path, which a dialog for a new file shows from the beginning.
+        self.keys(&["ctrl+l", "ctrl+a"]);
+        xdotool(&["type", "--clearmodifiers", "--delay", "25", path.to_str().unwrap()]);
+    }
+
+    /// Chooses a file for writing that is there already, and agrees to its being replaced.
+    pub async fn replace(self, window: &Window, path: &Path) {
+        self.type_path(path);
+        let before = Dialog::all();
+        self.keys(&["Return"]);
+        let question = window.new_dialog(&before).await;
+        question.screenshot("en-dialog-replace");
+        question.close_by(window, "alt+r").await;
+        window.wait_until("the dialog to close", async || !Dialog::all().contains(&self.0)).await;
+    }
+
+    /// Presses a key until the dialog is gone.
+    pub async fn close_by(self, window: &Window, key: &str) {
+        let mut pressed: Option<Instant> = None;
+        window
+            .wait_until("the dialog to close", async || {
+                if !Dialog::all().contains(&self.0) {
+                    return true;
+                }
+                if pressed.is_none_or(|pressed| pressed.elapsed() > Duration::from_secs(5)) {
+                    self.keys(&[key]);
+                    pressed = Some(Instant::now());
+                }
+                false
+            })
+            .await;
+    }
+
+    /// Agrees to what it asks.
+    pub async fn agree(self, window: &Window) {
+        self.keys(&["Tab"]);
+        self.close_by(window, "Return").await;
+    }
+
+    /// A picture of the whole screen, as the window's own has no dialogs in it.
+    pub fn screenshot(&self, name: &str) {
+        let Some(folder) = std::env::var_os("MBTI_SCREENSHOTS") else { return };
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = Path::new(&folder).join(format!("{name}.png"));
+        Command::new("import").args(["-window", "root"]).arg(path).status().ok();
+    }
+}
+
+fn xdotool(args: &[&str]) -> String {
+    let output = Command::new("xdotool").args(args).output();
+    let output = output.expect("xdotool, which scripts/setup.sh test installs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 impl Window {
     pub async fn element(&self, id: &str) -> Element {
         let selector = format!("[data-testid=\"{id}\"]");
@@ -124,6 +194,53 @@ impl Window {
              return select.value;";
         let chosen = self.client.execute(script, vec![select, json!(value)]).await.unwrap();
         assert_eq!(chosen, json!(value), "{id} has this choice");
+    }
+
+    /// Chooses a file or folder in the system's own dialog, which a button opens.
+    pub async fn choose_path(&self, button: &str, path: &Path) {
+        let dialog = self.dialog_of(button).await;
+        dialog.type_path(path);
+        dialog.close_by(self, "Return").await;
+    }
+
+    /// Calls a command as a page that was taken over would, past all of ours: `{ ok, value }`.
+    pub async fn invoke(&self, command: &str, arguments: &Value) -> Value {
+        let script = "const [command, given, done] = arguments; \
+             window.__TAURI_INTERNALS__.invoke(command, given) \
+             .then((value) => done({ ok: true, value }), (value) => done({ ok: false, value }));";
+        self.client.execute_async(script, vec![json!(command), arguments.clone()]).await.unwrap()
+    }
+
+    /// The same without waiting for the answer, which [`Window::later`] gives when it is there.
+    pub async fn invoke_later(&self, command: &str, arguments: &Value) {
+        let script = "const [command, given] = arguments; window.later = null; \
+             window.__TAURI_INTERNALS__.invoke(command, given) \
+             .then((value) => (window.later = { ok: true, value }), (value) => (window.later = { ok: false, value }));";
+        self.client.execute(script, vec![json!(command), arguments.clone()]).await.unwrap();
+    }
+
+    pub async fn later(&self) -> Value {
+        self.client.execute("return window.later;", vec![]).await.unwrap()
+    }
+
+    /// Clicks on what makes the program ask in a dialog of the system's, and gives that.
+    pub async fn dialog_of(&self, button: &str) -> Dialog {
+        let before = Dialog::all();
+        self.click(button).await;
+        self.new_dialog(&before).await
+    }
+
+    pub async fn new_dialog(&self, before: &[String]) -> Dialog {
+        let mut found = None;
+        self.wait_until("the system's dialog", async || {
+            found = Dialog::all().into_iter().find(|window| !before.contains(window));
+            found.is_some()
+        })
+        .await;
+        let dialog = Dialog(found.unwrap());
+        // One that has only just come up takes no answer, as nobody can have read it.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        dialog
     }
 
     pub async fn attribute(&self, id: &str, name: &str) -> String {

@@ -47,11 +47,9 @@ pub(crate) fn command(engine: &Path, home: &Home) -> Command {
 fn hand_over(token: &Token, child: &mut Child) -> std::io::Result<()> {
     use std::io::Write;
     let Some(pipe) = child.stdin.take() else { return Ok(()) };
-    let mut line = zeroize::Zeroizing::new(token.reveal().to_owned());
-    line.push('\n');
-    // The pipe holds a line whether the engine reads it yet or not.
+    // The pipe holds two lines whether the engine reads them yet or not.
     let mut pipe: std::fs::File = into_file(pipe)?;
-    match pipe.write_all(line.as_bytes()) {
+    match pipe.write_all(token.to_lines().as_bytes()) {
         // An engine that has ended already is found to have.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
@@ -114,7 +112,7 @@ fn token_for(home: &Home, config: &TrainConfig) -> Result<Option<Token>> {
     if config.push_to_hub.is_none() {
         return Ok(None);
     }
-    Ok(Some(account::token(home)?.ok_or(hub::Error::NoToken)?))
+    account::token(home).map(Some)
 }
 
 fn not_started(engine: &Path, error: &std::io::Error) -> Error {

@@ -9,24 +9,33 @@ use crate::{Context, args::HubCommand, error::Result, input, print};
 
 /// The first line of standard input, without showing it where that is a terminal.
 fn read_token() -> Result<zeroize::Zeroizing<String>> {
-    let input = std::io::stdin();
-    if input.is_terminal() {
+    if std::io::stdin().is_terminal() {
         return Ok(zeroize::Zeroizing::new(rpassword::prompt_password("Token (it is not shown): ")?));
     }
-    let mut line = zeroize::Zeroizing::new(Vec::new());
-    let mut start = input.lock().take(input::LONGEST_TOKEN_LINE as u64 + 1);
+    piped_line()
+}
+
+/// A line of standard input that is short enough to be a token, or the address that it is bound to.
+fn piped_line() -> Result<zeroize::Zeroizing<String>> {
+    // As long as a line can be, since what is moved would leave a copy behind.
+    let mut line = zeroize::Zeroizing::new(Vec::with_capacity(2 * input::LONGEST_TOKEN_LINE));
+    let mut start = std::io::stdin().lock().take(input::LONGEST_TOKEN_LINE as u64 + 1);
     input::read_line(&mut start, input::LONGEST_TOKEN_LINE, &mut line)?;
     // What is no text, or too long for a token, is refused as none.
     Ok(zeroize::Zeroizing::new(String::from_utf8_lossy(&line).into_owned()))
 }
 
-/// A token that whoever started this engine hands over.
+/// A token that whoever started this engine hands over, with the address that it is bound to on a second line, or
+/// without one.
 pub fn handed_over(token_stdin: bool) -> Result<Option<(Token, TokenSource)>> {
     if !token_stdin {
         return Ok(None);
     }
-    let line = read_token()?;
-    let token = Token::parse(&line).map_err(app::Error::from)?;
+    let mut lines = read_token()?;
+    if !std::io::stdin().is_terminal() {
+        lines.push_str(&piped_line()?);
+    }
+    let token = Token::from_lines(&lines).map_err(app::Error::from)?;
     // Where it was found, the program knows that handed it over.
     Ok(Some((token, TokenSource::Keyring)))
 }
@@ -114,11 +123,17 @@ pub fn run(context: &Context, command: HubCommand) -> Result<()> {
             },
         )?;
     }
-    let (settings, access) = (account::settings(home)?, account::access(home)?);
+    let access = account::access(home)?;
+    // What is shown has no password in it.
+    let record::HubState { settings, kept_for, .. } = account::state(home)?;
     if *json {
-        return print::json(&serde_json::json!({ "settings": settings, "access": access }));
+        let shown = serde_json::json!({ "settings": settings, "access": access, "kept_for": kept_for });
+        return print::json(&shown);
     }
     print_access(&access)?;
+    if let Some(kept_for) = kept_for {
+        print::line(&format!("a token is kept for {kept_for}, and goes nowhere else"))?;
+    }
     let HubSettings { env_file, proxy, ca_file, .. } = settings;
     for (name, value) in [("env_file", env_file), ("proxy", proxy), ("ca_file", ca_file)] {
         if let Some(value) = value {

@@ -247,6 +247,70 @@ fn the_way_to_the_hub_is_set_shown_and_taken_back() {
 }
 
 #[test]
+fn a_token_that_is_kept_goes_to_the_hub_it_was_given_for_and_to_no_other() {
+    let (alice, other) = (alice(), alice());
+    alice.login(TOKEN);
+    let shown = alice.ok(&["hub", "set", "--endpoint", other.hub.url()]);
+    let told = format!("a token is kept for {}", alice.hub.url());
+    assert!(shown.contains("token from: none") && shown.contains(&told), "{shown}");
+    assert_eq!(alice.json(&["hub", "show"])["kept_for"], alice.hub.url());
+    let error = alice.fails(&["whoami"]);
+    assert!(error.contains(alice.hub.url()) && error.contains(other.hub.url()), "{error}");
+    alice.ok(&["models", "add", "alice/tiny"]);
+    alice.ok(&["models", "search", "tiny"]);
+    assert!(other.hub.log().all().len() > 2, "the other one was asked");
+    assert!(other.hub.log().all().iter().all(|one| one.token.is_none()), "and got no token");
+    // One that is handed over is bound, too, where whoever hands it over says to what.
+    alice.ok(&["datasets", "import", "alice/texts"]);
+    alice.ok(&TRAIN);
+    other.hub.log().clear();
+    let mut command = alice.command(&["push", "1", "alice/made", "--token-stdin"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{TOKEN}\n{}\n", alice.hub.url()).as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(!done.status.success());
+    assert!(String::from_utf8_lossy(&done.stderr).contains(other.hub.url()));
+    assert!(other.hub.log().all().is_empty());
+    // Back at its own it is used again.
+    alice.ok(&["hub", "set", "--endpoint", ""]);
+    assert_eq!(alice.json(&["whoami"])["account"]["name"], "alice");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_proxys_password_is_shown_nowhere_and_its_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let alice = alice();
+    let set = ["hub", "set", "--proxy", "http://me:hunter2@127.0.0.1:9"];
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_mbti"), "--home"]);
+    assert!(
+        command
+            .arg(alice.engine.home.path())
+            .args(set)
+            .env("MBTI_KEYRING", "off")
+            .status()
+            .unwrap()
+            .success()
+    );
+    let file = alice.engine.home.path().join("hub.json");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("hunter2"));
+    for args in
+        [&["hub", "show"][..], &["hub", "show", "--json"], &set, &["models", "search", "tiny"], &["whoami"]]
+    {
+        let done = alice.output(args);
+        let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+        assert!(!said.contains("hunter2"), "{args:?}: {said}");
+    }
+    // As it is shown it stays what it is.
+    alice.ok(&["hub", "set", "--proxy", "http://me:•••@127.0.0.1:9"]);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("hunter2"));
+    alice.fails(&["hub", "set", "--proxy", "http://me:•••@127.0.0.1:10"]);
+}
+
+#[test]
 fn after_a_session_with_failures_the_token_is_nowhere_but_where_it_is_kept() {
     let alice = alice();
     let mut said: Vec<u8> = Vec::new();

@@ -48,6 +48,11 @@ pub enum Error {
          it: mbti login."
     )]
     NoToken,
+    #[error(
+        "The token that is kept here was given for {kept_for} and goes nowhere else, and the address that is set is \
+         {endpoint}. Log in for this one: mbti login. Or set the other address again: mbti hub set --endpoint."
+    )]
+    TokenOfAnother { kept_for: String, endpoint: String },
     #[error("That is no token: one is a single word such as hf_…, without spaces. Copy it again as a whole.")]
     BadToken,
     #[error(
@@ -206,6 +211,9 @@ impl Error {
         let new = |code| Problem::new(code, self);
         match self {
             Error::NoToken => new(Code::NoToken),
+            Error::TokenOfAnother { kept_for, endpoint } => {
+                new(Code::TokenOfAnother).with("kept_for", kept_for).with("endpoint", endpoint)
+            }
             Error::BadToken => new(Code::BadToken),
             Error::WrongToken { from } => new(Code::WrongToken).with("source", place(from)),
             Error::UnknownToken => new(Code::UnknownToken),

@@ -70,11 +70,75 @@ pub struct HubSettings {
     pub ca_file: Option<String>,
 }
 
+/// What stands in place of a password that is shown.
+pub const MASK: &str = "•••";
+
+impl HubSettings {
+    /// The settings as they may be shown: without the proxy's password.
+    #[must_use]
+    pub fn masked(&self) -> HubSettings {
+        HubSettings { proxy: self.proxy.as_deref().map(mask_password), ..self.clone() }
+    }
+}
+
+/// An address such as `http://user:password@host` with [`MASK`] for the password. It need not be a right one: what
+/// somebody has mistyped has a password in it, too.
+pub fn mask_password(address: &str) -> String {
+    let (scheme, rest) = match address.find("://") {
+        Some(place) => address.split_at(place + 3),
+        None => ("", address),
+    };
+    // A password may have any letter in it where somebody has not encoded it, so that the last sign counts.
+    let Some((login, host)) = rest.rsplit_once('@') else { return address.to_owned() };
+    match login.split_once(':') {
+        Some((user, password)) if !password.is_empty() => format!("{scheme}{user}:{MASK}@{host}"),
+        _ => address.to_owned(),
+    }
+}
+
+/// What the window wants to be set of the way to the Hub. Files are named by what was chosen in a dialog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+#[ts(export)]
+pub struct HubChange {
+    pub endpoint: Option<String>,
+    /// As it was shown, with the password masked, it stays what it is.
+    pub proxy: Option<String>,
+    pub env_file: FileChoice,
+    pub ca_file: FileChoice,
+}
+
+/// What becomes of a setting that is a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[ts(export)]
+pub enum FileChoice {
+    /// The one that is set stays.
+    Keep,
+    /// None is to be set.
+    Clear,
+    /// The one that was chosen in a dialog.
+    Chosen { handle: u32 },
+}
+
+/// A file or folder that the user has chosen in a dialog of the system's. The window names it by the number: what
+/// path that is, and what it was chosen for, only the Rust side knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Chosen {
+    pub handle: u32,
+    /// The path, to be read by people.
+    pub shown: String,
+}
+
 /// The way to the Hub as the window shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct HubState {
+    /// Without the proxy's password.
     pub settings: HubSettings,
+    /// The address that a token which is kept here was given for, where another one is set: it is not used then.
+    pub kept_for: Option<String>,
     /// Null where the settings cannot be used.
     pub access: Option<HubAccess>,
     /// Why they cannot be used.
@@ -250,4 +314,28 @@ pub enum ModelUse {
     SmallDecoder,
     /// A large one, for a GPU or much patience.
     LargeDecoder,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_masked_whatever_else_an_address_has_in_it() {
+        for (address, shown) in [
+            ("http://me:secret@proxy:8080", "http://me:•••@proxy:8080"),
+            ("socks5h://me:a:b@c/d?e@proxy", "socks5h://me:•••@proxy"),
+            ("me:secret@proxy:1", "me:•••@proxy:1"),
+            ("http://:secret@proxy", "http://:•••@proxy"),
+            ("htp:/me:secret@proxy", "htp:•••@proxy"),
+            ("http://me@proxy:8080", "http://me@proxy:8080"),
+            ("http://me:@proxy", "http://me:@proxy"),
+            ("socks5://127.0.0.1:1080", "socks5://127.0.0.1:1080"),
+        ] {
+            assert_eq!(mask_password(address), shown);
+            assert_eq!(mask_password(shown), shown, "once more changes nothing");
+        }
+        let settings = HubSettings { proxy: Some("http://me:secret@proxy".into()), ..HubSettings::default() };
+        assert_eq!(settings.masked().proxy.as_deref(), Some("http://me:•••@proxy"));
+    }
 }

@@ -140,6 +140,8 @@ pub enum ProblemCode {
     BadHistory,
     /// No token is known, and what was asked for needs one. No parameters.
     NoToken,
+    /// The token that is kept was given for another address, and goes to no other. `kept_for`, `endpoint`.
+    TokenOfAnother,
     /// What was given as a token cannot be one. No parameters.
     BadToken,
     /// The Hub does not know the token: it is mistyped, revoked or expired. `source`.
@@ -184,6 +186,10 @@ pub enum ProblemCode {
     WrongHash,
     /// The repository has changed since, so that nothing was written to it. `repo`.
     RepoChanged,
+    /// The window named a file or folder that was not chosen in a dialog, or for something else. No parameters.
+    NotChosen,
+    /// A dialog asked for consent and did not get it. No parameters.
+    NotAgreed,
     /// Something that should not happen; the message tells. No parameters.
     Internal,
 }

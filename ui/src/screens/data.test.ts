@@ -1,7 +1,7 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/svelte";
 import { describe, expect, it, vi } from "vitest";
 import { dictionaries, languages } from "../lib/i18n";
-import { at, choose, open, startAnew, type } from "./testing";
+import { at, choose, open, pick, startAnew, type } from "./testing";
 
 startAnew();
 
@@ -11,7 +11,7 @@ describe.each(languages)("in %s", (language) => {
   it("a file is looked into and imported with the columns that were guessed or chosen", async () => {
     const fake = await open("empty", "nav-data", language);
     const importing = vi.spyOn(fake, "importDataSet");
-    await type("import-path", "/tmp/a.csv");
+    await pick(fake, "choose-file", "/tmp/a.csv");
     await fireEvent.click(await at("look-button"));
     const preview = await at("import-preview");
     expect(preview.textContent).toContain("UTF-8");
@@ -19,12 +19,12 @@ describe.each(languages)("in %s", (language) => {
     await choose("map-author", "");
     await fireEvent.click(await at("import-button"));
     await at("import-report");
-    expect(importing.mock.calls[0]!.slice(0, 3)).toEqual(["/tmp/a.csv", null, { text: "body", author: null, mbti: "mbti", axes: {} }]);
+    expect(importing.mock.calls[0]!.slice(0, 3)).toEqual([1, null, { text: "body", author: null, mbti: "mbti", axes: {} }]);
   });
 
   it("a file whose columns cannot be guessed waits until they are named", async () => {
-    await open("empty", "nav-data", language);
-    await type("import-path", "/tmp/unmapped.csv");
+    const fake = await open("empty", "nav-data", language);
+    await pick(fake, "choose-data-folder", "/tmp/unmapped.csv");
     await fireEvent.click(await at("look-button"));
     expect((await at("import-preview")).textContent).toContain(words.window.columns_needed);
     expect((await at("import-button") as HTMLButtonElement).disabled).toBe(true);
@@ -65,7 +65,7 @@ describe.each(languages)("in %s", (language) => {
   it("an import tells how far it is, and stopped it leaves nothing and is no problem", async () => {
     const fake = await open("empty", "nav-data", language);
     fake.workPause = 20;
-    await type("import-path", "/tmp/large.csv");
+    await pick(fake, "choose-file", "/tmp/large.csv");
     await fireEvent.click(await at("import-button"));
     await waitFor(async () => expect((await at("work-told")).textContent).toMatch(/16.*40/));
     const bar = screen.getByRole("progressbar");
@@ -79,7 +79,7 @@ describe.each(languages)("in %s", (language) => {
     expect(screen.queryByTestId("problem")).toBeNull();
     expect(screen.queryByTestId("work")).toBeNull();
     expect(screen.queryByTestId("data-set-row")).toBeNull();
-    expect(((await at("import-path")) as HTMLInputElement).value).toBe("/tmp/large.csv");
+    expect((await at("import-path")).textContent?.trim()).toBe("/tmp/large.csv");
   });
 
   it("work that goes on is found again after another screen, and what it made is shown", async () => {
@@ -152,22 +152,34 @@ describe.each(languages)("in %s", (language) => {
   it("an export is written in the format of its name, and a file that is there is refused", async () => {
     const fake = await open("data", "nav-data", language);
     const exporting = vi.spyOn(fake, "exportDataSet");
-    await fireEvent.click(await at("export-choose"));
-    const path = (await at("export-path")) as HTMLInputElement;
-    await waitFor(() => expect(path.value).toBe("/home/you/made-up.csv"));
+    const picking = vi.spyOn(fake, "pickNewFile");
     await fireEvent.click(await at("export-safe"));
     await fireEvent.click(await at("export-button"));
     await waitFor(async () => expect((await at("exported")).textContent).toContain("/home/you/made-up.csv"));
-    expect(exporting.mock.calls[0]!.slice(0, 4)).toEqual(["made-up", "/home/you/made-up.csv", "csv", true]);
+    expect(exporting.mock.calls[0]!.slice(0, 4)).toEqual(["made-up", 1, "csv", true]);
     await choose("export-format", "jsonl");
-    expect(path.value).toBe("/home/you/made-up.jsonl");
-    await type("export-path", "/home/you/taken.parquet");
+    await pick(fake, "export-button", "/home/you/taken.parquet");
+    expect((await at("problem")).dataset["code"]).toBe("file_exists");
+    expect(picking).toHaveBeenLastCalledWith("made-up.jsonl");
     expect(((await at("export-format")) as HTMLSelectElement).value).toBe("parquet");
     expect(screen.queryByTestId("export-safe")).toBeNull();
-    await fireEvent.click(await at("export-button"));
-    expect((await at("problem")).dataset["code"]).toBe("file_exists");
-    expect(exporting.mock.calls[1]!.slice(2, 4)).toEqual(["parquet", false]);
+    expect(exporting.mock.calls[1]!.slice(1, 4)).toEqual([2, "parquet", false]);
     expect((await at("exported")).textContent).toBe("");
+    fake.picks = [null];
+    await fireEvent.click(await at("export-button"));
+    await waitFor(() => expect(picking).toHaveBeenCalledTimes(3));
+    expect(exporting).toHaveBeenCalledTimes(2);
+  });
+
+  it("a path can be typed nowhere", async () => {
+    const fake = await open("history", "nav-data", language);
+    for (const nav of ["nav-data", "nav-train", "nav-hub"]) {
+      await fireEvent.click(await at(nav));
+      const typed = [...document.querySelectorAll("input, textarea")].map((field) => field.id + field.getAttribute("data-testid"));
+      expect(typed.join(" "), nav).not.toMatch(/path|file|folder/);
+    }
+    // And a handle that no dialog has given opens nothing.
+    await expect(fake.previewImport(99)).rejects.toMatchObject({ code: "not_chosen" });
   });
 
   it("lengths and texts of authors are drawn, and read out", async () => {

@@ -115,17 +115,47 @@ describe.each(languages)("in %s", (language) => {
     expect(set).toHaveBeenLastCalledWith({
       endpoint: "https://hf-mirror.example",
       proxy: null,
-      env_file: "/home/you/.env",
-      ca_file: null,
+      env_file: { kind: "chosen", handle: 1 },
+      ca_file: { kind: "keep" },
     });
     expect(screen.queryByTestId("problem")).toBeNull();
+    expect(await text("hub-env_file")).toBe("/home/you/.env");
+    await click("hub-clear-env_file");
+    expect(await text("hub-env_file")).toBe(words.window.none);
+    await click("hub-save");
+    await waitFor(() => expect(fake.hub.settings.env_file).toBeNull());
+  });
+
+  it("a change that is not agreed to in the dialog is none, and a masked password stays as it was shown", async () => {
+    const fake = await open("empty", "nav-predict", language);
+    const proxy = "http://me:•••@proxy:8080";
+    fake.hub.settings = { ...fake.hub.settings, proxy };
+    fake.hub.agrees = false;
+    const set = vi.spyOn(fake, "setHubSettings");
+    await click("nav-hub");
+    expect((await at("hub-proxy") as HTMLInputElement).value).toBe(proxy);
+    await type("hub-endpoint", "https://evil.example");
+    await click("hub-save");
+    expect(await shownProblem("not_agreed")).toContain(words.problems.not_agreed);
+    expect(set).toHaveBeenLastCalledWith(expect.objectContaining({ endpoint: "https://evil.example", proxy }));
+    expect(fake.hub.settings.endpoint).toBeNull();
+    expect(await text("hub-saved")).toBe("");
+  });
+
+  it("a token that is kept for another address is told of", async () => {
+    const fake = await open("empty", "nav-predict", language);
+    fake.hub.keptFor = "https://hub.example";
+    await click("nav-hub");
+    const told = says(words.window.kept_for, { kept_for: "https://hub.example", endpoint: "https://huggingface.co" });
+    expect(await text("kept-for")).toBe(told);
+    expect(await text("hub-account")).toContain(words.window.account_none);
   });
 
   it("settings that cannot be used are mended where they are set", async () => {
     const fake = await open("empty", "nav-predict", language);
     const settings = { endpoint: null, env_file: null, proxy: "socks5://127.0.0.1:1", ca_file: "/x" };
     const wrong = problem("bad_hub_setting", { name: "ca_file", value: "/x" });
-    vi.spyOn(fake, "hubState").mockResolvedValueOnce({ settings, access: null, problem: wrong });
+    vi.spyOn(fake, "hubState").mockResolvedValueOnce({ settings, kept_for: null, access: null, problem: wrong });
     await click("nav-hub");
     expect(await shownProblem("bad_hub_setting")).toContain(words.hub_settings.ca_file);
     // What is right among them stays.
@@ -297,6 +327,10 @@ describe.each(languages)("in %s", (language) => {
     expect(await shownProblem("no_right")).toContain("somebody/mbti");
     await type("push-repo", "mbti");
     await click("push-private");
+    fake.hub.agrees = false;
+    await click("push-button");
+    expect(await shownProblem("not_agreed")).toContain(words.problems.not_agreed);
+    fake.hub.agrees = true;
     await click("push-button");
     await waitFor(async () => expect(await text("pushed")).toContain("huggingface.co/mira/mbti"));
     expect(pushing.mock.calls.at(-1)!.slice(0, 3)).toEqual([3, "mbti", true]);

@@ -4,7 +4,7 @@ import App from "../App.svelte";
 import { createFake } from "../lib/backend/fake";
 import { dictionaries, languages, setLanguage } from "../lib/i18n";
 import { dismissProblem, reportProblem, watchForProblems } from "../lib/problem.svelte";
-import { at, choose, open, startAnew, type, unwatched, values } from "./testing";
+import { at, choose, open, pick, startAnew, type, unwatched, values } from "./testing";
 
 startAnew();
 
@@ -25,8 +25,8 @@ describe.each(languages)("in %s", (language) => {
   });
 
   it("Data imports a file and reports what became of each row", async () => {
-    await open("empty", "nav-data", language);
-    await type("import-path", "/tmp/kaggle.csv");
+    const fake = await open("empty", "nav-data", language);
+    await pick(fake, "choose-file", "/tmp/kaggle.csv");
     await type("import-name", "mine");
     await fireEvent.click(await at("import-button"));
     const report = await at("import-report");
@@ -128,8 +128,8 @@ describe.each(languages)("in %s", (language) => {
   });
 
   it("a problem is told in words, and can be dismissed", async () => {
-    await open("empty", "nav-data", language);
-    await type("import-path", "/tmp/missing.csv");
+    const fake = await open("empty", "nav-data", language);
+    await pick(fake, "choose-file", "/tmp/missing.csv");
     await fireEvent.click(await at("import-button"));
     const box = await at("problem");
     expect(box.dataset["code"]).toBe("not_found");
@@ -268,8 +268,8 @@ describe("the window", () => {
   });
 
   it("adds a model and chooses it", async () => {
-    await open("data", "nav-train");
-    await type("model-path", "/models/bert-tiny");
+    const fake = await open("data", "nav-train");
+    await pick(fake, "choose-model", "/models/bert-tiny");
     await fireEvent.click(await at("model-add-button"));
     await waitFor(async () => expect((await at("train-model") as HTMLSelectElement).value).toBe("bert-tiny"));
     expect(values(await at("train-model"))).toEqual(["words", "bert-tiny"]);
@@ -277,7 +277,7 @@ describe("the window", () => {
 
   it("offers every data set but the chosen one to validate with", async () => {
     const fake = createFake({ startingPoint: "data" });
-    await fake.importDataSet("/b.csv", null, null, unwatched());
+    await fake.importDataSet(fake.chosen("/b.csv"), null, null, unwatched());
     render(App, { backend: fake });
     await fireEvent.click(await at("nav-train"));
     expect(values(await at("train-data"))).toEqual(["made-up", "b"]);

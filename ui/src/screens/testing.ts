@@ -37,6 +37,12 @@ export async function type(id: string, value: string): Promise<void> {
   await fireEvent.input(await at(id), { target: { value } });
 }
 
+/** Chooses in the dialog that a button opens. */
+export async function pick(fake: Fake, button: string, path: string): Promise<void> {
+  fake.picks = [path];
+  await fireEvent.click(await at(button));
+}
+
 export async function choose(id: string, value: string): Promise<void> {
   await fireEvent.change(await at(id), { target: { value } });
 }

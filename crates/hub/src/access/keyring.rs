@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use keyring_core::{CredentialStore, Entry};
+use zeroize::Zeroizing;
 
 use super::Token;
 use crate::error::{Error, Result};
@@ -17,32 +18,23 @@ const PROBE: Duration = Duration::from_secs(3);
 /// For a keyring that may first ask its owner for a password.
 const ANSWER: Duration = Duration::from_secs(30);
 
-pub(super) enum KeyringAnswer {
-    Token(Token),
-    /// There is a keyring, or none, and no token in it.
-    Nothing,
-}
-
 /// The token in the keyring. A keyring that is not there or does not answer counts as an empty one, since the other
 /// places are still to be asked.
-pub(super) fn get() -> KeyringAnswer {
+pub(super) fn get() -> Option<Token> {
     let found = ask(|entry| entry.get_password());
-    match found.ok().and_then(|text| Token::parse(&zeroize::Zeroizing::new(text)).ok()) {
-        Some(token) => KeyringAnswer::Token(token),
-        None => KeyringAnswer::Nothing,
-    }
+    found.ok().and_then(|text| Token::from_kept(&Zeroizing::new(text)).ok())
 }
 
-/// Puts the token into the keyring, and looks that it is there.
+/// Puts the token into the keyring, with what it is bound to, and looks that it is there.
 pub(super) fn set(token: &Token) -> std::result::Result<(), String> {
-    let kept = token.clone();
+    let kept = token.to_lines();
     let done = ask(move |entry| {
-        entry.set_password(kept.reveal())?;
-        entry.get_password()
+        entry.set_password(&kept)?;
+        entry.get_password().map(|text| Zeroizing::new(text) == kept)
     });
     match done {
-        Ok(text) if text == token.reveal() => Ok(()),
-        Ok(_) => Err("it gives back something else than it was given".to_owned()),
+        Ok(true) => Ok(()),
+        Ok(false) => Err("it gives back something else than it was given".to_owned()),
         Err(Error::Keyring { reason }) => Err(reason),
         Err(other) => Err(other.to_string()),
     }
@@ -119,7 +111,7 @@ mod tests {
 
     #[test]
     fn without_a_keyring_nothing_is_found_and_the_reason_is_told() {
-        assert!(matches!(get(), KeyringAnswer::Nothing));
+        assert!(get().is_none());
         assert!(!set(&Token::parse("hf_x").unwrap()).unwrap_err().is_empty());
         assert!(!delete());
     }

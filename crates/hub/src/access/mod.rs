@@ -13,8 +13,8 @@ mod token_file;
 pub use account::{whoami, writes_to};
 pub use asking::Limits;
 pub use network::{Network, connect};
-pub use settings::{Variables, cache_folder, from_environment};
-pub use token::{Kept, Token, find, forget, keep};
+pub use settings::{Variables, cache_folder, from_environment, origin};
+pub use token::{Found, Kept, Token, find, forget, keep};
 
 pub(crate) use answers::passes;
 pub(crate) use asking::bytes;

@@ -1,4 +1,10 @@
 //! A token: found, kept, forgotten. Nothing here prints one.
+//!
+//! A token that this program keeps is bound to the scheme, host and port that it was given for, and is found only
+//! where that is the Hub's address: who changes the address must not get the token with it. What the environment, a
+//! `.env` file and Hugging Face's own file hold is bound to nothing, as with Python's client: whoever sets the
+//! address, by `mbti hub set`, by `HF_ENDPOINT` or by the window, where a dialog of the system's asks first, sends
+//! these there too.
 
 use std::{
     fmt,
@@ -8,17 +14,27 @@ use std::{
 use record::{HubSettings, TokenSource};
 use zeroize::Zeroizing;
 
-use super::{keyring, settings::Variables, token_file};
+use super::{
+    keyring,
+    settings::{HUGGING_FACE, Variables, origin},
+    token_file,
+};
 use crate::error::{Error, Result};
 
 /// The names under which a token may stand in the environment or in a `.env` file; the second is the tutorial's.
 const NAMES: [&str; 2] = ["HF_TOKEN", "HF_HUB_TOKEN"];
 /// Hugging Face's are 37 characters; mirrors and private Hubs may have longer ones.
 const LONGEST: usize = 512;
+/// The most that a `.env` file may hold.
+const LONGEST_ENV_FILE: u64 = 1 << 20;
 
 /// A Hugging Face token. Its text is wiped from memory with it, and never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(Zeroizing<String>);
+pub struct Token {
+    text: Zeroizing<String>,
+    /// The scheme, host and port to which alone it may go; none where it goes wherever the Hub is set to be.
+    origin: Option<String>,
+}
 
 impl Token {
     /// Takes what a person has typed or a file holds; white space around it counts for nothing.
@@ -28,17 +44,55 @@ impl Token {
         if text.is_empty() || text.len() > LONGEST || !is_plain {
             return Err(Error::BadToken);
         }
-        Ok(Token(Zeroizing::new(text.to_owned())))
+        Ok(Token { text: Zeroizing::new(text.to_owned()), origin: None })
     }
 
-    /// The text itself: for the header of a request to the endpoint, a place of keeping, and the engine's pipe.
+    /// The same, bound to a scheme, host and port.
+    #[must_use]
+    pub fn given_for(self, origin: &str) -> Token {
+        Token { origin: Some(origin.to_owned()), ..self }
+    }
+
+    /// What it is bound to.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// The token and, on a second line, what it is bound to: as it is kept, and as it is handed to an engine.
+    pub fn to_lines(&self) -> Zeroizing<String> {
+        let origin = self.origin.as_deref().unwrap_or_default();
+        // As long as it becomes, since what is moved would leave a copy behind.
+        let mut lines = Zeroizing::new(String::with_capacity(self.text.len() + origin.len() + 2));
+        lines.push_str(&self.text);
+        lines.push('\n');
+        if !origin.is_empty() {
+            lines.push_str(origin);
+            lines.push('\n');
+        }
+        lines
+    }
+
+    /// Reads [`Token::to_lines`]; one without a second line is bound to nothing.
+    pub fn from_lines(lines: &str) -> Result<Token> {
+        let (first, second) = lines.trim().split_once('\n').unwrap_or((lines, ""));
+        let token = Token::parse(first)?;
+        Ok(if second.trim().is_empty() { token } else { token.given_for(second.trim()) })
+    }
+
+    /// Reads what was kept. Older versions kept no more than the token, and knew hardly anything but Hugging Face.
+    pub(super) fn from_kept(lines: &str) -> Result<Token> {
+        let token = Token::from_lines(lines)?;
+        Ok(if token.origin.is_none() { token.given_for(HUGGING_FACE) } else { token })
+    }
+
+    /// The text itself: for the header of a request to the endpoint.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// A text of somebody else without this token in it, should it have been sent back.
     pub fn scrub(&self, text: &str) -> String {
-        text.replace(self.0.as_str(), "…")
+        text.replace(self.text.as_str(), "…")
     }
 }
 
@@ -48,45 +102,56 @@ impl fmt::Debug for Token {
     }
 }
 
+/// What looking for a token has brought.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub token: Option<(Token, TokenSource)>,
+    /// What a token that is kept here is bound to, where that is not the address that is set.
+    pub kept_for: Option<String>,
+}
+
 /// Looks a token up: environment, `.env` file, keyring, the program's own file in `home`, Hugging Face's file.
 /// What is there but cannot be a token, such as an empty variable, is passed over.
-pub fn find(
-    home: &Path,
-    settings: &HubSettings,
-    variables: &Variables,
-) -> Result<Option<(Token, TokenSource)>> {
+pub fn find(home: &Path, settings: &HubSettings, variables: &Variables) -> Result<Found> {
+    let found = |token, source| Ok(Found { token: Some((token, source)), kept_for: None });
     for name in NAMES {
         if let Some(token) = variables(name).and_then(|value| Token::parse(&value).ok()) {
-            return Ok(Some((token, TokenSource::Environment { name: name.to_owned() })));
+            return found(token, TokenSource::Environment { name: name.to_owned() });
         }
     }
-    if let Some(found) = in_env_file(settings)? {
-        return Ok(Some(found));
-    }
-    if let keyring::KeyringAnswer::Token(token) = keyring::get() {
-        return Ok(Some((token, TokenSource::Keyring)));
+    if let Some((token, source)) = in_env_file(settings)? {
+        return found(token, source);
     }
     let own = token_file::own(home);
     let shown = |path: &Path| path.display().to_string();
-    if let Some(token) = token_file::read(&own)? {
-        return Ok(Some((token, TokenSource::OwnFile { path: shown(&own) })));
+    let kept: [(&dyn Fn() -> Result<Option<Token>>, TokenSource); 2] = [
+        (&|| Ok(keyring::get()), TokenSource::Keyring),
+        (&|| token_file::read_own(&own), TokenSource::OwnFile { path: shown(&own) }),
+    ];
+    let here = origin(settings, variables);
+    let mut kept_for = None;
+    for (look, source) in kept {
+        match look()? {
+            Some(token) if token.origin() == here.as_deref() => return found(token, source),
+            Some(token) => kept_for = kept_for.or(token.origin),
+            None => {}
+        }
     }
     let theirs = token_file::of_hugging_face(variables);
-    if let Some(token) = theirs.as_deref().map(token_file::read).transpose()?.flatten() {
-        let path = theirs.as_deref().map(shown).unwrap_or_default();
-        return Ok(Some((token, TokenSource::HuggingFaceFile { path })));
-    }
-    Ok(None)
+    let token = theirs.as_deref().map(token_file::read_theirs).transpose()?.flatten();
+    let path = theirs.as_deref().map(shown).unwrap_or_default();
+    Ok(Found { token: token.map(|token| (token, TokenSource::HuggingFaceFile { path })), kept_for })
 }
 
 /// A token in the `.env` file of the settings. A file that is not there is told of, since the user has named it.
 fn in_env_file(settings: &HubSettings) -> Result<Option<(Token, TokenSource)>> {
     let Some(path) = settings.env_file.as_deref() else { return Ok(None) };
     let unreadable = |reason: String| Error::BadSetting { name: "env_file", value: path.to_owned(), reason };
-    let lines =
-        dotenvy::from_path_iter(path).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    let text = files::read_text_limited(Path::new(path), LONGEST_ENV_FILE)
+        .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
+    let text = Zeroizing::new(text);
     // The error of a line would carry the line, which may be the token's.
-    let lines: Vec<(String, String)> = lines
+    let lines: Vec<(String, String)> = dotenvy::from_read_iter(text.as_bytes())
         .collect::<std::result::Result<_, _>>()
         .map_err(|_| unreadable("has a line that is not NAME=VALUE".to_owned()))?;
     for name in NAMES {
@@ -109,7 +174,7 @@ pub enum Kept {
     },
 }
 
-/// Keeps a token in the keyring; where none answers, in the program's own file, which only its owner may read.
+/// Keeps a token, with what it is bound to, in the keyring; where none answers, in the program's own file, which only its owner may read.
 pub fn keep(home: &Path, token: &Token) -> Result<Kept> {
     match keyring::set(token) {
         Ok(()) => {
@@ -154,9 +219,47 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_kept_and_handed_over_with_what_it_is_bound_to() {
+        let bare = Token::parse("hf_abc").unwrap();
+        let bound = bare.clone().given_for("https://hub.example");
+        for token in [&bare, &bound] {
+            assert_eq!(&Token::from_lines(&token.to_lines()).unwrap(), token);
+        }
+        assert_eq!(Token::from_kept(&bound.to_lines()).unwrap(), bound);
+        assert_eq!(Token::from_kept(" hf_abc ").unwrap().origin(), Some(HUGGING_FACE));
+        assert!(Token::from_lines("").is_err() && Token::from_lines("\nhttps://hub.example").is_err());
+    }
+
+    #[test]
+    fn a_token_that_is_kept_is_found_at_the_address_it_was_given_for_and_at_no_other() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path();
+        let settings = |endpoint: &str| HubSettings { endpoint: Some(endpoint.into()), ..Default::default() };
+        let found = |settings: &HubSettings| {
+            let found = find(path, settings, &|_| None).unwrap();
+            (found.token.map(|(token, _)| token.reveal().to_owned()), found.kept_for)
+        };
+        keep(path, &Token::parse("hf_own").unwrap().given_for("https://hub.example")).unwrap();
+        for same in ["https://hub.example", "https://hub.example:443/under/a/path"] {
+            assert_eq!(found(&settings(same)), (Some("hf_own".to_owned()), None), "{same}");
+        }
+        for other in ["https://evil.example", "http://hub.example", "https://hub.example:8443", "nonsense"] {
+            assert_eq!(found(&settings(other)).1.as_deref(), Some("https://hub.example"), "{other}");
+            assert!(found(&settings(other)).0.is_none(), "{other}");
+        }
+        // One that an older version has kept is Hugging Face's.
+        std::fs::write(token_file::own(path), "hf_old").unwrap();
+        assert_eq!(found(&HubSettings::default()).0.as_deref(), Some("hf_old"));
+        assert!(found(&settings("https://hub.example")).0.is_none());
+        let mirror = |name: &str| (name == "HF_ENDPOINT").then(|| "https://mirror.example".to_owned());
+        assert!(find(path, &HubSettings::default(), &mirror).unwrap().token.is_none());
+    }
+
+    #[test]
     fn the_environment_comes_first_then_the_env_file_the_own_file_and_hugging_faces() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_owned();
+        let own = Token::parse("hf_own").unwrap().given_for(HUGGING_FACE);
         let theirs = path.join("hf/token");
         let settings =
             HubSettings { env_file: Some(path.join("my.env").display().to_string()), ..Default::default() };
@@ -165,11 +268,12 @@ mod tests {
         std::fs::create_dir(path.join("hf")).unwrap();
         std::fs::write(&theirs, "hf_theirs\n").unwrap();
         std::fs::write(path.join("my.env"), "# mine\nHF_TOKEN=\nHF_HUB_TOKEN='hf_dotenv'\n").unwrap();
-        keep(&path, &Token::parse("hf_own").unwrap()).unwrap();
+        keep(&path, &own).unwrap();
 
         let text = |settings: &HubSettings, variables: &Variables| {
             find(&path, settings, variables)
                 .unwrap()
+                .token
                 .map(|(token, source)| (token.reveal().to_owned(), source))
         };
         let both = |name: &str| match name {

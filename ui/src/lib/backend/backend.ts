@@ -1,5 +1,6 @@
 import type { Account } from "./types/Account";
 import type { CatalogueModel } from "./types/CatalogueModel";
+import type { Chosen } from "./types/Chosen";
 import type { Cleaning } from "./types/Cleaning";
 import type { ColumnMapping } from "./types/ColumnMapping";
 import type { DataSet } from "./types/DataSet";
@@ -8,7 +9,7 @@ import type { DownloadPlan } from "./types/DownloadPlan";
 import type { Estimate } from "./types/Estimate";
 import type { ExportFormat } from "./types/ExportFormat";
 import type { FoundRepo } from "./types/FoundRepo";
-import type { HubSettings } from "./types/HubSettings";
+import type { HubChange } from "./types/HubChange";
 import type { HubState } from "./types/HubState";
 import type { ImportPreview } from "./types/ImportPreview";
 import type { ImportReport } from "./types/ImportReport";
@@ -38,16 +39,21 @@ export interface Backend {
   home(): Promise<string>;
   listDataSets(): Promise<DataSet[]>;
   showDataSet(name: string): Promise<DataSetDetail>;
-  /** Opens the system's own dialog; null if it was cancelled. */
-  pickFile(): Promise<string | null>;
-  /** The same for a file of whatever kind. */
-  pickAnyFile(): Promise<string | null>;
+  /**
+   * Opens the system's own dialog for a file of texts; null if it was cancelled. Files and folders are named by the
+   * handles of what was chosen, each for what it was chosen for, and never by a path.
+   */
+  pickFile(): Promise<Chosen | null>;
+  /** The same for a folder with files of texts. */
+  pickDataFolder(): Promise<Chosen | null>;
+  /** The same for a file that a setting names. */
+  pickAnyFile(): Promise<Chosen | null>;
   /** Where a new file is to be, by the system's own dialog, which suggests a name; null if it was cancelled. */
-  pickNewFile(name: string): Promise<string | null>;
+  pickNewFile(name: string): Promise<Chosen | null>;
   /** What a file or folder holds, and which of its columns seem to be what. */
-  previewImport(path: string): Promise<ImportPreview>;
+  previewImport(handle: number): Promise<ImportPreview>;
   /** Without a mapping the columns are guessed. */
-  importDataSet(path: string, name: string | null, mapping: ColumnMapping | null, watch: Watch): Promise<ImportReport>;
+  importDataSet(handle: number, name: string | null, mapping: ColumnMapping | null, watch: Watch): Promise<ImportReport>;
   /** Makes a new data set out of another. */
   cleanDataSet(from: string, to: string, cleaning: Cleaning, watch: Watch): Promise<ImportReport>;
   /** Makes a new data set of a part of the texts of another, each type in proportion. */
@@ -67,18 +73,19 @@ export interface Backend {
   dataSetLeaks(name: string, by: SplitBy, watch: Watch): Promise<Leaks>;
   /** The same with what the bag of words makes of type words alone, for which an engine is started. */
   typeWordsAlone(name: string, by: SplitBy, watch: Watch): Promise<Leaks>;
-  /** Writes the texts to a new file; one that is there already is refused. */
-  exportDataSet(name: string, path: string, format: ExportFormat, safeCells: boolean, watch: Watch): Promise<void>;
+  /** Writes the texts to a new file, once for each choice; one that is there already is refused. */
+  exportDataSet(name: string, handle: number, format: ExportFormat, safeCells: boolean, watch: Watch): Promise<void>;
   /** Imports the made-up sample that comes with the program. */
   importSample(): Promise<ImportReport>;
   removeDataSet(name: string): Promise<void>;
   listModels(): Promise<Model[]>;
-  pickFolder(): Promise<string | null>;
-  addModel(path: string, name: string | null): Promise<Model>;
+  /** The system's own dialog for a model folder. */
+  pickFolder(): Promise<Chosen | null>;
+  addModel(handle: number, name: string | null): Promise<Model>;
   removeModel(name: string): Promise<void>;
   /** The defaults, with data and model empty or the best guess. */
   defaultConfig(): Promise<TrainConfig>;
-  /** Starts the engine, a process of its own, and tells the run's number. */
+  /** Starts the engine, a process of its own, and tells the run's number. A dialog asks first where it is to be pushed. */
   startTraining(config: TrainConfig): Promise<number>;
   /** What a run with this config would need; measures two steps, which may take a minute. */
   estimateRun(config: TrainConfig): Promise<Estimate>;
@@ -100,7 +107,8 @@ export interface Backend {
   predict(run: number, text: string): Promise<Prediction>;
   /** The way to the Hub as it is set and found, without asking the Hub anything. */
   hubState(): Promise<HubState>;
-  setHubSettings(settings: HubSettings): Promise<void>;
+  /** Changes the way to the Hub, once the user has agreed to it in a dialog of the system's. */
+  setHubSettings(change: HubChange): Promise<void>;
   /** Asks the Hub whose the token is. */
   hubAccount(): Promise<Account>;
   /** Logs in with the token on the clipboard, which the program reads and the page never sees. */
@@ -117,6 +125,6 @@ export interface Backend {
   fetchModel(repo: string, commit: string, name: string | null, watch: Watch): Promise<Model>;
   /** Fetches a data set and imports it, its columns guessed. */
   fetchDataSet(repo: string, commit: string, split: string, name: string | null, watch: Watch): Promise<ImportReport>;
-  /** Uploads a run's model with a card; an adapter is merged first. */
+  /** Uploads a run's model with a card, once a dialog has asked; an adapter is merged first. */
   pushRun(run: number, repo: string, isPrivate: boolean, watch: Watch): Promise<Pushed>;
 }

@@ -4,6 +4,7 @@ import { hash, problem } from "./fake-data";
 import { bytesOf } from "./fake-texts";
 import type { Account } from "./types/Account";
 import type { DownloadPlan } from "./types/DownloadPlan";
+import type { FileChoice } from "./types/FileChoice";
 import type { HubSettings } from "./types/HubSettings";
 import type { ImportReport } from "./types/ImportReport";
 import type { Model } from "./types/Model";
@@ -17,6 +18,8 @@ import type { WorkProgress } from "./types/WorkProgress";
 interface Host {
   answer<Value>(work: () => Value): Promise<Value>;
   follow<Value>(watch: Watch, progress: (share: number) => WorkProgress, work: () => Value): Promise<Value>;
+  /** What was chosen in a dialog. */
+  pathOf(handle: number): string;
   importAs(source: string, name: string): ImportReport;
   addModel(source: string, name: string): Model;
   pushed(run: number, pushed: Pushed): void;
@@ -38,12 +41,18 @@ type Asked =
 
 export interface FakeHub {
   backend: Pick<Backend, Asked>;
+  /** Asks for consent as a dialog of the system's does. */
+  agree(): void;
   /** What a test may set: there is no token here either, only what would come of one. */
   world: {
     /** What the clipboard holds. */
     clipboard: "write" | "read" | "wrong" | "no token";
     keyring: boolean;
     offline: boolean;
+    /** Whether the user agrees to what dialogs of the system's ask. */
+    agrees: boolean;
+    /** What address a token is kept for, where another one is set. */
+    keptFor: string | null;
     /** Where a token is found, the first place before the others. */
     tokens: TokenSource[];
     /** Whose the token is that is found. */
@@ -62,6 +71,8 @@ export function createFakeHub(host: Host): FakeHub {
     clipboard: "write",
     keyring: true,
     offline: false,
+    agrees: true,
+    keptFor: null,
     tokens: [],
     account: null,
     settings: { endpoint: null, env_file: null, proxy: null, ca_file: null },
@@ -78,13 +89,17 @@ export function createFakeHub(host: Host): FakeHub {
           token: world.tokens[0] ?? null,
         },
         settings: world.settings,
+        kept_for: world.keptFor,
         problem: null,
       })),
-    setHubSettings: (settings) =>
+    setHubSettings: (change) =>
       host.answer(() => {
-        const { proxy } = settings;
+        const { endpoint, proxy } = change;
         if (proxy !== null && !proxy.includes("://")) throw problem("bad_hub_setting", { name: "proxy", value: proxy });
-        world.settings = { ...settings };
+        const env_file = fileOf(change.env_file, world.settings.env_file);
+        const ca_file = fileOf(change.ca_file, world.settings.ca_file);
+        agree();
+        world.settings = { endpoint, proxy, env_file, ca_file };
       }),
     hubAccount: () => host.answer(whose),
     hubLogin: () => host.answer(login),
@@ -119,6 +134,7 @@ export function createFakeHub(host: Host): FakeHub {
       const account = await host.answer(whose);
       const full = repo.includes("/") ? repo : `${account.name}/${repo}`;
       if (!account.writes_to.includes(full.split("/")[0]!)) throw problem("no_right", { repo: full });
+      agree();
       const pushed = { repo: full, commit: commitOf(full), page: `${ADDRESS}/${full}` };
       return host.follow(watch, transferOf(17_600_000), () => {
         host.pushed(run, pushed);
@@ -126,7 +142,16 @@ export function createFakeHub(host: Host): FakeHub {
       });
     },
   };
-  return { backend, world };
+  return { backend, world, agree };
+
+  function agree(): void {
+    if (!world.agrees) throw problem("not_agreed");
+  }
+
+  function fileOf(choice: FileChoice, old: string | null): string | null {
+    if (choice.kind === "chosen") return host.pathOf(choice.handle);
+    return choice.kind === "keep" ? old : null;
+  }
 
   function whose(): Account {
     const place = world.tokens[0];

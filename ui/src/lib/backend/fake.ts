@@ -7,6 +7,7 @@ import { predict } from "./fake-predict";
 import { bytesOf, cleanedOf, leaksOf, partNames, previewOf, sampledOf, TYPE_WORDS_ALONE, WORK_SHARES } from "./fake-texts";
 import { advance, createRun, end, isResumable, resume, type FakeRun } from "./fake-run";
 import type { Axis } from "./types/Axis";
+import type { Chosen } from "./types/Chosen";
 import type { Estimate } from "./types/Estimate";
 import type { ImportReport } from "./types/ImportReport";
 import type { Model } from "./types/Model";
@@ -31,6 +32,10 @@ export interface FakeOptions {
 
 export interface Fake extends Backend {
   workPause: number;
+  /** The paths that dialogs give from now on, one after the other. With none left, each has its own; null cancels. */
+  picks: (string | null)[];
+  /** The handle of a path, as a dialog would give it. */
+  chosen(path: string): number;
   /** What the stand-in of the Hub knows, and what is on its clipboard. */
   hub: FakeHub["world"];
   /** Every active run goes on by so many steps. */
@@ -70,9 +75,12 @@ export function createFake(options: FakeOptions = {}): Fake {
   let nextId = 1;
   let nextRun = 1;
   let clock = Date.now();
+  /** What was chosen in dialogs, by its handle. */
+  const chosen = new Map<number, string>();
   const hub = createFakeHub({
     answer,
     follow,
+    pathOf,
     importAs: (repo, name) => importAs(repo, name, false),
     addModel,
     pushed: (id, pushed) => void (runOf(id).run.pushed = pushed),
@@ -81,21 +89,25 @@ export function createFake(options: FakeOptions = {}): Fake {
   const fake: Fake = {
     ...hub.backend,
     workPause,
+    picks: [],
+    chosen: (path) => choose(path)!.handle,
     hub: hub.world,
     home: () => answer(() => "/home/you/.mbti-tuner"),
     listDataSets: () => answer(() => dataSets.map((report) => report.data_set)),
     showDataSet: (name) => answer(() => createDetail(dataSet(name))),
-    pickFile: () => answer(() => "/home/you/mbti.csv"),
-    pickAnyFile: () => answer(() => "/home/you/.env"),
-    pickNewFile: (name) => answer(() => `/home/you/${name}`),
-    previewImport: (path) =>
+    pickFile: () => answer(() => choose("/home/you/mbti.csv", fake.picks.shift())),
+    pickDataFolder: () => answer(() => choose("/home/you/texts", fake.picks.shift())),
+    pickAnyFile: () => answer(() => choose("/home/you/.env", fake.picks.shift())),
+    pickNewFile: (name) => answer(() => choose(`/home/you/${name}`, fake.picks.shift())),
+    previewImport: (handle) =>
       answer(() => {
+        const path = pathOf(handle);
         const refusal = importProblem(path);
         if (refusal && refusal.code !== "unknown_columns") throw refusal;
         return previewOf(path);
       }),
-    importDataSet: (path, name, _mapping, watch) =>
-      follow(watch, bytesOf(40_000_000), () => importAs(path, name ?? nameFromPath(path), false)),
+    importDataSet: (handle, name, _mapping, watch) =>
+      follow(watch, bytesOf(40_000_000), () => importAs(pathOf(handle), name ?? nameFromPath(pathOf(handle)), false)),
     cleanDataSet: (from, to, cleaning, watch) =>
       follow(watch, textsOf(from), () => derive(from, to, (report) => cleanedOf(report, cleaning))),
     sampleDataSet: (from, to, fraction) => answer(() => derive(from, to, (report) => sampledOf(report, fraction))),
@@ -108,8 +120,9 @@ export function createFake(options: FakeOptions = {}): Fake {
     dataSetLeaks: (name, by, watch) => follow(watch, textsOf(name), () => leaksOf(dataSet(name), by)),
     typeWordsAlone: (name, by, watch) =>
       follow(watch, null, () => ({ ...leaksOf(dataSet(name), by), type_words_alone: TYPE_WORDS_ALONE })),
-    exportDataSet: (name, path, _format, _safeCells, watch) =>
+    exportDataSet: (name, handle, _format, _safeCells, watch) =>
       follow(watch, textsOf(name), () => {
+        const path = pathOf(handle);
         if (path.includes("taken")) throw problem("file_exists", { path });
         if (path.includes("missing")) throw problem("cannot_write", { path, reason: "No such file or directory" });
       }),
@@ -122,8 +135,8 @@ export function createFake(options: FakeOptions = {}): Fake {
         dataSets.splice(dataSets.indexOf(report), 1);
       }),
     listModels: () => answer(() => [...models]),
-    pickFolder: () => answer(() => "/home/you/models/bert-tiny"),
-    addModel: (path, name) => answer(() => addModel(path, name ?? nameFromPath(path))),
+    pickFolder: () => answer(() => choose("/home/you/models/bert-tiny", fake.picks.shift())),
+    addModel: (handle, name) => answer(() => addModel(pathOf(handle), name ?? nameFromPath(pathOf(handle)))),
     removeModel: (name) =>
       answer(() => {
         const place = models.findIndex((model) => model.name === name && !model.built_in);
@@ -136,7 +149,11 @@ export function createFake(options: FakeOptions = {}): Fake {
         data: dataSets.at(-1)?.data_set.name ?? "",
         model: models.at(-1)!.name,
       })),
-    startTraining: (config) => answer(() => start(config).run.id),
+    startTraining: (config) =>
+      answer(() => {
+        if (config.push_to_hub !== null) hub.agree();
+        return start(config).run.id;
+      }),
     estimateRun: (config) => answer(() => estimate(config)),
     presets: () => answer(() => [...FAKE_PRESETS]),
     pauseRun: (id) => answer(() => void (activeRunOf(id).run.pause_requested = true)),
@@ -192,6 +209,19 @@ export function createFake(options: FakeOptions = {}): Fake {
   };
   goTo(startingPoint);
   return fake;
+
+  /** Keeps what was chosen: the path that is wanted, or the usual. */
+  function choose(usual: string, wanted: string | null | undefined = usual): Chosen | null {
+    if (wanted === null) return null;
+    chosen.set(chosen.size + 1, wanted);
+    return { handle: chosen.size, shown: wanted };
+  }
+
+  function pathOf(handle: number): string {
+    const path = chosen.get(handle);
+    if (path === undefined) throw problem("not_chosen");
+    return path;
+  }
 
   /** Answers as the real thing does: later, with a copy, and by a rejection where it fails. */
   async function answer<Value>(work: () => Value): Promise<Value> {

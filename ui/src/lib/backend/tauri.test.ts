@@ -15,7 +15,7 @@ const watched = () => {
   return { onProgress: vi.fn(), signal: stopper.signal, stopper };
 };
 const followed = { work: expect.any(Number), progress: expect.anything() };
-const NO_SETTINGS = { endpoint: null, env_file: null, proxy: null, ca_file: null };
+const NO_CHANGE = { endpoint: null, proxy: null, env_file: { kind: "keep" }, ca_file: { kind: "clear" } } as const;
 
 beforeEach(() => {
   vi.mocked(invoke).mockReset();
@@ -29,19 +29,20 @@ describe("the door to Rust", () => {
     await tauri.showDataSet("a");
     await tauri.pickFile();
     await tauri.pickAnyFile();
-    await tauri.previewImport("/a.csv");
+    await tauri.pickDataFolder();
+    await tauri.previewImport(1);
     await tauri.pickNewFile("a.csv");
-    await tauri.importDataSet("/a.csv", null, null, watched());
+    await tauri.importDataSet(1, null, null, watched());
     await tauri.sampleDataSet("a", "b", 0.1, 7);
     await tauri.splitDataSet("a", "author", 0.2, 0.1, null);
     await tauri.dataSetLeaks("a", "text", watched());
     await tauri.typeWordsAlone("a", "text", watched());
-    await tauri.exportDataSet("a", "/b.csv", "csv", true, watched());
+    await tauri.exportDataSet("a", 2, "csv", true, watched());
     await tauri.importSample();
     await tauri.removeDataSet("a");
     await tauri.listModels();
     await tauri.pickFolder();
-    await tauri.addModel("/m", "m");
+    await tauri.addModel(3, "m");
     await tauri.removeModel("m");
     await tauri.defaultConfig();
     await tauri.startTraining(FAKE_DEFAULTS);
@@ -57,7 +58,7 @@ describe("the door to Rust", () => {
     await tauri.showRun(1, 20);
     await tauri.predict(1, "text");
     await tauri.hubState();
-    await tauri.setHubSettings(NO_SETTINGS);
+    await tauri.setHubSettings(NO_CHANGE);
     await tauri.hubAccount();
     await tauri.hubLogin();
     await tauri.hubLogout();
@@ -74,22 +75,23 @@ describe("the door to Rust", () => {
       ["show_data_set", { name: "a" }],
       ["pick_file", {}],
       ["pick_any_file", {}],
-      ["preview_import", { path: "/a.csv" }],
+      ["pick_data_folder", {}],
+      ["preview_import", { handle: 1 }],
       ["pick_new_file", { name: "a.csv" }],
-      ["import_data_set", { path: "/a.csv", name: null, mapping: null, ...followed }],
+      ["import_data_set", { handle: 1, name: null, mapping: null, ...followed }],
       ["sample_data_set", { from: "a", to: "b", fraction: 0.1, seed: 7 }],
       ["split_data_set", { from: "a", by: "author", validFraction: 0.2, testFraction: 0.1, folds: null }],
       ["data_set_leaks", { name: "a", by: "text", ...followed }],
       ["type_words_alone", { name: "a", by: "text", ...followed }],
-      ["export_data_set", { name: "a", path: "/b.csv", format: "csv", safeCells: true, ...followed }],
+      ["export_data_set", { name: "a", handle: 2, format: "csv", safeCells: true, ...followed }],
       ["import_sample", {}],
       ["remove_data_set", { name: "a" }],
       ["list_models", {}],
       ["pick_folder", {}],
-      ["add_model", { path: "/m", name: "m" }],
+      ["add_model", { handle: 3, name: "m" }],
       ["remove_model", { name: "m" }],
       ["default_config", {}],
-      ["start_training", { config: FAKE_DEFAULTS }],
+      ["start_training", { config: FAKE_DEFAULTS, language: "en" }],
       ["estimate_run", { config: FAKE_DEFAULTS }],
       ["presets", {}],
       ["pause_run", { run: 1 }],
@@ -102,7 +104,7 @@ describe("the door to Rust", () => {
       ["show_run", { run: 1, afterStep: 20 }],
       ["predict", { run: 1, text: "text" }],
       ["hub_state", {}],
-      ["set_hub_settings", { settings: NO_SETTINGS }],
+      ["set_hub_settings", { change: NO_CHANGE, language: "en" }],
       ["hub_account", {}],
       ["hub_login", {}],
       ["hub_logout", {}],
@@ -112,7 +114,7 @@ describe("the door to Rust", () => {
       ["plan_data_set", { repo: "a/c", split: "train" }],
       ["fetch_model", { repo: "a/b", commit: "c0ffee", name: null, ...followed }],
       ["fetch_data_set", { repo: "a/c", commit: "beef", split: "train", name: "mine", ...followed }],
-      ["push_run", { run: 1, repo: "me/mbti", private: true, ...followed }],
+      ["push_run", { run: 1, repo: "me/mbti", private: true, language: "en", ...followed }],
     ]);
   });
 
@@ -142,7 +144,7 @@ describe("the door to Rust", () => {
   it("passes a problem on as it is", async () => {
     const problem = { code: "not_found", params: { path: "/a" }, message: "There is no file /a." };
     vi.mocked(invoke).mockRejectedValue(problem);
-    await expect(tauri.importDataSet("/a", null, null, watched())).rejects.toEqual(problem);
+    await expect(tauri.importDataSet(1, null, null, watched())).rejects.toEqual(problem);
   });
 
   it.each(["command predict not found", new Error("broken"), { odd: true }, undefined])(

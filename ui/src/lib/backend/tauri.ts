@@ -1,4 +1,5 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
+import { language } from "../i18n/language.svelte";
 import type { Backend, Watch } from "./backend";
 import { toProblem } from "./problem";
 import type { WorkProgress } from "./types/WorkProgress";
@@ -31,26 +32,28 @@ export const tauri: Backend = {
   listDataSets: () => call("list_data_sets"),
   showDataSet: (name) => call("show_data_set", { name }),
   pickFile: () => call("pick_file"),
+  pickDataFolder: () => call("pick_data_folder"),
   pickAnyFile: () => call("pick_any_file"),
   pickNewFile: (name) => call("pick_new_file", { name }),
-  previewImport: (path) => call("preview_import", { path }),
-  importDataSet: (path, name, mapping, watch) => follow("import_data_set", { path, name, mapping }, watch),
+  previewImport: (handle) => call("preview_import", { handle }),
+  importDataSet: (handle, name, mapping, watch) => follow("import_data_set", { handle, name, mapping }, watch),
   cleanDataSet: (from, to, cleaning, watch) => follow("clean_data_set", { from, to, cleaning }, watch),
   sampleDataSet: (from, to, fraction, seed) => call("sample_data_set", { from, to, fraction, seed }),
   splitDataSet: (from, by, validFraction, testFraction, folds) =>
     call("split_data_set", { from, by, validFraction, testFraction, folds }),
   dataSetLeaks: (name, by, watch) => follow("data_set_leaks", { name, by }, watch),
   typeWordsAlone: (name, by, watch) => follow("type_words_alone", { name, by }, watch),
-  exportDataSet: (name, path, format, safeCells, watch) =>
-    follow("export_data_set", { name, path, format, safeCells }, watch),
+  exportDataSet: (name, handle, format, safeCells, watch) =>
+    follow("export_data_set", { name, handle, format, safeCells }, watch),
   importSample: () => call("import_sample"),
   removeDataSet: (name) => call("remove_data_set", { name }),
   listModels: () => call("list_models"),
   pickFolder: () => call("pick_folder"),
-  addModel: (path, name) => call("add_model", { path, name }),
+  addModel: (handle, name) => call("add_model", { handle, name }),
   removeModel: (name) => call("remove_model", { name }),
   defaultConfig: () => call("default_config"),
-  startTraining: (config) => call("start_training", { config }),
+  // Dialogs of the system's speak as the window does.
+  startTraining: (config) => call("start_training", { config, language: language() }),
   estimateRun: (config) => call("estimate_run", { config }),
   presets: () => call("presets"),
   pauseRun: (run) => call("pause_run", { run }),
@@ -63,7 +66,7 @@ export const tauri: Backend = {
   showRun: (run, afterStep) => call("show_run", { run, afterStep }),
   predict: (run, text) => call("predict", { run, text }),
   hubState: () => call("hub_state"),
-  setHubSettings: (settings) => call("set_hub_settings", { settings }),
+  setHubSettings: (change) => call("set_hub_settings", { change, language: language() }),
   hubAccount: () => call("hub_account"),
   hubLogin: () => call("hub_login"),
   hubLogout: () => call("hub_logout"),
@@ -74,5 +77,6 @@ export const tauri: Backend = {
   fetchModel: (repo, commit, name, watch) => follow("fetch_model", { repo, commit, name }, watch),
   fetchDataSet: (repo, commit, split, name, watch) => follow("fetch_data_set", { repo, commit, split, name }, watch),
   // "private" is a word that no parameter can have in strict code.
-  pushRun: (run, repo, isPrivate, watch) => follow("push_run", { run, repo, private: isPrivate }, watch),
+  pushRun: (run, repo, isPrivate, watch) =>
+    follow("push_run", { run, repo, private: isPrivate, language: language() }, watch),
 };

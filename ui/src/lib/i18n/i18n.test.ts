@@ -104,6 +104,7 @@ describe("the dictionaries", () => {
       engine_gone: [],
       bad_history: ["path", "reason"],
       no_token: [],
+      token_of_another: ["kept_for", "endpoint"],
       bad_token: [],
       wrong_token: ["source"],
       unknown_token: [],
@@ -126,6 +127,8 @@ describe("the dictionaries", () => {
       no_room: ["free", "needed", "path"],
       wrong_hash: ["path", "repo"],
       repo_changed: ["repo"],
+      not_chosen: [],
+      not_agreed: [],
       internal: [],
     };
     for (const [code, params] of Object.entries(sent)) {

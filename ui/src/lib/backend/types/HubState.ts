@@ -6,7 +6,15 @@ import type { Problem } from "./Problem";
 /**
  * The way to the Hub as the window shows it.
  */
-export type HubState = { settings: HubSettings, 
+export type HubState = { 
+/**
+ * Without the proxy's password.
+ */
+settings: HubSettings, 
+/**
+ * The address that a token which is kept here was given for, where another one is set: it is not used then.
+ */
+kept_for: string | null, 
 /**
  * Null where the settings cannot be used.
  */

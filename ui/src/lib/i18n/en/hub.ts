@@ -10,6 +10,7 @@ export const hub = {
   hub_intro: "Where models and data sets come from, and where your own can go.",
   account_title: "Account",
   account_none: "Not logged in. Public models and data sets can be fetched all the same; pushing and gated ones need a token.",
+  kept_for: "A token is kept here that was given for {kept_for} and goes nowhere else. The address that is set is {endpoint}: log in anew to use a token there.",
   account_from: "A token was found: {place}.",
   account_name: "Logged in as {name}",
   token_called: "Token {name}",

@@ -4,7 +4,7 @@ import type { ProblemCode } from "../../backend/types/ProblemCode";
 export const problems = {
   cannot_read: "{path} cannot be read: {reason}. Check that it is there and that you may read it, then try again.",
   cannot_write: "{path} cannot be written: {reason}. Make room on the disk or check your rights, then try again.",
-  not_found: "There is nothing at {path}. Check the path, or choose it with the button.",
+  not_found: "There is nothing at {path}. It may have been moved or removed; choose it again with the button.",
   empty_file: "{path} is empty. Choose a file with a line of column names and at least one row.",
   not_text: "{path} is not a text file: line {line} holds other bytes. Choose a table of text (CSV, TSV), JSON Lines or Parquet.",
   long_row: "{path} has a row of more than 16 MiB, which is no text that somebody wrote. Choose another file.",
@@ -53,6 +53,7 @@ export const problems = {
   engine_gone: "The engine ended before its work was done, perhaps for want of memory. The details below have its last words. Mend what they name, or close other programs, and try again.",
   bad_history: "The history {path} cannot be opened: {reason}. Close other copies of the program; if it stays so, move the file away and start the program again.",
   no_token: "No Hugging Face token is known, and this needs one. Make one at huggingface.co/settings/tokens, and log in with it in Hugging Face.",
+  token_of_another: "The token that is kept here was given for {kept_for} and goes nowhere else, and the address that is set is {endpoint}. Log in for this one, or set the other address again.",
   bad_token: "That is no token: one is a single word such as hf_…, without spaces. Copy it again as a whole.",
   wrong_token: "The Hub does not know the token from {source}: it is mistyped, revoked or expired. Make a new one at huggingface.co/settings/tokens, and log in again.",
   unknown_token: "The Hub does not know this token: it is mistyped, revoked or expired. Copy it again as a whole, or make a new one.",
@@ -75,5 +76,7 @@ export const problems = {
   no_room: "{path} has {free} MiB free, and {needed} are needed. Make room, or set HF_HOME to another disk.",
   wrong_hash: "{path} of {repo} came with another hash than the Hub tells, twice. Try again later, or by another mirror.",
   repo_changed: "{repo} was changed by somebody else meanwhile, so that nothing was written to it. Push again.",
+  not_chosen: "This file or folder was not chosen in a dialog, or for something else, so it is not opened. Choose it again with the button.",
+  not_agreed: "You did not agree to it in the dialog, so nothing was done.",
   internal: "Something went wrong that should not have. Try again; if it happens again, report it with the details below.",
 } as const satisfies Record<ProblemCode, string>;

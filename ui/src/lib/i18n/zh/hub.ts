@@ -9,6 +9,7 @@ export const hub = {
   hub_intro: "模型和数据集从这里来，您自己的模型也可以放到这里。",
   account_title: "账号",
   account_none: "未登录。公开的模型和数据集仍可获取；推送和需申请的模型则需要令牌。",
+  kept_for: "本机保存的令牌是为 {kept_for} 提供的，不会发往别处。目前设置的地址是 {endpoint}：要在那里使用令牌，请重新登录。",
   account_from: "已找到令牌：{place}。",
   account_name: "已登录为 {name}",
   token_called: "令牌 {name}",

@@ -3,7 +3,7 @@ import type { Dictionary } from "../en";
 export const problems: Dictionary["problems"] = {
   cannot_read: "无法读取 {path}：{reason}。请确认它存在且您有权读取，然后重试。",
   cannot_write: "无法写入 {path}：{reason}。请腾出磁盘空间或检查权限，然后重试。",
-  not_found: "找不到 {path}。请检查路径，或用按钮选择。",
+  not_found: "找不到 {path}。它可能已被移动或删除；请用按钮重新选择。",
   empty_file: "{path} 是空文件。请选择含有列名和至少一行数据的文件。",
   not_text: "{path} 不是文本文件：第 {line} 行含有其他字节。请选择文本表格（CSV、TSV）、JSON Lines 或 Parquet 文件。",
   long_row: "{path} 中有一行超过 16 MiB，不会是人写的文本。请选择其他文件。",
@@ -52,6 +52,7 @@ export const problems: Dictionary["problems"] = {
   engine_gone: "引擎在完成工作之前退出，可能是内存不足。它最后的输出见下方的详细信息。请据此处理，或关闭其他程序后重试。",
   bad_history: "无法打开历史记录 {path}：{reason}。请关闭本程序的其他窗口；如仍如此，请移走该文件后重新启动。",
   no_token: "还没有 Hugging Face 令牌，而此操作需要它。请在 huggingface.co/settings/tokens 创建一个，再到“Hugging Face”中登录。",
+  token_of_another: "本机保存的令牌是为 {kept_for} 提供的，不会发往别处，而目前设置的地址是 {endpoint}。请为此地址重新登录，或改回原来的地址。",
   bad_token: "这不是令牌：令牌是 hf_… 这样的一个词，不含空格。请完整地重新复制。",
   wrong_token: "Hub 不认识来自 {source} 的令牌：可能输错、已撤销或已过期。请在 huggingface.co/settings/tokens 新建一个，再重新登录。",
   unknown_token: "Hub 不认识这个令牌：可能输错、已撤销或已过期。请完整地重新复制，或新建一个。",
@@ -74,5 +75,7 @@ export const problems: Dictionary["problems"] = {
   no_room: "{path} 剩余 {free} MiB，而需要 {needed} MiB。请腾出空间，或用 HF_HOME 换到其他磁盘。",
   wrong_hash: "{repo} 的 {path} 两次收到的哈希都与 Hub 所说的不同。请稍后重试，或换用其他镜像。",
   repo_changed: "{repo} 同时被他人修改，因此什么也没有写入。请再推送一次。",
+  not_chosen: "此文件或文件夹不是在对话框中选择的，或是为别的用途选择的，因此没有打开。请用按钮重新选择。",
+  not_agreed: "您没有在对话框中同意，因此什么也没有做。",
   internal: "出现了不该出现的错误。请重试；如再次出现，请附上下方的详细信息进行反馈。",
 };

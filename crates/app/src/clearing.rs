@@ -47,7 +47,9 @@ async fn clear_part(home: &Home, part: Part, rest: &mut Vec<PathBuf>) -> Result<
         // What is no text is no name of ours.
         let Some(name) = name.to_str().filter(|_| is_folder(&folder)) else { continue };
         if name.starts_with(files::REMOVED) {
-            if let Some(name) = removed_name(name).filter(|&name| known.contains(name) && !parent.join(name).exists()) {
+            if let Some(name) =
+                removed_name(name).filter(|&name| known.contains(name) && !parent.join(name).exists())
+            {
                 home.store.forget(part, name).await?;
             }
             rest.push(folder);
@@ -82,8 +84,10 @@ async fn clear_part(home: &Home, part: Part, rest: &mut Vec<PathBuf>) -> Result<
 fn clear_run(home: &Home, run: i64, folder: &Path, rest: &mut Vec<PathBuf>) {
     let checkpoints = folder.join("checkpoints");
     let beside = ["model", "merged-to-push"];
-    let mut left: Vec<PathBuf> =
-        beside.iter().flat_map(|name| [".new", ".old"].map(|end| folder.join(format!("{name}{end}")))).collect();
+    let mut left: Vec<PathBuf> = beside
+        .iter()
+        .flat_map(|name| [".new", ".old"].map(|end| folder.join(format!("{name}{end}"))))
+        .collect();
     left.retain(|path| is_folder(path));
     let steps = names_in(&checkpoints).into_iter().map(|name| checkpoints.join(name));
     left.extend(steps.filter(|path| path.extension().is_some_and(|end| end == "new")));

@@ -371,7 +371,10 @@ pub async fn show(home: &Home, name: &str) -> Result<DataSetDetail> {
 /// What is seen of the texts, which is kept beside them, as looking takes a while.
 fn look(folder: &Path, table: &Table) -> Result<DataSetLook> {
     let path = folder.join("look.json");
-    if let Some(look) = files::read_limited(&path, files::JSON_LIMIT).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+    if let Some(look) = files::read_limited(&path, files::JSON_LIMIT)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    {
         return Ok(look);
     }
     let look = data::look(table)?;

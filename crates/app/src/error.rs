@@ -70,9 +70,9 @@ impl Error {
                 new(Code::CannotWrite).with("path", path.display()).with("reason", source)
             }
             Error::PlaceTaken { path } => new(Code::FileExists).with("path", path.display()),
-            Error::StrangeLink { path } => {
-                new(Code::CannotWrite).with("path", path.display()).with("reason", "it is a link of somebody else's")
-            }
+            Error::StrangeLink { path } => new(Code::CannotWrite)
+                .with("path", path.display())
+                .with("reason", "it is a link of somebody else's"),
             Error::Read { path, source } => {
                 new(Code::CannotRead).with("path", path.display()).with("reason", source)
             }

@@ -73,12 +73,7 @@ mod tests {
             axes: Default::default(),
         };
         let notice = Notice { step: 1, problem: Problem::new(ProblemCode::NoTf32, "x") };
-        vec![
-            Told::Step(step),
-            Told::Notice(notice),
-            Told::Model("model".into()),
-            Told::Finished(finished),
-        ]
+        vec![Told::Step(step), Told::Notice(notice), Told::Model("model".into()), Told::Finished(finished)]
     }
 
     #[tokio::test]

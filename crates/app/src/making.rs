@@ -80,7 +80,8 @@ impl Placing<'_> {
         if self.place.symlink_metadata().is_ok() {
             return Err(Error::PlaceTaken { path: self.place.clone() });
         }
-        std::fs::rename(&self.making.folder, &self.place).map_err(|error| Error::write(&self.place, error))?;
+        std::fs::rename(&self.making.folder, &self.place)
+            .map_err(|error| Error::write(&self.place, error))?;
         files::sync_folder(&self.place);
         Ok(())
     }
@@ -144,7 +145,8 @@ mod tests {
         assert!(matches!(second.placing(&home).unwrap().put(), Err(Error::PlaceTaken { .. })));
         drop((first, second));
         assert_eq!(std::fs::read_to_string(parent.join("posts/text")).unwrap(), "first");
-        let names: Vec<_> = std::fs::read_dir(&parent).unwrap().flatten().map(|one| one.file_name()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(&parent).unwrap().flatten().map(|one| one.file_name()).collect();
         assert_eq!(names, ["posts"]);
         assert!(!parent.join("posts").join(PLACING).exists());
     }

@@ -52,7 +52,9 @@ fn is_shared(home: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     const STICKY: u32 = 0o1000;
     let about = home.symlink_metadata();
-    about.map_or(true, |about| about.mode() & STICKY != 0 || about.uid() != rustix::process::geteuid().as_raw())
+    about.map_or(true, |about| {
+        about.mode() & STICKY != 0 || about.uid() != rustix::process::geteuid().as_raw()
+    })
 }
 
 #[cfg(not(unix))]

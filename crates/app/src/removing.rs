@@ -108,7 +108,10 @@ mod tests {
         assert!(data_sets::open(&home, data_sets::SAMPLE_NAME).await.is_ok());
         home.store.interrupt_run(run).await.unwrap();
         // A history that takes no writing.
-        let reading = Home { store: store::Store::open_to_read(&home.folder.join("history.sqlite")).await.unwrap(), ..home.clone() };
+        let reading = Home {
+            store: store::Store::open_to_read(&home.folder.join("history.sqlite")).await.unwrap(),
+            ..home.clone()
+        };
         assert!(data_sets::remove(&reading, data_sets::SAMPLE_NAME).await.is_err());
         assert!(data_sets::open(&home, data_sets::SAMPLE_NAME).await.is_ok());
         data_sets::remove(&home, data_sets::SAMPLE_NAME).await.unwrap();

@@ -64,6 +64,7 @@ pub async fn reconcile(home: &Home) -> Result<()> {
         if is_left_alone(home, &run) {
             match take_leave(home, run.id).await {
                 // It is marked another time; meanwhile whatever needs no writing goes on.
+                Err(Error::Write { .. }) => {}
                 Err(Error::Store(error)) if error.may_pass() => {}
                 done => done?,
             }
@@ -85,10 +86,7 @@ fn is_left_alone(home: &Home, run: &Run) -> bool {
 /// Writes down what a run's engine was not able to, and then its end.
 async fn take_leave(home: &Home, run: i64) -> Result<()> {
     // With the lock held, no engine can take the run up between the look and the writing.
-    let Ok(held) = locks::lock(home, run) else { return Ok(home.store.interrupt_run(run).await?) };
-    if held.is_none() {
-        return Ok(());
-    }
+    let Some(_held) = locks::lock(home, run)? else { return Ok(()) };
     journal::write_down(home, run).await?;
     Ok(home.store.interrupt_run(run).await?)
 }

@@ -18,6 +18,7 @@ mod signals;
 mod sweep;
 mod train_command;
 mod transfer;
+mod unwritten;
 
 use std::{io::Write, process::ExitCode};
 

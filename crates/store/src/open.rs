@@ -138,7 +138,10 @@ async fn connect(path: &Path, options: SqliteConnectOptions, connections: u32) -
         let found: String =
             sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&pool).await.map_err(wrong(path))?;
         if found != "ok" {
-            return Err(Error::Damaged { path: path.to_owned(), reason: record::one_line(&found).into_owned() });
+            return Err(Error::Damaged {
+                path: path.to_owned(),
+                reason: record::one_line(&found).into_owned(),
+            });
         }
     }
     Ok(pool)

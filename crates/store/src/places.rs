@@ -13,7 +13,8 @@ impl Store {
         let home = std::path::absolute(&self.home).unwrap_or_else(|_| self.home.clone());
         match absolute.strip_prefix(&home) {
             Ok(inner) => {
-                let names: Vec<_> = inner.components().map(|name| name.as_os_str().to_string_lossy()).collect();
+                let names: Vec<_> =
+                    inner.components().map(|name| name.as_os_str().to_string_lossy()).collect();
                 names.join("/")
             }
             Err(_) => absolute.to_string_lossy().into_owned(),
@@ -63,7 +64,9 @@ mod tests {
         let inner = folder.path().join("runs/3/model");
         assert_eq!(store.told(&inner), "runs/3/model");
         assert_eq!(store.told(Path::new("/elsewhere/model")), "/elsewhere/model");
-        for told in ["runs/3/model", "/old/home/runs/3/model", "C:\\Users\\a\\runs\\3\\model", "/runs/9/runs/3/model"] {
+        for told in
+            ["runs/3/model", "/old/home/runs/3/model", "C:\\Users\\a\\runs\\3\\model", "/runs/9/runs/3/model"]
+        {
             assert_eq!(store.found(told, "runs", "3"), inner, "{told}");
         }
         let step = "/old/runs/3/checkpoints/step-00000004/model";

@@ -11,7 +11,10 @@ use crate::{Store, error::Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Told {
-    Plan { total_steps: u32, config: Box<TrainConfig> },
+    Plan {
+        total_steps: u32,
+        config: Box<TrainConfig>,
+    },
     Step(Step),
     Evaluation(Evaluation),
     Notice(Notice),

@@ -133,8 +133,8 @@ async fn connect(path: &Path, options: SqliteConnectOptions, connections: u32) -
         .connect_with(options)
         .await
         .map_err(wrong(path))?;
-    let bytes = [path.to_owned(), beside(path, "-wal")].iter().filter_map(|part| part.metadata().ok());
-    if bytes.map(|about| about.len()).sum::<u64>() <= LOOKED_THROUGH {
+    let bytes = |path: &Path| path.metadata().map_or(0, |about| about.len());
+    if bytes(path) + bytes(&beside(path, "-wal")) <= LOOKED_THROUGH {
         let found: String =
             sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&pool).await.map_err(wrong(path))?;
         if found != "ok" {

@@ -63,7 +63,7 @@ async fn clear_part(home: &Home, part: Part, rest: &mut Vec<PathBuf>) -> Result<
             } else {
                 set_aside(&folder, rest);
             }
-        } else if let Some(run) = name.parse().ok().filter(|_| part == Part::Runs) {
+        } else if let Some(run) = name.parse::<i64>().ok().filter(|_| part == Part::Runs) {
             clear_run(home, run, &folder, rest);
         }
     }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Faults on a real engine: killed with -9 at 30 random moments of a run, for full training in f32,
 # LoRA in bf16 and AdamW in 8 bits; and a full disk at a checkpoint. Each must end as the run that
-# met no fault, to the last bit. Arguments: the number of kills (30) and a seed (the time).
+# met no fault, to the last bit. Then scripts/faults-removal.sh kills what makes and removes things. Arguments: the
+# number of kills of a run (30) and a seed (the time).
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 kills="${1:-30}" seed="${2:-$(date +%s)}"
@@ -38,3 +39,5 @@ unshare --mount "${as_root[@]}" bash -c '
   shift
   python3 tests/faults/full_disk.py "$@"' _ "$work" "$engine" "$work/disk" --model "$model" --data "$work/texts.csv" \
   -- "${settings[@]}" --max-steps 60
+
+"$root/scripts/faults-removal.sh" 50 "$seed"

@@ -20,6 +20,7 @@ mod signals;
 mod sweep;
 mod train_command;
 mod transfer;
+mod unwritten;
 
 use std::process::ExitCode;
 

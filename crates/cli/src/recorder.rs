@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use record::{Event, Problem, Step, TrainConfig};
+use record::{Event, Problem, TrainConfig};
+use store::Told;
 use train::{Progress, Wish};
 
-use crate::{Context, error::Error, print, signals::Signals};
+use crate::{Context, print, signals::Signals, unwritten::Unwritten};
 
 /// Steps are written to the history so often, and stops looked for, rather than at each step.
 const EVERY: Duration = Duration::from_millis(200);
@@ -19,7 +20,9 @@ pub struct Recorder<'a> {
     /// Whether somebody still reads standard output.
     is_read: bool,
     config: TrainConfig,
-    unwritten: Vec<Step>,
+    unwritten: Unwritten<'a>,
+    /// Whether the end of the run was told.
+    ended: bool,
     last_look: Instant,
     bar: ProgressBar,
 }
@@ -34,19 +37,15 @@ impl<'a> Recorder<'a> {
             wish: Wish::GoOn,
             is_read: true,
             config,
-            unwritten: Vec::new(),
+            unwritten: Unwritten::new(context, run),
+            ended: false,
             last_look: Instant::now(),
             bar,
         }
     }
 
-    /// Takes one thing down and answers how the run is to go on.
+    /// Takes one thing down and answers how the run is to go on. What cannot be written down now does not end it.
     pub fn take(&mut self, progress: Progress) -> Result<Wish, Problem> {
-        self.try_take(progress).map_err(|error| error.problem())
-    }
-
-    fn try_take(&mut self, progress: Progress) -> Result<Wish, Error> {
-        let (store, runtime) = (&self.context.home.store, &self.context.runtime);
         match progress {
             Progress::Loaded { report, trainable } => {
                 for sentence in report.sentences() {
@@ -64,32 +63,34 @@ impl<'a> Recorder<'a> {
             }
             Progress::Begin { total_steps, first_step, learning_rate } => {
                 self.config.learning_rate = Some(learning_rate);
-                runtime.block_on(store.set_plan(self.run, total_steps, &self.config))?;
+                let config = Box::new(self.config.clone());
+                self.unwritten.push(Told::Plan { total_steps, config });
+                self.unwritten.write();
                 self.style("{bar:30} {pos}/{len} steps, {msg}", u64::from(total_steps));
                 self.bar.set_position(u64::from(first_step));
             }
             Progress::Paused(paused) => {
-                self.flush()?;
-                runtime.block_on(store.set_paused(self.run, paused))?;
+                self.unwritten.push(Told::Paused(paused));
+                self.unwritten.write();
                 let what = if paused { "waits; `mbti runs continue` lets it go on" } else { "goes on" };
                 self.note(&format!("Run {} {what}.", self.run));
             }
             Progress::Event(event) => self.event(event)?,
             Progress::Saved(folder) => {
-                self.flush()?;
-                runtime.block_on(store.set_model_folder(self.run, folder))?;
+                let own = self.context.home.run_folder(self.run);
+                let folder = folder.strip_prefix(own).unwrap_or(folder).to_owned();
+                self.unwritten.push(Told::Model(folder));
+                self.unwritten.write_or_keep();
             }
             Progress::Working => {}
         }
-        self.look_for_a_wish()
+        Ok(self.look_for_a_wish())
     }
 
-    fn event(&mut self, event: &Event) -> Result<(), Error> {
-        let Context { home, runtime, .. } = self.context;
-        let store = &home.store;
+    fn event(&mut self, event: &Event) -> Result<(), Problem> {
         match event {
             Event::Step(step) => {
-                self.unwritten.push(*step);
+                self.unwritten.push(Told::Step(*step));
                 self.bar.set_position(u64::from(step.step));
                 let said = format!(
                     "loss {:.3}, {:.0} tokens/s, {:.0} s left",
@@ -98,8 +99,8 @@ impl<'a> Recorder<'a> {
                 print::message(&self.bar, &said);
             }
             Event::Estimate(estimate) => {
-                self.flush()?;
-                runtime.block_on(store.set_estimate(self.run, estimate))?;
+                self.unwritten.push(Told::Estimate(*estimate));
+                self.unwritten.write();
                 let time = estimate.training_seconds.map_or_else(String::new, |seconds| {
                     let all = seconds + estimate.evaluation_seconds.unwrap_or(0.0);
                     format!(", {:.1} minutes", all / 60.0)
@@ -107,31 +108,33 @@ impl<'a> Recorder<'a> {
                 self.note(&format!("Expected: {:.0} MiB of memory{time}.", estimate.peak_mib));
             }
             Event::Baseline(baseline) => {
-                runtime.block_on(store.set_baseline(self.run, baseline))?;
+                self.unwritten.push(Told::Baseline(Box::new(baseline.clone())));
+                self.unwritten.write();
                 self.note(&format!("The bag of words, after {:.1} s:", baseline.seconds));
                 for (axis, found) in &baseline.assessment.by_text.axes {
                     self.note(&line(*axis, &found.metrics));
                 }
             }
             Event::Evaluation(evaluation) => {
-                self.flush()?;
-                runtime.block_on(store.add_evaluation(self.run, evaluation))?;
+                self.unwritten.push(Told::Evaluation(evaluation.clone()));
+                self.unwritten.write();
                 self.note(&format!("After step {}:", evaluation.step));
                 for (axis, metrics) in &evaluation.axes {
                     self.note(&line(*axis, metrics));
                 }
             }
             Event::Notice(notice) => {
-                self.flush()?;
-                runtime.block_on(store.add_notice(self.run, notice))?;
+                self.unwritten.push(Told::Notice(notice.clone()));
+                self.unwritten.write();
                 self.note(&notice.problem.message);
             }
             Event::Assessment(assessment) => {
-                runtime.block_on(store.set_assessment(self.run, assessment))?;
+                self.unwritten.push(Told::Assessment(Box::new(assessment.clone())));
             }
             Event::Finished(finished) => {
-                self.flush()?;
-                runtime.block_on(store.finish_run(finished))?;
+                let end = Told::Finished(finished.clone());
+                self.unwritten.end(end, &self.signals).map_err(|error| error.problem())?;
+                self.ended = true;
                 self.bar.finish_and_clear();
             }
         }
@@ -149,34 +152,40 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Writes down the steps that are not written yet.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        let (store, runtime) = (&self.context.home.store, &self.context.runtime);
-        runtime.block_on(store.add_steps(self.run, &self.unwritten))?;
-        self.unwritten.clear();
-        Ok(())
+    /// Whether the end of the run was told.
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
-    fn look_for_a_wish(&mut self) -> Result<Wish, Error> {
+    /// Writes down that the run failed, after what was told before.
+    pub fn fail(&mut self, problem: &Problem) {
+        if !self.ended {
+            // Else it is found to be interrupted, and the reason is told here.
+            self.unwritten.end(Told::Failed(problem.clone()), &self.signals).ok();
+        }
+    }
+
+    fn look_for_a_wish(&mut self) -> Wish {
         if self.last_look.elapsed() >= EVERY {
             // Only here is the clock set back: an evaluation writes too, and one every few steps
             // would otherwise put off the look for ever.
             self.last_look = Instant::now();
-            self.flush()?;
-            let (store, runtime) = (&self.context.home.store, &self.context.runtime);
-            let wishes = runtime.block_on(store.wishes(self.run))?;
-            self.wish = match (wishes.stop, wishes.pause) {
-                (Some(store::Stop::Now), _) => Wish::StopNow,
-                (Some(store::Stop::Save), _) => Wish::StopAndSave,
-                (None, true) => Wish::Pause,
-                (None, false) => Wish::GoOn,
+            self.unwritten.write();
+            // What cannot be read now is as it was.
+            let wishes = self.unwritten.wishes();
+            self.wish = match wishes.map(|wishes| (wishes.stop, wishes.pause)) {
+                Some((Some(store::Stop::Now), _)) => Wish::StopNow,
+                Some((Some(store::Stop::Save), _)) => Wish::StopAndSave,
+                Some((None, true)) => Wish::Pause,
+                Some((None, false)) => Wish::GoOn,
+                None => self.wish,
             };
         }
-        Ok(match (self.signals.count(), self.wish) {
+        match (self.signals.count(), self.wish) {
             (0, wish) => wish,
             (1, Wish::StopNow) | (2.., _) => Wish::StopNow,
             (1, _) => Wish::StopAndSave,
-        })
+        }
     }
 
     fn style(&self, template: &str, length: u64) {

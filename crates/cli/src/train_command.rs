@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use app::{Token, pushing::PushTarget};
 use data::{Part, Split, Table};
-use record::{DataSet, Event, Notice, Problem, ProblemCode, RunStatus, TokenSource, TrainConfig};
+use record::{DataSet, Event, Notice, Problem, ProblemCode, TokenSource, TrainConfig};
 use train::{Checkpoint, Inputs, Outcome, Progress, Wish};
 
 use crate::{
@@ -206,13 +206,16 @@ fn train_run(
     if !goes_on {
         tell_leaks(&texts.split, &inputs, &mut recorder)?;
     }
-    let outcome = train::run(&inputs, &mut |progress| recorder.take(progress));
-    // What was told before a failure belongs into the history as well.
-    let flushed = recorder.flush();
-    let outcome = outcome?;
-    flushed?;
+    let outcome = match train::run(&inputs, &mut |progress| recorder.take(progress)) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // What was told before a failure belongs into the history as well.
+            recorder.fail(&error.problem());
+            return Err(error.into());
+        }
+    };
     // A run that was stopped before its first step tells no end of its own.
-    if runtime.block_on(home.store.run(run))?.status == RunStatus::Running {
+    if !recorder.has_ended() {
         recorder
             .take(Progress::Event(&record::Event::Finished(outcome.finished.clone())))
             .map_err(train::Error::Progress)?;
@@ -283,7 +286,8 @@ fn try_estimate(context: &Context, config: &TrainConfig) -> Result<record::Estim
 fn write_split(run_folder: &Path, split: &Split) -> Result<()> {
     let path = run_folder.join("split.json");
     let text = serde_json::to_vec(split)?;
-    Ok(std::fs::write(&path, text).map_err(|source| data::Error::Write { path, source })?)
+    let written = files::replace(&path, &text, files::Access::Owner);
+    Ok(written.map_err(|source| data::Error::Write { path, source })?)
 }
 
 fn tell(context: &Context, outcome: &Outcome) -> Result<()> {

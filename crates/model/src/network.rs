@@ -91,17 +91,20 @@ pub fn open(folder: &Path) -> Result<Network> {
     build(folder, &base, config, head, true, &setup, Some(&adapter)).and_then(whole)
 }
 
-/// The folder of an adapter's base model: where its adapter_config.json says, or, when the home
-/// that holds both was moved, under `models/` of one of the folders that the adapter lies in.
+/// The folder of an adapter's base model: in the home that the adapter lies in, so that one which was moved or copied
+/// reads nothing of another; else where its adapter_config.json says.
 fn find_base(folder: &Path, said: &str) -> Result<PathBuf> {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let said = folder.join(said);
-    if said.is_dir() {
-        return Ok(said);
-    }
     let name = said.file_name().unwrap_or_default();
-    let moved = folder.ancestors().map(|above| above.join("models").join(name));
-    let found = moved.into_iter().find(|base| !name.is_empty() && base.is_dir());
-    found.ok_or(Error::NoBaseModel { path: folder.to_owned(), base: said })
+    let models = |above: &Path| above.join("models").join(name);
+    let home = folder.ancestors().filter(|above| above.ends_with("runs")).filter_map(Path::parent);
+    let others = folder.ancestors();
+    let is_of_a_home = said.parent().is_some_and(|parent| parent.ends_with("models"));
+    let own = home.map(models).filter(|_| is_of_a_home);
+    let mut places = own.chain([said.clone()]).chain(others.map(models));
+    let found = places.find(|base| !name.is_empty() && base.is_dir());
+    found.ok_or(Error::NoBaseModel { path: folder, base: said })
 }
 
 /// A network that was trained has every weight of its head; one drawn by chance would answer

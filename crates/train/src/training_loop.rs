@@ -422,7 +422,10 @@ impl<'a> TrainingLoop<'a> {
         tell(Progress::Event(&Event::Assessment(assessment)))?;
         tell(Progress::Saved(&folder))?;
         let outcome = self.tell_the_end(false, end == End::Early, best, Some(folder), tell);
-        checkpoint::remove_all(run_folder);
+        // A run whose end nobody has taken down can be gone on with.
+        if outcome.is_ok() {
+            checkpoint::remove_all(run_folder);
+        }
         outcome
     }
 

@@ -48,7 +48,7 @@ pub fn save(
         counts.push(&example);
         writer.push(&example)
     })?;
-    writer.finish()?.put_new().map_err(|error| Error::write(&examples, error))?;
+    writer.finish()?.put().map_err(|error| Error::write(&examples, error))?;
     stored.statistics = Some(counts.finish(stored.has_authors));
     let about = folder.join(ABOUT);
     let text = serde_json::to_vec_pretty(&stored).map_err(|error| Error::write(&about, error.into()))?;

@@ -5,7 +5,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use arrow_array::{
@@ -22,6 +22,7 @@ use parquet::{
     },
     schema::types::ColumnPath,
 };
+use proptest::prelude::*;
 
 fn read(path: &Path) -> Result<(Vec<Example>, Imported), Error> {
     let mut examples = Vec::new();
@@ -226,7 +227,7 @@ fn a_page_that_says_less_or_more_than_it_unpacks_to_is_refused() {
             assert_eq!(read(&path).unwrap().0.len(), 1, "{packing}");
             lie(&path, 0, size);
             // Where nothing is packed, what a header says of it counts for nothing.
-            if packing == Compression::UNCOMPRESSED && size < 4 << 20 {
+            if packing == Compression::UNCOMPRESSED {
                 assert_eq!(read(&path).unwrap().0.len(), 1);
                 continue;
             }
@@ -269,6 +270,64 @@ fn an_import_without_a_single_usable_row_can_be_stopped() {
     std::fs::write(&path, format!("body,mbti\n{}", "some words,NONE\n".repeat(4 << 20))).unwrap();
     let stopped = import(&path, &ImportOptions::default(), |_| Ok(()), |_| false);
     assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+}
+
+/// Small files in all packings and encodings.
+static SMALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for row in 0..40 {
+        (0..row % 3).for_each(|post| lists.values().append_value(format!("post {post}")));
+        lists.append(row % 5 > 0);
+    }
+    let lists: ArrayRef = Arc::new(lists.finish());
+    let mut files = Vec::new();
+    for (place, packing) in packings().into_iter().enumerate() {
+        for encoding in [
+            None,
+            Some(Encoding::DELTA_LENGTH_BYTE_ARRAY),
+            Some(Encoding::DELTA_BYTE_ARRAY),
+            Some(Encoding::PLAIN),
+        ] {
+            let version = [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0][place % 2];
+            let mut properties =
+                WriterProperties::builder().set_compression(packing).set_writer_version(version);
+            if let Some(encoding) = encoding {
+                properties = properties.set_dictionary_enabled(false);
+                properties = properties.set_column_encoding(ColumnPath::from("body"), encoding);
+            }
+            let columns = vec![
+                ("body", texts((0..40).map(|n| format!("text {}, 文本", n % 9)))),
+                ("mbti", texts((0..40).map(|_| "INFP"))),
+                ("more", lists.clone()),
+            ];
+            write(&path, columns, properties);
+            files.push(std::fs::read(&path).unwrap());
+        }
+    }
+    files
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn bytes_changed_in_a_parquet_file_end_in_an_error_and_in_nothing_worse(
+        file in 0..28usize,
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)
+    ) {
+        let mut bytes = SMALL[file].clone();
+        for (place, value) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        std::fs::write(&path, bytes).unwrap();
+        if let Ok((examples, imported)) = read(&path) {
+            prop_assert_eq!(examples.len() as i64, imported.examples);
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Result, Write},
+    io::{ErrorKind, Result, Write},
     path::{Path, PathBuf},
 };
 
@@ -63,7 +63,19 @@ impl Replacement {
     /// The same where nothing may be replaced: fails with `AlreadyExists` where something is there.
     pub fn put_new(self) -> Result<()> {
         self.file.as_file().sync_all()?;
-        self.file.persist_noclobber(&self.place).map_err(|error| error.error)?;
+        match self.file.persist_noclobber(&self.place) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Err(error.error),
+            // Some file systems have neither such a renaming nor hard links: there the name is taken by an empty file,
+            // which then is ours to be replaced.
+            Err(error) => {
+                File::options().write(true).create_new(true).open(&self.place)?;
+                if let Err(error) = error.file.persist(&self.place) {
+                    std::fs::remove_file(&self.place).ok();
+                    return Err(error.error);
+                }
+            }
+        }
         sync_folder(&self.place);
         Ok(())
     }

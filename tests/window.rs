@@ -382,6 +382,14 @@ async fn taken_over() {
     let answer = window.invoke("add_model", &json!({ "handle": 1, "name": "x" })).await;
     assert_eq!(answer["value"]["code"], "not_chosen", "{answer}");
 
+    // A name that is suggested for a new file is nothing but a name.
+    let before = Dialog::all();
+    window.invoke_later("pick_new_file", &json!({ "name": "../../a\u{0}b" })).await;
+    window.new_dialog(&before).await.close_by(&window, "Escape").await;
+    window
+        .wait_until("no choice", async || window.later().await == json!({ "ok": true, "value": null }))
+        .await;
+
     // Another way to the Hub is asked for in a dialog that the page cannot answer.
     let file = json!({ "kind": "keep" });
     let change =

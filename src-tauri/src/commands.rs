@@ -83,8 +83,9 @@ pub async fn pick_new_file(
     shell: State<'_, Shell>,
     name: String,
 ) -> Answer<Option<Chosen>> {
-    // A name, and no folder that somebody would write to without looking.
-    let name = name.replace(['/', '\\'], "_");
+    // A name, and no folder that somebody would write to without looking. The toolkit's texts end at a zero byte, and
+    // the dialog's crate panics on one.
+    let name = record::one_line(&name).replace(['/', '\\'], "_");
     let ask = |tell| window.dialog().file().set_file_name(name).save_file(tell);
     Ok(choose(&shell, Purpose::NewFile, ask).await)
 }

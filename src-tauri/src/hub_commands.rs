@@ -8,7 +8,7 @@ use app::{
 };
 use record::{
     Account, CatalogueModel, DownloadPlan, FileChoice, FoundRepo, HubChange, HubSettings, HubState,
-    ImportReport, LoggedIn, LoggedOut, Model, Pushed, RepoKind, WorkProgress,
+    ImportReport, LoggedIn, LoggedOut, Model, Problem, ProblemCode, Pushed, RepoKind, WorkProgress,
 };
 use tauri::{AppHandle, State, ipc::Channel};
 
@@ -65,9 +65,11 @@ pub(crate) async fn agree_to_push(
     private: bool,
     run: Option<i64>,
 ) -> Answer<()> {
+    // The very name is asked for, and nothing that some other part would read as one, such as an address.
     if !record::is_repo_name(repo) {
-        // It is refused with better words by whoever would push there.
-        return Ok(());
+        let repo = record::one_line(repo);
+        let message = format!("\"{repo}\" is no name of a repository, which is such as user/name.");
+        return Err(Problem::new(ProblemCode::BadRepo, message).with("repo", repo));
     }
     let access = async |home: app::Home| {
         // Without a token there is nothing to agree to.

@@ -140,10 +140,16 @@ impl Dialog {
             .await;
     }
 
-    /// Agrees to what it asks.
+    /// Clicks on the button that agrees, which is the left one of two.
     pub async fn agree(self, window: &Window) {
-        self.keys(&["Tab"]);
-        self.close_by(window, "Return").await;
+        let geometry = xdotool(&["getwindowgeometry", "--shell", &self.0]);
+        let of = |name: &str| -> i32 {
+            let value = geometry.lines().find_map(|line| line.strip_prefix(name));
+            value.and_then(|value| value.strip_prefix('=')).unwrap().parse().unwrap()
+        };
+        let [x, y] = [of("WIDTH") / 4, of("HEIGHT") - 24].map(|place| place.to_string());
+        xdotool(&["mousemove", "--window", &self.0, &x, &y, "click", "1"]);
+        window.wait_until("the dialog to close", async || !Dialog::all().contains(&self.0)).await;
     }
 
     /// A picture of the whole screen, as the window's own has no dialogs in it.

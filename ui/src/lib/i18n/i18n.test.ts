@@ -104,7 +104,7 @@ describe("the dictionaries", () => {
       engine_gone: [],
       bad_history: ["path", "reason"],
       no_token: [],
-      token_of_another: ["kept_for", "endpoint"],
+      token_of_another: ["endpoint", "kept_for"],
       bad_token: [],
       wrong_token: ["source"],
       unknown_token: [],

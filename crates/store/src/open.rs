@@ -37,7 +37,7 @@ impl Store {
         if let Some(store) = Store::open_made(path).await? {
             return Ok(store);
         }
-        let _lock = HomeLock::exclusive(&home_of(path))?;
+        let _lock = HomeLock::exclusive(&home_of(path)).await?;
         // Whoever had the lock may have made it.
         if let Some(store) = Store::open_made(path).await? {
             return Ok(store);

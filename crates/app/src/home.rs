@@ -63,7 +63,7 @@ impl Home {
             return Ok(());
         }
         // One makes it, and whoever starts at the same time waits.
-        let _alone = HomeLock::exclusive(&self.folder)?;
+        let _alone = HomeLock::exclusive(&self.folder).await?;
         if self.has_words().await? {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
 use store::Told;
 
 use crate::{Error, Home, error::Result};
@@ -30,9 +31,9 @@ pub fn clear(home: &Home, run: i64) {
 pub async fn write_down(home: &Home, run: i64) -> Result<()> {
     let Ok(bytes) = files::read_limited(&path(home, run), LIMIT) else { return Ok(()) };
     // What cannot be understood says nothing.
-    if let Ok(told) = serde_json::from_slice::<Vec<Told>>(&bytes) {
-        home.store.write_down(run, &told).await?;
-    }
+    let told: Vec<Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let told: Vec<Told> = told.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect();
+    home.store.write_down(run, &told).await?;
     clear(home, run);
     Ok(())
 }

@@ -27,34 +27,59 @@ pub struct HomeLock {
 impl HomeLock {
     /// Waits until nobody makes or clears the home.
     pub fn shared(home: &Path) -> Result<HomeLock> {
-        wait(home, File::try_lock_shared)
+        let mut waiting = Waiting::begin(home)?;
+        loop {
+            if let Some(lock) = waiting.look(File::try_lock_shared)? {
+                return Ok(lock);
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
-    /// Waits until nobody else does anything to the home.
-    pub fn exclusive(home: &Path) -> Result<HomeLock> {
-        wait(home, File::try_lock)
+    /// Waits until nobody else does anything to the home. What holds the lock may be another task on this thread.
+    pub async fn exclusive(home: &Path) -> Result<HomeLock> {
+        let mut waiting = Waiting::begin(home)?;
+        loop {
+            if let Some(lock) = waiting.look(File::try_lock)? {
+                return Ok(lock);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The exclusive lock, unless somebody does something to the home just now.
     pub fn try_exclusive(home: &Path) -> Result<Option<HomeLock>> {
-        let (path, file) = open(home)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(HomeLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(Error::Lock { path, source }),
-        }
+        Waiting::begin(home)?.look(File::try_lock)
     }
 }
 
-fn wait(home: &Path, take: impl Fn(&File) -> std::result::Result<(), TryLockError>) -> Result<HomeLock> {
-    let (path, file) = open(home)?;
-    let begin = Instant::now();
-    loop {
+/// Somebody who wants the lock.
+struct Waiting {
+    path: PathBuf,
+    file: Option<File>,
+    begin: Instant,
+}
+
+impl Waiting {
+    fn begin(home: &Path) -> Result<Waiting> {
+        let (path, file) = open(home)?;
+        Ok(Waiting { path, file: Some(file), begin: Instant::now() })
+    }
+
+    /// The lock, where it is to be had now.
+    fn look(
+        &mut self,
+        take: impl Fn(&File) -> std::result::Result<(), TryLockError>,
+    ) -> Result<Option<HomeLock>> {
+        let Some(file) = self.file.take() else { return Ok(None) };
         match take(&file) {
-            Ok(()) => return Ok(HomeLock { _file: file }),
-            Err(TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => std::thread::sleep(LOOK),
-            Err(TryLockError::WouldBlock) => return Err(Error::HomeBusy { path }),
-            Err(TryLockError::Error(source)) => return Err(Error::Lock { path, source }),
+            Ok(()) => Ok(Some(HomeLock { _file: file })),
+            Err(TryLockError::WouldBlock) if self.begin.elapsed() < PATIENCE => {
+                self.file = Some(file);
+                Ok(None)
+            }
+            Err(TryLockError::WouldBlock) => Err(Error::HomeBusy { path: self.path.clone() }),
+            Err(TryLockError::Error(source)) => Err(Error::Lock { path: self.path.clone(), source }),
         }
     }
 }
@@ -79,8 +104,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    #[test]
-    fn whoever_clears_a_home_is_alone_and_those_who_place_are_not() {
+    #[tokio::test]
+    async fn whoever_clears_a_home_is_alone_and_those_who_place_are_not() {
         let home = tempfile::tempdir().unwrap();
         let placing = [HomeLock::shared(home.path()).unwrap(), HomeLock::shared(home.path()).unwrap()];
         assert!(HomeLock::try_exclusive(home.path()).unwrap().is_none());
@@ -95,6 +120,6 @@ mod tests {
         assert!(!waiter.is_finished());
         drop(clearing);
         waiter.join().unwrap().unwrap();
-        drop(HomeLock::exclusive(home.path()).unwrap());
+        drop(HomeLock::exclusive(home.path()).await.unwrap());
     }
 }

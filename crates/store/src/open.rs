@@ -37,7 +37,7 @@ impl Store {
         if let Some(store) = Store::open_made(path).await? {
             return Ok(store);
         }
-        let _lock = HomeLock::exclusive(&home_of(path))?;
+        let _lock = HomeLock::exclusive(&home_of(path)).await?;
         // Whoever had the lock may have made it.
         if let Some(store) = Store::open_made(path).await? {
             return Ok(store);
@@ -135,14 +135,18 @@ async fn connect(path: &Path, options: SqliteConnectOptions, connections: u32) -
         .map_err(wrong(path))?;
     let bytes = |path: &Path| path.metadata().map_or(0, |about| about.len());
     if bytes(path) + bytes(&beside(path, "-wal")) <= LOOKED_THROUGH {
-        let found: String =
-            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&pool).await.map_err(wrong(path))?;
-        if found != "ok" {
-            return Err(Error::Damaged {
-                path: path.to_owned(),
-                reason: record::one_line(&found).into_owned(),
-            });
-        }
+        let found = sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(&pool).await;
+        let error = match found {
+            Ok(found) if found == "ok" => return Ok(pool),
+            Ok(found) => {
+                let reason = record::one_line(&found).into_owned();
+                Error::Damaged { path: path.to_owned(), reason }
+            }
+            Err(source) => wrong(path)(source),
+        };
+        // Whoever tries it another way is not to meet this one.
+        pool.close().await;
+        return Err(error);
     }
     Ok(pool)
 }

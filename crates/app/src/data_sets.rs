@@ -199,6 +199,7 @@ pub async fn clean(
     cleaning: &Cleaning,
     progress: impl FnMut(usize, usize) -> bool,
 ) -> Result<ImportReport> {
+    cleaning.check().map_err(crate::Error::Problem)?;
     let rows = home.store.data_set(from).await?.examples;
     let step = RecipeStep::Clean { cleaning: cleaning.clone() };
     derive_by(home, from, name, step, rows as usize, |table, keep| {

@@ -254,8 +254,8 @@ pub struct CleaningArgs {
     #[arg(long, value_name = "CHARACTERS")]
     cut_at: Option<u32>,
     /// Join an author's texts until they are so long, and cut them at the second length: 700,1000
-    #[arg(long, value_delimiter = ',', num_args = 2, value_name = "CHARACTERS")]
-    join_to: Option<Vec<u32>>,
+    #[arg(long, value_name = "CHARACTERS", value_parser = pair)]
+    join_to: Option<[u32; 2]>,
     /// Leave out shorter texts
     #[arg(long, value_name = "CHARACTERS")]
     shortest: Option<u32>,
@@ -267,7 +267,6 @@ pub struct CleaningArgs {
 impl CleaningArgs {
     pub fn cleaning(&self) -> Cleaning {
         let base = if self.recommended { Cleaning::recommended() } else { Cleaning::default() };
-        let join_to = self.join_to.as_deref().and_then(|lengths| <[u32; 2]>::try_from(lengths).ok());
         Cleaning {
             authors_of_several_types: self.authors_of_several_types.unwrap_or(base.authors_of_several_types),
             invisible: self.invisible.unwrap_or(base.invisible),
@@ -279,11 +278,19 @@ impl CleaningArgs {
             near_duplicates: self.near_duplicates.unwrap_or(base.near_duplicates),
             near_from: self.near_from.unwrap_or(base.near_from),
             cut_at: self.cut_at.or(base.cut_at),
-            join_to: join_to.or(base.join_to),
+            join_to: self.join_to.or(base.join_to),
             shortest: self.shortest.or(base.shortest),
             longest: self.longest.or(base.longest),
         }
     }
+}
+
+/// Two lengths such as 700,1000.
+fn pair(text: &str) -> std::result::Result<[u32; 2], String> {
+    let numbers: Option<Vec<u32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    numbers
+        .and_then(|numbers| <[u32; 2]>::try_from(numbers).ok())
+        .ok_or_else(|| "two whole numbers with a comma between are wanted, such as 700,1000".to_owned())
 }
 
 /// One of the words that a record has for it, as serde writes them.
@@ -445,6 +452,20 @@ mod tests {
         Cli::command().debug_assert();
         let expected = TrainConfig { data: "d".into(), model: "m".into(), ..TrainConfig::default() };
         assert_eq!(train(&["--data", "d", "--model", "m"]).config().unwrap(), expected);
+    }
+
+    #[test]
+    fn two_lengths_are_given_with_a_comma_between() {
+        let clean = |lengths: &str| {
+            Cli::try_parse_from(["mbti", "datasets", "clean", "d", "--to", "e", "--join-to", lengths])
+        };
+        let Command::Datasets(Datasets::Clean { cleaning, .. }) = clean("700,1000").unwrap().command else {
+            unreachable!()
+        };
+        assert_eq!(cleaning.cleaning().join_to, Some([700, 1000]));
+        for wrong in ["700", "700,1000,1", "a,b", "-1,5", "4294967296,5", ""] {
+            assert!(clean(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -52,6 +52,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads any more, as after `mbti runs list | head`: no error, but no success.
         Err(error::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        // Ctrl+C at a prompt, which the terminal hands over as a key.
+        Err(error::Error::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {
+            print::note("Stopped.");
+            ExitCode::from(signals::exit_code().unwrap_or(130))
+        }
         Err(error) => {
             print::error(&error);
             signals::exit_code().map_or(ExitCode::FAILURE, ExitCode::from)

@@ -44,8 +44,10 @@ impl Signals {
 
     /// The same for a run, which saves at the first signal, and at the second ends with what was saved before.
     pub fn for_run() -> Signals {
+        let mut signals = Signals::listen();
         RUNS.fetch_add(1, Ordering::SeqCst);
-        Signals { is_run: true, ..Signals::listen() }
+        signals.is_run = true;
+        signals
     }
 
     /// 0: go on; 1: save and stop; more: stop now.

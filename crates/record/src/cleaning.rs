@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::{Problem, bad_setting};
+
 /// What is done with something that is found in a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +82,31 @@ impl Default for Cleaning {
 }
 
 impl Cleaning {
+    /// Refuses values that mean nothing, naming the setting and what is allowed.
+    pub fn check(&self) -> Result<(), Problem> {
+        let near = self.near_from;
+        if !(near > 0.0 && near <= 1.0) {
+            return Err(bad_setting("near_from", near, "a number above 0, at most 1"));
+        }
+        if self.cut_at == Some(0) {
+            return Err(bad_setting("cut_at", 0, "a whole number from 1"));
+        }
+        if let Some([least, most]) = self.join_to.filter(|[least, most]| *least == 0 || least > most) {
+            let allowed = "two whole numbers from 1, the second not below the first";
+            return Err(bad_setting("join_to", format!("{least},{most}"), allowed));
+        }
+        if let (Some(shortest), Some(longest)) = (self.shortest, self.longest)
+            && shortest > longest
+        {
+            return Err(bad_setting("shortest", shortest, &format!("at most what longest is, {longest}")));
+        }
+        let is_code = |code: &String| code.len() <= 16 && !code.contains(crate::is_unprintable);
+        if self.languages.len() > 200 || !self.languages.iter().all(is_code) {
+            return Err(bad_setting("languages", self.languages.join(","), "codes such as en, at most 200"));
+        }
+        Ok(())
+    }
+
     /// What takes out most that flatters a model or teaches it nothing.
     pub fn recommended() -> Cleaning {
         Cleaning {
@@ -141,4 +168,31 @@ pub struct CleaningReport {
     pub texts_after: i64,
     /// The steps that were asked for, in the order in which they were done.
     pub steps: Vec<CleaningCount>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn values_that_mean_nothing_are_refused_by_name() {
+        let usual = Cleaning::default;
+        usual().check().unwrap();
+        Cleaning::recommended().check().unwrap();
+        let wrong = [
+            ("near_from", Cleaning { near_from: f64::NAN, ..usual() }),
+            ("near_from", Cleaning { near_from: -1.0, ..usual() }),
+            ("near_from", Cleaning { near_from: 1e308, ..usual() }),
+            ("cut_at", Cleaning { cut_at: Some(0), ..usual() }),
+            ("join_to", Cleaning { join_to: Some([0, 5]), ..usual() }),
+            ("join_to", Cleaning { join_to: Some([6, 5]), ..usual() }),
+            ("shortest", Cleaning { shortest: Some(6), longest: Some(5), ..usual() }),
+            ("languages", Cleaning { languages: vec!["en".into(); 201], ..usual() }),
+            ("languages", Cleaning { languages: vec!["x".repeat(17)], ..usual() }),
+        ];
+        for (name, cleaning) in wrong {
+            assert_eq!(cleaning.check().unwrap_err().params["name"], name);
+        }
+    }
 }

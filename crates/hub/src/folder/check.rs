@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 
+use files::{Enclosure, JSON_LIMIT};
 use serde_json::{Map, Value};
 
 use super::{
-    layout::{CONFIG, locate},
+    layout::{CONFIG, TOKENIZER, locate},
     weights,
 };
 use crate::{Error, error::Result};
@@ -44,7 +45,11 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
     }
     let path = folder.join(CONFIG);
     let missing = || Error::Incomplete { path: folder.clone(), missing: CONFIG.to_owned() };
-    let text = std::fs::read(&path).map_err(|error| match Error::read(&path, error) {
+    let model = Enclosure::of(&folder).map_err(|error| match Error::read(&folder, error) {
+        Error::NotFound { .. } => missing(),
+        other => other,
+    })?;
+    let text = model.read(CONFIG, JSON_LIMIT).map_err(|error| match Error::of_file(&path, error) {
         // Folders of one GGUF file, say, have no config, and it would be of no use to fetch one.
         Error::NotFound { .. } => weights::other_format(&folder).unwrap_or_else(missing),
         other => other,
@@ -60,11 +65,15 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
         let weights = folder.join(weights::SINGLE).exists().then(|| weights::SINGLE.to_owned());
         return Ok(ModelFolder { folder, family, parameters: None, weights: weights.into_iter().collect() });
     }
-    let shards = weights::find(&folder)?;
-    if !folder.join("tokenizer.json").exists() {
-        return Err(Error::NoTokenizer { path: folder });
+    let shards = weights::find(&model)?;
+    match model.resolve(TOKENIZER) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NoTokenizer { path: folder });
+        }
+        Err(error) => return Err(Error::of_file(&folder.join(TOKENIZER), error)),
     }
-    let count = weights::check(&folder, &shards, &config)?;
+    let count = weights::check(&model, &shards, &config)?;
     let index = (!shards.contains_key(weights::SINGLE)).then(|| weights::INDEX.to_owned());
     let weights = shards.into_keys().chain(index).collect();
     Ok(ModelFolder { folder, family, parameters: i64::try_from(count).ok(), weights })

@@ -7,9 +7,9 @@ use record::{
     Cleaning, DataSet, DataSetDetail, DataSetLook, ExportFormat, ImportPreview, ImportReport, Leaks, Origin,
     Recipe, RecipeStep, SampleText, SplitBy,
 };
-use store::NewDataSet;
+use store::{NewDataSet, Part};
 
-use crate::{Error, Home, error::Result, home::bytes_of, making, names};
+use crate::{Error, Home, error::Result, home::bytes_of, making, names, removing};
 
 /// Name of the bundled sample, in every list and of every run that learns from it.
 pub const SAMPLE_NAME: &str = "made-up-sample";
@@ -289,7 +289,6 @@ async fn take_in(
     ) -> std::result::Result<Stored, data::Error>,
 ) -> Result<ImportReport> {
     is_free(home, name).await?;
-    let place = home.data_set_folder(name);
     let making = making::begin(&home.data_set_folder(""), name)?;
     let new = &making.folder;
     let stored = data::save(new, fill)?;
@@ -307,16 +306,17 @@ async fn take_in(
         types: statistics.types,
         bytes: bytes_of(new),
     };
-    let data_set = home.store.add_data_set(&record, || rename_over(new, &place)).await?;
-    Ok(report(data_set, stored))
-}
-
-/// Puts a folder in its place, over what a broken-off import may have left there.
-fn rename_over(new: &Path, place: &Path) -> Result<()> {
-    if place.exists() {
-        std::fs::remove_dir_all(place).map_err(|error| Error::write(place, error))?;
+    let placing = making.placing(home)?;
+    match home.store.add_data_set(&record, || placing.put()).await {
+        Ok(data_set) => {
+            placing.done();
+            Ok(report(data_set, stored))
+        }
+        Err(error) => {
+            placing.take_back();
+            Err(error)
+        }
     }
-    std::fs::rename(new, place).map_err(|error| Error::write(place, error))
 }
 
 fn report(data_set: DataSet, stored: Stored) -> ImportReport {
@@ -371,14 +371,13 @@ pub async fn show(home: &Home, name: &str) -> Result<DataSetDetail> {
 /// What is seen of the texts, which is kept beside them, as looking takes a while.
 fn look(folder: &Path, table: &Table) -> Result<DataSetLook> {
     let path = folder.join("look.json");
-    if let Some(look) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+    if let Some(look) = files::read_limited(&path, files::JSON_LIMIT).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(look);
     }
     let look = data::look(table)?;
     // It can be looked again where it cannot be kept.
     if let Ok(bytes) = serde_json::to_vec(&look) {
-        let new = folder.join("look.json.new");
-        std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &path)).ok();
+        files::replace(&path, &bytes, files::Access::Owner).ok();
     }
     Ok(look)
 }
@@ -395,9 +394,8 @@ fn counted(table: &Table) -> Result<Statistics> {
 
 /// Forgets a data set and removes its copy of the texts. The file it came from stays.
 pub async fn remove(home: &Home, name: &str) -> Result<()> {
-    let data_set = home.store.remove_data_set(name).await?;
-    let folder = home.data_set_folder(&data_set.name);
-    std::fs::remove_dir_all(&folder).map_err(|error| Error::write(&folder, error))
+    let data_set = home.store.data_set(name).await?;
+    removing::remove(home, Part::DataSets, &data_set.name).await
 }
 
 /// A data set to be read from, and what is known of it.

@@ -8,6 +8,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder with --home.", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error(
+        "{} is in the place of what was to be made, and the history knows nothing of it. Move it away, or give another name.",
+        .path.display()
+    )]
+    PlaceTaken { path: PathBuf },
+    #[error("{} is a link of somebody else's, and is not followed. Choose another home folder with --home.", .path.display())]
+    StrangeLink { path: PathBuf },
     #[error("{} cannot be read: {source}. Remove it, and set again what it held.", .path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error(
@@ -61,6 +68,10 @@ impl Error {
         match self {
             Error::Write { path, source } => {
                 new(Code::CannotWrite).with("path", path.display()).with("reason", source)
+            }
+            Error::PlaceTaken { path } => new(Code::FileExists).with("path", path.display()),
+            Error::StrangeLink { path } => {
+                new(Code::CannotWrite).with("path", path.display()).with("reason", "it is a link of somebody else's")
             }
             Error::Read { path, source } => {
                 new(Code::CannotRead).with("path", path.display()).with("reason", source)

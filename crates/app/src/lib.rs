@@ -2,17 +2,21 @@
 //! the engine's commands call.
 
 pub mod account;
+mod clearing;
 pub mod data_sets;
 pub mod downloads;
 pub mod engine;
 mod error;
 mod home;
+pub mod journal;
 mod locks;
 mod making;
 pub mod models;
 mod names;
 pub mod prediction;
+mod privacy;
 pub mod pushing;
+mod removing;
 pub mod runs;
 mod work;
 

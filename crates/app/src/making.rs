@@ -1,38 +1,102 @@
 //! A data set or a model while it is being made: a folder beside its place, with a lock by which it is told from what
-//! a process has left that ended in the middle.
+//! a process has left that ended in the middle. It is put into its place together with its record.
 
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
 };
 
+use store::HomeLock;
+
 use crate::{Error, Home, error::Result};
 
-const NEW: &str = ".new-";
+/// How the names of folders begin that are being made.
+pub(crate) const NEW: &str = ".new-";
+/// A file in a folder that was put into its place before its record was certain.
+pub(crate) const PLACING: &str = ".placing";
 
 /// A folder to fill. It goes when this is dropped, unless it was renamed to its place.
 #[derive(Debug)]
 pub(crate) struct Making {
     pub(crate) folder: PathBuf,
+    name: String,
     lock: PathBuf,
     _held: File,
 }
 
-/// Begins what will have the name in the folder `parent`, which is there.
+/// Begins what will have the name in the folder `parent`, which is there. Of two that make the same name at once, the
+/// first that is done takes it; their folders are apart.
 pub(crate) fn begin(parent: &Path, name: &str) -> Result<Making> {
-    let folder = parent.join(format!("{NEW}{}-{name}", std::process::id()));
+    // Whoever clears the home does not see a folder whose lock is not held yet.
+    let _apart = HomeLock::shared(parent.parent().unwrap_or(parent))?;
+    let folder = tempfile::Builder::new().prefix(NEW).tempdir_in(parent);
+    let folder = folder.map_err(|error| Error::write(parent, error))?.keep();
     let lock = lock_of(&folder);
-    let held = File::create(&lock).map_err(|error| Error::write(&lock, error))?;
-    match held.try_lock() {
-        Ok(()) => {}
-        // Two of one name by one process: the first that is done takes the name.
-        Err(TryLockError::WouldBlock) => {
-            return Err(store::Error::NameTaken { name: name.to_owned() }.into());
+    let held = File::create_new(&lock).and_then(|file| {
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => std::io::ErrorKind::WouldBlock.into(),
+            TryLockError::Error(error) => error,
+        })?;
+        Ok(file)
+    });
+    match held {
+        Ok(held) => Ok(Making { folder, name: name.to_owned(), lock, _held: held }),
+        Err(error) => {
+            std::fs::remove_dir(&folder).ok();
+            Err(Error::write(&lock, error))
         }
-        Err(TryLockError::Error(error)) => return Err(Error::write(&lock, error)),
     }
-    std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
-    Ok(Making { folder, lock, _held: held })
+}
+
+impl Making {
+    /// Makes ready for being put into its place. Until [`Placing::done`] is told that the record is certain, what is in
+    /// the place is marked as what nobody need miss.
+    pub(crate) fn placing(&self, home: &Home) -> Result<Placing<'_>> {
+        let apart = HomeLock::shared(&home.folder)?;
+        let mark = self.folder.join(PLACING);
+        File::create(&mark).map_err(|error| Error::write(&mark, error))?;
+        files::sync_folder(&mark);
+        let parent = self.folder.parent().unwrap_or(Path::new("."));
+        Ok(Placing { making: self, place: parent.join(&self.name), _apart: apart })
+    }
+}
+
+/// What is about to be put into its place. While this is there nobody clears the home.
+#[derive(Debug)]
+pub(crate) struct Placing<'a> {
+    making: &'a Making,
+    place: PathBuf,
+    _apart: HomeLock,
+}
+
+impl Placing<'_> {
+    /// Puts the folder into its place, to be called within the transaction that writes its record down. A folder there
+    /// that no record names is somebody's own and is not touched.
+    pub(crate) fn put(&self) -> Result<()> {
+        if self.place.join(PLACING).is_file() {
+            // Somebody was killed between this and the record.
+            files::remove_folder(&self.place).map_err(|error| Error::write(&self.place, error))?;
+        }
+        if self.place.symlink_metadata().is_ok() {
+            return Err(Error::PlaceTaken { path: self.place.clone() });
+        }
+        std::fs::rename(&self.making.folder, &self.place).map_err(|error| Error::write(&self.place, error))?;
+        files::sync_folder(&self.place);
+        Ok(())
+    }
+
+    /// The record is certain.
+    pub(crate) fn done(self) {
+        // What cannot be removed is removed when the home is next opened.
+        std::fs::remove_file(self.place.join(PLACING)).ok();
+    }
+
+    /// The record was not written: takes the folder back out of its place, to go with the rest.
+    pub(crate) fn take_back(self) {
+        if !self.making.folder.exists() && self.place.join(PLACING).is_file() {
+            std::fs::rename(&self.place, &self.making.folder).ok();
+        }
+    }
 }
 
 impl Drop for Making {
@@ -42,35 +106,22 @@ impl Drop for Making {
     }
 }
 
-/// Removes what nobody makes any more, and what somebody began to remove. What cannot be removed stays for the next
-/// time.
-pub(crate) fn sweep(home: &Home) {
-    for parent in ["datasets", "models", "runs"] {
-        sweep_in(&home.folder.join(parent));
+/// Whether a folder that is being made, or its lock, is in nobody's hands. To be asked with the home's lock held.
+pub(crate) fn is_left(folder: &Path) -> bool {
+    match File::open(lock_of(folder)) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
-fn sweep_in(parent: &Path) {
-    let entries = || std::fs::read_dir(parent).into_iter().flatten().flatten();
-    for entry in entries().filter(|entry| entry.file_name().to_string_lossy().starts_with(files::REMOVED)) {
-        std::fs::remove_dir_all(entry.path()).ok();
-    }
-    let entries = entries();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(NEW)) {
-        // A folder is made after its lock is held, and a lock without a folder takes no room.
-        let (folder, lock) = (entry.path(), lock_of(&entry.path()));
-        if folder.is_dir() && File::create(&lock).is_ok_and(|file| file.try_lock().is_ok()) {
-            std::fs::remove_dir_all(&folder).ok();
-            std::fs::remove_file(&lock).ok();
-        }
-    }
-}
-
-fn lock_of(folder: &Path) -> PathBuf {
+pub(crate) fn lock_of(folder: &Path) -> PathBuf {
     let mut lock = folder.as_os_str().to_owned();
-    lock.push(".lock");
+    lock.push(LOCK);
     lock.into()
 }
+
+/// The ending of the name of a lock beside a folder.
+pub(crate) const LOCK: &str = ".lock";
 
 #[cfg(test)]
 mod tests {
@@ -79,21 +130,36 @@ mod tests {
     use crate::home::empty_home;
 
     #[tokio::test]
-    async fn what_a_process_left_that_ended_goes_and_what_is_being_made_stays() {
+    async fn two_that_make_one_name_at_once_have_folders_of_their_own_and_leave_none() {
         let (_folder, home) = empty_home().await;
-        let left = home.data_set_folder(".new-1-left");
-        std::fs::create_dir_all(&left).unwrap();
-        std::fs::write(left.join("examples.parquet.new"), "half").unwrap();
-        let making = begin(&home.data_set_folder(""), "posts").unwrap();
-        std::fs::write(making.folder.join("examples.parquet.new"), "half").unwrap();
-        let kept = home.data_set_folder("kept");
-        std::fs::create_dir_all(&kept).unwrap();
-        Home::open(&home.folder).await.unwrap();
-        assert!(!left.exists() && making.folder.exists() && kept.exists());
-        assert!(begin(&home.data_set_folder(""), "posts").is_err(), "one at a time makes a name");
-        let folder = making.folder.clone();
+        let parent = home.data_set_folder("");
+        let (first, second) = (begin(&parent, "posts").unwrap(), begin(&parent, "posts").unwrap());
+        assert_ne!(first.folder, second.folder);
+        for (making, text) in [(&first, "first"), (&second, "second")] {
+            std::fs::write(making.folder.join("text"), text).unwrap();
+        }
+        let placing = first.placing(&home).unwrap();
+        placing.put().unwrap();
+        placing.done();
+        assert!(matches!(second.placing(&home).unwrap().put(), Err(Error::PlaceTaken { .. })));
+        drop((first, second));
+        assert_eq!(std::fs::read_to_string(parent.join("posts/text")).unwrap(), "first");
+        let names: Vec<_> = std::fs::read_dir(&parent).unwrap().flatten().map(|one| one.file_name()).collect();
+        assert_eq!(names, ["posts"]);
+        assert!(!parent.join("posts").join(PLACING).exists());
+    }
+
+    #[tokio::test]
+    async fn a_folder_of_the_users_own_is_not_overwritten() {
+        let (_folder, home) = empty_home().await;
+        let own = home.data_set_folder("mine");
+        std::fs::create_dir(&own).unwrap();
+        std::fs::write(own.join("notes"), "precious").unwrap();
+        let making = begin(&home.data_set_folder(""), "mine").unwrap();
+        let placing = making.placing(&home).unwrap();
+        assert!(placing.put().is_err());
+        placing.take_back();
         drop(making);
-        let rest: Vec<_> = std::fs::read_dir(home.data_set_folder("")).unwrap().flatten().collect();
-        assert!(!folder.exists() && rest.len() == 1, "{rest:?}");
+        assert_eq!(std::fs::read_to_string(own.join("notes")).unwrap(), "precious");
     }
 }

@@ -1,13 +1,12 @@
 //! Runs: writing one down, following it, letting it wait, stopping it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::path::{Path, PathBuf};
 
 use record::{Origins, Preset, PresetConfig, Run, RunProgress, RunStatus, TrainConfig};
 
-use crate::{Error, Home, data_sets, error::Result, locks};
+use store::Part;
+
+use crate::{Error, Home, data_sets, error::Result, journal, locks, removing};
 
 pub use crate::locks::{EngineLock, QueueLock, lock, queue_lock};
 pub use store::Stop;
@@ -55,22 +54,43 @@ pub async fn create(home: &Home, config: &TrainConfig) -> Result<i64> {
     Ok(run)
 }
 
-/// Marks the runs as interrupted whose engine is gone, and the queued ones that nobody will start.
+/// Marks the runs as interrupted whose engine is gone, and the queued ones that nobody will start; of one whose engine
+/// could not write down its end, that is done here. A history that takes no writing stays as it is.
 pub async fn reconcile(home: &Home) -> Result<()> {
+    if home.read_only {
+        return Ok(());
+    }
     for run in home.store.active_runs().await? {
-        let left_alone = match run.status {
-            RunStatus::Running => !locks::has_engine(home, run.id),
-            _ => {
-                let made = std::fs::metadata(home.run_folder(run.id)).and_then(|about| about.modified());
-                let age = made.ok().and_then(|made| SystemTime::now().duration_since(made).ok());
-                age.is_none_or(|age| age.as_secs() > QUEUE_SECONDS) && !locks::is_awaited(home, run.id)
+        if is_left_alone(home, &run) {
+            match take_leave(home, run.id).await {
+                // It is marked another time; meanwhile whatever needs no writing goes on.
+                Err(Error::Store(error)) if error.may_pass() => {}
+                done => done?,
             }
-        };
-        if left_alone {
-            home.store.interrupt_run(run.id).await?;
         }
     }
     Ok(())
+}
+
+fn is_left_alone(home: &Home, run: &Run) -> bool {
+    if run.status == RunStatus::Running {
+        return !locks::has_engine(home, run.id);
+    }
+    let made = std::fs::metadata(home.run_folder(run.id)).and_then(|about| about.modified());
+    // One from the future is new: the clock was set back.
+    let is_new = made.is_ok_and(|made| made.elapsed().map_or(true, |age| age.as_secs() <= QUEUE_SECONDS));
+    !is_new && !locks::is_awaited(home, run.id)
+}
+
+/// Writes down what a run's engine was not able to, and then its end.
+async fn take_leave(home: &Home, run: i64) -> Result<()> {
+    // With the lock held, no engine can take the run up between the look and the writing.
+    let Ok(held) = locks::lock(home, run) else { return Ok(home.store.interrupt_run(run).await?) };
+    if held.is_none() {
+        return Ok(());
+    }
+    journal::write_down(home, run).await?;
+    Ok(home.store.interrupt_run(run).await?)
 }
 
 /// All runs, the newest first.
@@ -134,12 +154,12 @@ pub async fn unpause(home: &Home, run: i64) -> Result<()> {
 /// Forgets a run and removes its folder, its model included.
 pub async fn remove(home: &Home, run: i64) -> Result<()> {
     reconcile(home).await?;
-    home.store.remove_run(run).await?;
-    let folder = home.run_folder(run);
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::write(&folder, error)),
-        _ => Ok(()),
+    home.store.run(run).await?;
+    if locks::has_engine(home, run) {
+        // Its run has ended, but it still judges, merges or pushes what came of it.
+        return Err(store::Error::RunIsActive { run }.into());
     }
+    removing::remove(home, Part::Runs, &run.to_string()).await
 }
 
 /// The folder to predict with, and its run: the one asked for, or the newest that has a model.
@@ -191,7 +211,7 @@ mod tests {
 
     /// Lets a run look as if it had been queued long ago.
     fn make_old(home: &Home, run: i64) {
-        let old = SystemTime::now() - std::time::Duration::from_secs(QUEUE_SECONDS + 60);
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(QUEUE_SECONDS + 60);
         std::fs::File::open(home.run_folder(run)).unwrap().set_modified(old).unwrap();
     }
 
@@ -210,6 +230,16 @@ mod tests {
         assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Queued);
         drop(engine);
         assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Interrupted);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_interrupts_no_queued_run() {
+        let (_folder, home) = home().await;
+        let run = queued(&home).await;
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+        std::fs::File::open(home.run_folder(run)).unwrap().set_modified(later).unwrap();
+        assert_eq!(show(&home, run, 0).await.unwrap().run.status, RunStatus::Queued);
     }
 
     #[tokio::test]

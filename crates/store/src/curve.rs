@@ -2,7 +2,7 @@
 
 use mbti::Axis;
 use record::{AxisMetrics, Evaluation, Notice, Step};
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{Error, Store, error::Result, from_json, to_json};
 
@@ -11,24 +11,7 @@ impl Store {
     pub async fn add_steps(&self, run: i64, steps: &[Step]) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
         for step in steps {
-            let query = sqlx::query(
-                "INSERT OR REPLACE INTO steps (run, step, epoch, loss, learning_rate, grad_norm, \
-                 samples_per_second, tokens_per_second, seconds_left, memory_mib) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            );
-            query
-                .bind(run)
-                .bind(step.step)
-                .bind(step.epoch)
-                .bind(step.loss)
-                .bind(step.learning_rate)
-                .bind(step.grad_norm)
-                .bind(step.samples_per_second)
-                .bind(step.tokens_per_second)
-                .bind(step.seconds_left)
-                .bind(step.memory_mib)
-                .execute(&mut *transaction)
-                .await?;
+            add_step(&mut transaction, run, step).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -43,31 +26,7 @@ impl Store {
 
     pub async fn add_evaluation(&self, run: i64, evaluation: &Evaluation) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
-        let query = sqlx::query("INSERT OR REPLACE INTO evaluations (run, step, loss) VALUES (?, ?, ?)");
-        query.bind(run).bind(evaluation.step).bind(evaluation.loss).execute(&mut *transaction).await?;
-        for (axis, metrics) in &evaluation.axes {
-            let query = sqlx::query(
-                "INSERT OR REPLACE INTO axis_metrics (run, step, axis, accuracy, f1, macro_f1, \
-                 balanced_accuracy, mcc, roc_auc, log_loss, expected_calibration_error, \
-                 majority_accuracy, confusion) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            );
-            query
-                .bind(run)
-                .bind(evaluation.step)
-                .bind(axis.name())
-                .bind(metrics.accuracy)
-                .bind(metrics.f1)
-                .bind(metrics.macro_f1)
-                .bind(metrics.balanced_accuracy)
-                .bind(metrics.mcc)
-                .bind(metrics.roc_auc)
-                .bind(metrics.log_loss)
-                .bind(metrics.expected_calibration_error)
-                .bind(metrics.majority_accuracy)
-                .bind(to_json(&metrics.confusion)?)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        add_evaluation(&mut transaction, run, evaluation).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -96,9 +55,8 @@ impl Store {
     }
 
     pub async fn add_notice(&self, run: i64, notice: &Notice) -> Result<()> {
-        let query = sqlx::query("INSERT INTO notices (run, step, problem) VALUES (?, ?, ?)");
-        query.bind(run).bind(notice.step).bind(to_json(&notice.problem)?).execute(&self.pool).await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        add_notice(&mut connection, run, notice).await
     }
 
     /// All notices, in the order in which they were told.
@@ -111,6 +69,71 @@ impl Store {
         };
         rows.iter().map(notice).collect()
     }
+}
+
+pub(crate) async fn add_step(connection: &mut SqliteConnection, run: i64, step: &Step) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT OR REPLACE INTO steps (run, step, epoch, loss, learning_rate, grad_norm, \
+         samples_per_second, tokens_per_second, seconds_left, memory_mib) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    query
+        .bind(run)
+        .bind(step.step)
+        .bind(step.epoch)
+        .bind(step.loss)
+        .bind(step.learning_rate)
+        .bind(step.grad_norm)
+        .bind(step.samples_per_second)
+        .bind(step.tokens_per_second)
+        .bind(step.seconds_left)
+        .bind(step.memory_mib)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn add_evaluation(
+    connection: &mut SqliteConnection,
+    run: i64,
+    evaluation: &Evaluation,
+) -> Result<()> {
+    let query = sqlx::query("INSERT OR REPLACE INTO evaluations (run, step, loss) VALUES (?, ?, ?)");
+    query.bind(run).bind(evaluation.step).bind(evaluation.loss).execute(&mut *connection).await?;
+    for (axis, metrics) in &evaluation.axes {
+        let query = sqlx::query(
+            "INSERT OR REPLACE INTO axis_metrics (run, step, axis, accuracy, f1, macro_f1, \
+             balanced_accuracy, mcc, roc_auc, log_loss, expected_calibration_error, \
+             majority_accuracy, confusion) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        );
+        query
+            .bind(run)
+            .bind(evaluation.step)
+            .bind(axis.name())
+            .bind(metrics.accuracy)
+            .bind(metrics.f1)
+            .bind(metrics.macro_f1)
+            .bind(metrics.balanced_accuracy)
+            .bind(metrics.mcc)
+            .bind(metrics.roc_auc)
+            .bind(metrics.log_loss)
+            .bind(metrics.expected_calibration_error)
+            .bind(metrics.majority_accuracy)
+            .bind(to_json(&metrics.confusion)?)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Adds a notice, unless the same is there of the same step, which is what it is when it is told again.
+pub(crate) async fn add_notice(connection: &mut SqliteConnection, run: i64, notice: &Notice) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT INTO notices (run, step, problem) SELECT ?1, ?2, ?3 WHERE NOT EXISTS \
+         (SELECT 1 FROM notices WHERE run = ?1 AND step = ?2 AND problem = ?3)",
+    );
+    query.bind(run).bind(notice.step).bind(to_json(&notice.problem)?).execute(connection).await?;
+    Ok(())
 }
 
 /// A step from its columns. Its tokens a second go by another name where the row has those of the

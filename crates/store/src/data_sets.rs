@@ -4,7 +4,7 @@ use record::DataSet;
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use crate::{
-    Error, Store,
+    Error, Part, Store,
     error::{Result, joined},
     from_json, now, to_json,
 };
@@ -98,14 +98,8 @@ impl Store {
     /// Forgets a data set that no active run uses.
     pub async fn remove_data_set(&self, name: &str) -> Result<DataSet> {
         let data_set = self.data_set(name).await?;
-        let uses = |run: &record::Run| {
-            let same = |other: &str| other.eq_ignore_ascii_case(name);
-            same(&run.config.data) || run.config.valid.as_deref().is_some_and(same)
-        };
-        if let Some(run) = self.active_runs().await?.into_iter().find(uses) {
-            return Err(Error::InUse { name: data_set.name, run: run.id });
-        }
-        sqlx::query("DELETE FROM data_sets WHERE id = ?").bind(data_set.id).execute(&self.pool).await?;
+        self.check_unused(Part::DataSets, &data_set.name).await?;
+        self.forget(Part::DataSets, &data_set.name).await?;
         Ok(data_set)
     }
 }

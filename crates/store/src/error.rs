@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use record::{Problem, ProblemCode};
 
+use crate::open::{lacks_room, may_pass};
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +12,20 @@ pub enum Error {
     Open { path: PathBuf, source: sqlx::Error },
     #[error("The history cannot be read or written: {0}. Check that its disk has room.")]
     Query(#[from] sqlx::Error),
+    #[error(
+        "The history {} is damaged: {reason}. Keep a copy of it; `sqlite3 history.sqlite .recover` may save what is in it. \
+         The texts and models in the folders beside it are not touched.",
+        .path.display()
+    )]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{} cannot be locked: {source}. Check that its folder can be written and its disk has room.", .path.display())]
+    Lock { path: PathBuf, source: std::io::Error },
+    #[error(
+        "Another process has held {} for over a minute: it makes the home, brings it up to date, or waits for the history. \
+         Wait for its end and try again.",
+        .path.display()
+    )]
+    HomeBusy { path: PathBuf },
     #[error("The history holds something that cannot be understood: {0}.")]
     Record(String),
     #[error("There is no data set named \"{name}\". There are: {known}.")]
@@ -42,6 +58,15 @@ impl Error {
             Error::Query(source) => {
                 new(Code::BadHistory).with("path", "history.sqlite").with("reason", source)
             }
+            Error::Damaged { path, reason } => {
+                new(Code::BadHistory).with("path", path.display()).with("reason", reason)
+            }
+            Error::Lock { path, source } => {
+                new(Code::CannotWrite).with("path", path.display()).with("reason", source)
+            }
+            Error::HomeBusy { path } => {
+                new(Code::CannotWrite).with("path", path.display()).with("reason", "another process holds it")
+            }
             Error::Record(reason) => {
                 new(Code::BadHistory).with("path", "history.sqlite").with("reason", reason)
             }
@@ -59,6 +84,20 @@ impl Error {
             Error::RunIsActive { run } => new(Code::RunIsActive).with("run", run),
             Error::InUse { name, run } => new(Code::InUse).with("name", name).with("run", run),
         }
+    }
+
+    /// Whether the same may succeed later: somebody else writes just now, or the disk is full.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Error::Query(source) | Error::Open { source, .. } => may_pass(source),
+            Error::Lock { .. } | Error::HomeBusy { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it failed for want of room on the disk.
+    pub fn lacks_room(&self) -> bool {
+        matches!(self, Error::Query(source) if lacks_room(source))
     }
 
     /// Turns the violation of a UNIQUE name into what the user understands.

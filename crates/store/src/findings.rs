@@ -4,7 +4,7 @@ use std::path::Path;
 
 use record::{Assessment, Baseline, Estimate, SplitSummary, TrainConfig};
 use serde::Serialize;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::{Store, error::Result, to_json};
 
@@ -30,22 +30,52 @@ impl Store {
 
     /// The number of steps, and the config with what was left open in it filled in.
     pub async fn set_plan(&self, run: i64, total_steps: u32, config: &TrainConfig) -> Result<()> {
-        let query = sqlx::query("UPDATE runs SET total_steps = ?, config = ? WHERE id = ?");
-        query.bind(total_steps).bind(to_json(config)?).bind(run).execute(&self.pool).await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        set_plan(&mut connection, run, total_steps, config).await
     }
 
     /// Where the run can be predicted with from now on.
     pub async fn set_model_folder(&self, run: i64, folder: &Path) -> Result<()> {
-        let query = sqlx::query("UPDATE runs SET model_folder = ? WHERE id = ?");
-        query.bind(folder.to_string_lossy()).bind(run).execute(&self.pool).await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        set_model_folder(&mut connection, run, &self.told(folder)).await
     }
 
     /// Keeps a record whole in one of the columns that hold JSON.
     async fn set_json(&self, run: i64, column: &'static str, value: &impl Serialize) -> Result<()> {
-        let query = sqlx::query(AssertSqlSafe(format!("UPDATE runs SET {column} = ? WHERE id = ?")));
-        query.bind(to_json(value)?).bind(run).execute(&self.pool).await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        set_json(&mut connection, run, column, value).await
     }
+}
+
+pub(crate) async fn set_plan(
+    connection: &mut SqliteConnection,
+    run: i64,
+    total_steps: u32,
+    config: &TrainConfig,
+) -> Result<()> {
+    let query = sqlx::query("UPDATE runs SET total_steps = ?, config = ? WHERE id = ?");
+    query.bind(total_steps).bind(to_json(config)?).bind(run).execute(connection).await?;
+    Ok(())
+}
+
+/// `folder` is told from the home.
+pub(crate) async fn set_model_folder(
+    connection: &mut SqliteConnection,
+    run: i64,
+    folder: &str,
+) -> Result<()> {
+    let query = sqlx::query("UPDATE runs SET model_folder = ? WHERE id = ?");
+    query.bind(folder).bind(run).execute(connection).await?;
+    Ok(())
+}
+
+pub(crate) async fn set_json(
+    connection: &mut SqliteConnection,
+    run: i64,
+    column: &'static str,
+    value: &impl Serialize,
+) -> Result<()> {
+    let query = sqlx::query(AssertSqlSafe(format!("UPDATE runs SET {column} = ? WHERE id = ?")));
+    query.bind(to_json(value)?).bind(run).execute(connection).await?;
+    Ok(())
 }

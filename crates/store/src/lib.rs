@@ -8,19 +8,25 @@ mod data_sets;
 mod error;
 mod findings;
 mod lifetime;
+mod lock;
 mod models;
+mod open;
+mod parts;
+mod places;
 mod runs;
+mod told;
 mod wishes;
 
-use std::{path::Path, time::Duration};
+use std::path::PathBuf;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::SqlitePool;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use data_sets::NewDataSet;
 pub use error::Error;
+pub use lock::HomeLock;
+pub use parts::Part;
+pub use told::Told;
 pub use wishes::{Stop, Wishes};
 
 use error::Result;
@@ -29,25 +35,12 @@ use error::Result;
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
+    /// The folder that it lies in, from which the paths in it are told.
+    home: PathBuf,
+    path: PathBuf,
 }
 
 impl Store {
-    /// Opens the history at this path, makes it where it is not there yet, and brings its
-    /// tables up to date.
-    pub async fn open(path: &Path) -> Result<Store> {
-        let wrong = |source: sqlx::Error| Error::Open { path: path.to_owned(), source };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(15));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(wrong)?;
-        sqlx::migrate!().run(&pool).await.map_err(|error| wrong(error.into()))?;
-        Ok(Store { pool })
-    }
-
     /// Waits until everything is written and closes the file.
     pub async fn close(self) {
         self.pool.close().await;

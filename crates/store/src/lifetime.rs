@@ -3,7 +3,9 @@
 
 use record::{Finished, Origins, Problem, Pushed, RunStatus, TrainConfig};
 
-use crate::{Error, Store, error::Result, now, to_json};
+use sqlx::SqliteConnection;
+
+use crate::{Error, Part, Store, error::Result, now, to_json};
 
 impl Store {
     /// Writes a run down as queued, and gives its number.
@@ -58,44 +60,20 @@ impl Store {
     }
 
     pub async fn finish_run(&self, finished: &Finished) -> Result<()> {
-        let status = if finished.stopped { RunStatus::Stopped } else { RunStatus::Finished };
-        let query = sqlx::query(
-            "UPDATE runs SET status = ?, finished_at = ?, train_seconds = ?, tokens_per_second = ?, \
-             peak_rss_mib = ?, optimizer_mib = ?, best_step = ?, pause_requested = 0, paused = 0 \
-             WHERE id = ?",
-        );
-        query
-            .bind(status.name())
-            .bind(now()?)
-            .bind(finished.train_seconds)
-            .bind(finished.tokens_per_second)
-            .bind(finished.peak_rss_mib)
-            .bind(finished.optimizer_mib)
-            .bind(finished.best_step)
-            .bind(finished.run)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        finish_run(&mut connection, finished.run, finished).await
     }
 
     /// Ends a run that is not over yet as failed.
     pub async fn fail_run(&self, run: i64, problem: &Problem) -> Result<()> {
-        self.end_run(run, RunStatus::Failed, Some(problem)).await
+        let mut connection = self.pool.acquire().await?;
+        end_run(&mut connection, run, RunStatus::Failed, Some(problem)).await
     }
 
     /// Ends a run whose engine is gone.
     pub async fn interrupt_run(&self, run: i64) -> Result<()> {
-        self.end_run(run, RunStatus::Interrupted, None).await
-    }
-
-    async fn end_run(&self, run: i64, status: RunStatus, problem: Option<&Problem>) -> Result<()> {
-        let query = sqlx::query(
-            "UPDATE runs SET status = ?, finished_at = ?, failure = ?, pause_requested = 0, paused = 0 \
-             WHERE id = ? AND status IN ('queued', 'running')",
-        );
-        let failure = problem.map(to_json).transpose()?;
-        query.bind(status.name()).bind(now()?).bind(failure).bind(run).execute(&self.pool).await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        end_run(&mut connection, run, RunStatus::Interrupted, None).await
     }
 
     /// Forgets a run that has ended.
@@ -103,7 +81,46 @@ impl Store {
         if self.run(run).await?.status.is_active() {
             return Err(Error::RunIsActive { run });
         }
-        sqlx::query("DELETE FROM runs WHERE id = ?").bind(run).execute(&self.pool).await?;
-        Ok(())
+        self.forget(Part::Runs, &run.to_string()).await
     }
+}
+
+pub(crate) async fn finish_run(
+    connection: &mut SqliteConnection,
+    run: i64,
+    finished: &Finished,
+) -> Result<()> {
+    let status = if finished.stopped { RunStatus::Stopped } else { RunStatus::Finished };
+    let query = sqlx::query(
+        "UPDATE runs SET status = ?, finished_at = ?, train_seconds = ?, tokens_per_second = ?, \
+         peak_rss_mib = ?, optimizer_mib = ?, best_step = ?, pause_requested = 0, paused = 0 \
+         WHERE id = ?",
+    );
+    query
+        .bind(status.name())
+        .bind(now()?)
+        .bind(finished.train_seconds)
+        .bind(finished.tokens_per_second)
+        .bind(finished.peak_rss_mib)
+        .bind(finished.optimizer_mib)
+        .bind(finished.best_step)
+        .bind(run)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn end_run(
+    connection: &mut SqliteConnection,
+    run: i64,
+    status: RunStatus,
+    problem: Option<&Problem>,
+) -> Result<()> {
+    let query = sqlx::query(
+        "UPDATE runs SET status = ?, finished_at = ?, failure = ?, pause_requested = 0, paused = 0 \
+         WHERE id = ? AND status IN ('queued', 'running')",
+    );
+    let failure = problem.map(to_json).transpose()?;
+    query.bind(status.name()).bind(now()?).bind(failure).bind(run).execute(connection).await?;
+    Ok(())
 }

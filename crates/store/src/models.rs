@@ -38,7 +38,7 @@ impl Store {
             .bind(&model.family)
             .bind(model.parameters)
             .bind(model.bytes)
-            .bind(&model.folder)
+            .bind(self.told(std::path::Path::new(&model.folder)))
             .bind(model.built_in)
             .bind(now()?)
             .bind(model.origin.as_ref().map(to_json).transpose()?)
@@ -53,7 +53,7 @@ impl Store {
         let rows: Vec<ModelRow> = sqlx::query_as("SELECT * FROM models ORDER BY built_in, created_at, name")
             .fetch_all(&self.pool)
             .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
+        Ok(rows.into_iter().map(|row| self.model_in_place(row.0)).collect())
     }
 
     pub async fn model(&self, name: &str) -> Result<Model> {
@@ -62,7 +62,7 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         if let Some(row) = row {
-            return Ok(row.0);
+            return Ok(self.model_in_place(row.0));
         }
         let known = joined(self.models().await?.into_iter().map(|model| model.name));
         Err(Error::UnknownModel { name: name.to_owned(), known })

@@ -77,7 +77,7 @@ impl Store {
     pub async fn runs(&self) -> Result<Vec<Run>> {
         let sql = sqlx::AssertSqlSafe(format!("{RUNS} ORDER BY runs.id DESC"));
         let rows: Vec<RunRow> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
-        let mut runs: Vec<Run> = rows.into_iter().map(|row| row.0).collect();
+        let mut runs: Vec<Run> = rows.into_iter().map(|row| self.run_in_place(row.0)).collect();
         let newest = sqlx::query(
             "SELECT m.* FROM axis_metrics m \
              WHERE m.step = (SELECT max(step) FROM evaluations e WHERE e.run = m.run)",
@@ -100,13 +100,13 @@ impl Store {
             "{RUNS} WHERE status IN ('queued', 'running') ORDER BY runs.id DESC"
         ));
         let rows: Vec<RunRow> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
+        Ok(rows.into_iter().map(|row| self.run_in_place(row.0)).collect())
     }
 
     pub async fn run(&self, run: i64) -> Result<Run> {
         let sql = sqlx::AssertSqlSafe(format!("{RUNS} WHERE runs.id = ?"));
         let row: Option<RunRow> = sqlx::query_as(sql).bind(run).fetch_optional(&self.pool).await?;
-        let mut found = row.ok_or(Error::UnknownRun { run })?.0;
+        let mut found = self.run_in_place(row.ok_or(Error::UnknownRun { run })?.0);
         let newest = self.evaluations(run, 0).await?.pop().map(|newest| newest.axes).unwrap_or_default();
         found.axes = judged(&found).unwrap_or(newest);
         Ok(found)

@@ -1,6 +1,6 @@
 //! What the user wants of a run that an engine has, and what the engine answers.
 
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 
 use crate::{Error, Store, error::Result, now};
 
@@ -57,9 +57,8 @@ impl Store {
 
     /// What the engine says: whether it waits.
     pub async fn set_paused(&self, run: i64, paused: bool) -> Result<()> {
-        let query = sqlx::query("UPDATE runs SET paused = ? WHERE id = ? AND status = 'running'");
-        query.bind(paused).bind(run).execute(&self.pool).await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        set_paused(&mut connection, run, paused).await
     }
 
     /// What is wanted of a run. One that is not in the history any more is to stop now.
@@ -75,4 +74,10 @@ impl Store {
         };
         Ok(Wishes { stop, pause: row.try_get("pause_requested")? })
     }
+}
+
+pub(crate) async fn set_paused(connection: &mut SqliteConnection, run: i64, paused: bool) -> Result<()> {
+    let query = sqlx::query("UPDATE runs SET paused = ? WHERE id = ? AND status = 'running'");
+    query.bind(paused).bind(run).execute(connection).await?;
+    Ok(())
 }

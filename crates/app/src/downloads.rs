@@ -46,9 +46,9 @@ pub async fn add_model(
     models::is_free(home, &name).await?;
     let network = account::network(home)?;
     let (folder, origin) = model_folder(&network, &repo, revision, transfer, told).await?;
-    let inner = models::check(&folder)?;
-    look(&inner)?;
-    models::take_in(home, &folder, name, Some(origin)).await
+    let found = models::checked(&folder)?;
+    look(&found.folder)?;
+    models::take_in(home, (&folder, &found), &name, Some(origin), transfer).await
 }
 
 async fn model_folder(

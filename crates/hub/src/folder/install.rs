@@ -39,8 +39,8 @@ const NOTE_LIMIT: u64 = 16 << 20;
 const PIECE: u64 = 16 << 20;
 
 /// Copies what belongs to the model of a folder that was [checked](check) into the folder `new`, which is empty, so
-/// that the source may go. `goes_on` hears after each piece how many bytes it had, and ends the copying by answering
-/// `false`. Gives what the copy holds, which is checked again: the source may have changed meanwhile.
+/// that the source may go. `goes_on` hears after each piece how many bytes it had and how many there are in all, and
+/// ends the copying by answering `false`. Gives what the copy holds, which is checked again: the source may have changed meanwhile.
 ///
 /// # Errors
 /// [`Error::NotAFile`] where one of the files is a link that leads out of the folder, a pipe or the like, and
@@ -49,7 +49,7 @@ pub async fn install(
     source: &Path,
     found: &ModelFolder,
     new: &Path,
-    mut goes_on: impl FnMut(u64) -> bool,
+    mut goes_on: impl FnMut(u64, u64) -> bool,
 ) -> Result<ModelFolder> {
     let files = collect(source, found)?;
     let needed = files.iter().fold(0u64, |sum, file| sum.saturating_add(file.bytes));
@@ -59,7 +59,7 @@ pub async fn install(
         return Err(Error::write(new, std::io::Error::new(ErrorKind::StorageFull, reason)));
     }
     for file in files {
-        copy(file, new, &mut goes_on).await?;
+        copy(file, new, &mut |copied| goes_on(copied, needed)).await?;
     }
     check(new)
 }
@@ -183,7 +183,7 @@ mod tests {
         let new = models.join(name);
         std::fs::create_dir(&new).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(super::install(source, &found, &new, |_| true))
+        runtime.block_on(super::install(source, &found, &new, |_, _| true))
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -266,7 +266,8 @@ mod tests {
         let new = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut heard = 0;
-        let done = runtime.block_on(super::install(source.path(), &found, new.path(), |bytes| {
+        let done = runtime.block_on(super::install(source.path(), &found, new.path(), |bytes, all| {
+            assert!(bytes < all);
             heard += bytes;
             false
         }));

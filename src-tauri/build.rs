@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 
 /// Every command that the window may call; each becomes a permission of its own, and the
 /// capability names them one by one.
-const COMMANDS: [&str; 46] = [
+const COMMANDS: [&str; 47] = [
     "home",
     "list_data_sets",
     "show_data_set",
@@ -51,6 +51,7 @@ const COMMANDS: [&str; 46] = [
     "plan_data_set",
     "fetch_model",
     "fetch_data_set",
+    "plan_push",
     "push_run",
 ];
 

@@ -8,7 +8,7 @@ use app::{
 };
 use record::{
     Account, CatalogueModel, DownloadPlan, FoundRepo, HubSettings, HubState, ImportReport, LoggedIn,
-    LoggedOut, Model, Pushed, RepoKind, WorkProgress,
+    LoggedOut, Model, PushPlan, Pushed, RepoKind, WorkProgress,
 };
 use tauri::{State, ipc::Channel};
 
@@ -109,6 +109,11 @@ pub async fn fetch_data_set(
         downloads::import(&home, &wanted, &fetched, name.as_deref(), &options, |at| watch.tell(at)).await
     };
     shell.works.follow(&shell.home, work, tell(progress), fetch).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn plan_push(shell: State<'_, Shell>, run: i64, repo: String) -> Answer<PushPlan> {
+    apart(&shell.home, async move |home| pushing::plan_run(&home, run, &repo).await).await.map_err(told)
 }
 
 #[tauri::command]

@@ -40,7 +40,7 @@ pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};
 pub use hub::{
     Account, CatalogueModel, DownloadPlan, FoundRepo, HubAccess, HubSettings, HubState, LoggedIn, LoggedOut,
-    ModelUse, Origin, Origins, Pushed, RemoteFile, RepoKind, TokenRole, TokenSource, TransferProgress,
+    ModelUse, Origin, Origins, PushFile, PushPlan, Pushed, RemoteFile, RepoKind, TokenRole, TokenSource, TransferProgress,
     is_repo_name,
 };
 pub use leaks::Leaks;

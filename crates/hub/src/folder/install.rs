@@ -31,6 +31,12 @@ pub(crate) const FILES: [&str; 11] = [
 /// The licence, which has to go along, and the card that tells of the model.
 pub(crate) const NOTES: [&str; 5] = ["README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"];
 
+/// What goes along unchanged with a model that was trained: all but its config, its weights and its card.
+pub fn companions() -> impl Iterator<Item = &'static str> {
+    let own = ["config.json", "README.md"];
+    FILES.into_iter().chain(NOTES).filter(move |name| !own.contains(name))
+}
+
 /// The most that a file of the tokenizer's may hold. The largest that are in use have some 60 MB.
 const VOCABULARY_LIMIT: u64 = 128 << 20;
 /// The most that a card or a licence may hold.

@@ -134,7 +134,9 @@ async fn trip() {
     window.type_into("push-repo", "alice/again").await;
     window.screenshot("en-push").await;
     window.click("push-plan").await;
-    window.wait_until("what is sent", async || window.text("push-list").await.contains("model.safetensors")).await;
+    window
+        .wait_until("what is sent", async || window.text("push-list").await.contains("model.safetensors"))
+        .await;
     window.click("push-button").await;
     window.wait_until("the second push", async || window.text("pushed").await.contains("alice/again")).await;
     assert!(!hub.read(Kind::Model, "alice/again", "main", "model.safetensors").unwrap().is_empty());

@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn a_name_that_could_leave_its_folder_is_refused() {
-        for name in ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", " x", "x\n", "a:b", "x.", "-x", "--name"] {
+        for name in
+            ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", " x", "x\n", "a:b", "x.", "-x", "--name"]
+        {
             assert!(check(name).is_err(), "{name:?}");
         }
         for name in ["train", "mbtibench-train", "微博 2024", "v1.2 (old)", "Qwen3-0.6B", "été"] {
@@ -56,8 +58,22 @@ mod tests {
     #[test]
     fn names_of_devices_are_refused_in_every_spelling() {
         for name in [
-            "con", "CON", "Con.txt", "aux.txt", "nul", "prn.tar.gz", "com0", "COM1", "com9.x", "lpt0", "LPT3", "com¹",
-            "lpt².txt", "com³", "aux .txt", "nul  .a",
+            "con",
+            "CON",
+            "Con.txt",
+            "aux.txt",
+            "nul",
+            "prn.tar.gz",
+            "com0",
+            "COM1",
+            "com9.x",
+            "lpt0",
+            "LPT3",
+            "com¹",
+            "lpt².txt",
+            "com³",
+            "aux .txt",
+            "nul  .a",
         ] {
             assert!(check(name).is_err(), "{name:?}");
         }
@@ -79,8 +95,23 @@ mod tests {
     #[test]
     fn marks_that_change_how_the_rest_is_read_are_refused() {
         for mark in [
-            '\u{0}', '\u{7f}', '\u{85}', '\u{200b}', '\u{200d}', '\u{200e}', '\u{202e}', '\u{2066}', '\u{feff}',
-            '\u{301}', '\u{fe0f}', '\u{e0041}', '\u{115f}', '\u{3164}', '\u{a0}', '\u{2028}', '\u{fffd}',
+            '\u{0}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{301}',
+            '\u{fe0f}',
+            '\u{e0041}',
+            '\u{115f}',
+            '\u{3164}',
+            '\u{a0}',
+            '\u{2028}',
+            '\u{fffd}',
         ] {
             assert!(check(&format!("a{mark}b")).is_err(), "{mark:?}");
         }

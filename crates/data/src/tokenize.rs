@@ -43,13 +43,11 @@ impl Tokenizer {
     /// be broken.
     pub fn from_file(path: &Path, max_length: usize) -> Result<Tokenizer> {
         let wrong = |reason: String| Error::Tokenizer { path: path.to_owned(), reason };
-        let bytes =
-            files::read_limited(path, TOKENIZER_LIMIT).map_err(|error| Error::read(path, error))?;
+        let bytes = files::read_limited(path, TOKENIZER_LIMIT).map_err(|error| Error::read(path, error))?;
         let digest = Sha256::digest(&bytes).into();
         let longest = tokenizer_guard::check(&bytes).map_err(wrong)?;
         let read = unbroken(|| tokenizers::Tokenizer::from_bytes(bytes));
-        let mut tokenizer =
-            read.map_err(|Failure::Text(reason) | Failure::Broken(reason)| wrong(reason))?;
+        let mut tokenizer = read.map_err(|Failure::Text(reason)| Failure::Broken(reason) | wrong(reason))?;
         tokenizer.with_padding(None);
         let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         if max_length <= special {

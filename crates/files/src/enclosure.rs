@@ -125,7 +125,9 @@ mod tests {
     fn a_snapshot_of_a_cache_leads_to_its_own_blobs_and_to_no_other_cache() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        for name in ["models--a--b/blobs", "models--a--b/snapshots/c0ffee/0_Transformer", "models--a--c/blobs"] {
+        for name in
+            ["models--a--b/blobs", "models--a--b/snapshots/c0ffee/0_Transformer", "models--a--c/blobs"]
+        {
             std::fs::create_dir_all(at(name)).unwrap();
         }
         std::fs::write(at("models--a--b/blobs/1"), "blob").unwrap();

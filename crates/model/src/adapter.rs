@@ -5,7 +5,12 @@ use files::JSON_LIMIT;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Error, LoraSetup, error::Result, source::{Source, enclosed}, weights::Weights};
+use crate::{
+    Error, LoraSetup,
+    error::Result,
+    source::{Source, enclosed},
+    weights::Weights,
+};
 
 pub(crate) const CONFIG: &str = "adapter_config.json";
 pub(crate) const WEIGHTS: &str = "adapter_model.safetensors";

@@ -269,7 +269,8 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 fn copy_companions(network: &Network, new: &Path) -> Result<()> {
     for name in COMPANIONS {
         let to = new.join(name);
-        let found = network.companion(name).map_err(|error| Error::read(&network.folder.join(name), error))?;
+        let found =
+            network.companion(name).map_err(|error| Error::read(&network.folder.join(name), error))?;
         if let Some(from) = found {
             let mut from = files::open_regular(&from).map_err(|error| Error::read(&from, error))?;
             let mut file = File::create(&to).map_err(|error| Error::write(&to, error))?;

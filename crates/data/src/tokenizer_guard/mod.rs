@@ -197,8 +197,8 @@ fn pre_tokenizer(before: Growth, rule: &Value) -> Result<Growth, String> {
         "FixedLength" if rule.get("length").and_then(Value::as_u64) == Some(0) => {
             return Err("it cuts texts into pieces of no length".to_owned());
         }
-        "BertPreTokenizer" | "CharDelimiterSplit" | "Whitespace" | "Split" | "Punctuation" | "WhitespaceSplit"
-        | "Digits" | "UnicodeScripts" | "FixedLength" => before,
+        "BertPreTokenizer" | "CharDelimiterSplit" | "Whitespace" | "Split" | "Punctuation"
+        | "WhitespaceSplit" | "Digits" | "UnicodeScripts" | "FixedLength" => before,
         other => return Err(format!("its pre-tokenizer {other:?} is not known")),
     })
 }

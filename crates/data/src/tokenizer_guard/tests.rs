@@ -43,7 +43,8 @@ fn rules_that_multiply_a_text_without_end_are_refused_before_they_meet_one() {
         let error = checked(&tokenizer(normalizer.clone(), Value::Null, Value::Null)).unwrap_err();
         assert!(error.contains("times as long") || error.contains("did not match"), "{normalizer}: {error}");
     }
-    let bytes = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+    let bytes =
+        json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
     let bytes = json!({"type": "Sequence", "pretokenizers": vec![bytes; 40]});
     assert!(checked(&tokenizer(Value::Null, bytes, Value::Null)).unwrap_err().contains("times as long"));
 }
@@ -57,7 +58,8 @@ fn what_tokenizers_in_use_do_is_taken_and_leaves_room_for_long_texts() {
     let quotes = json!({"type": "Sequence", "normalizers": [
         replace(json!({"String": "``"}), "\""), replace(json!({"String": "''"}), "\""), {"type": "NFKD"},
         {"type": "StripAccents"}, {"type": "Lowercase"}, replace(json!({"Regex": " {2,}"}), " ")]});
-    let metaspace = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
+    let metaspace =
+        json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
     let qwen = json!({"type": "Sequence", "pretokenizers": [
         {"type": "Split", "pattern": {"Regex": "\\p{L}+|\\s+"}, "behavior": "Isolated", "invert": false},
         {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false}]});

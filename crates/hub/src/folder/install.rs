@@ -89,7 +89,9 @@ fn collect(source: &Path, found: &ModelFolder) -> Result<Vec<Taken>> {
     }
     for name in FILES {
         let limit = match name {
-            "config.json" | "tokenizer_config.json" | "special_tokens_map.json" | "added_tokens.json" => JSON_LIMIT,
+            "config.json" | "tokenizer_config.json" | "special_tokens_map.json" | "added_tokens.json" => {
+                JSON_LIMIT
+            }
             _ => VOCABULARY_LIMIT,
         };
         taken.extend(open(&model, name, limit)?);
@@ -340,17 +342,24 @@ mod tests {
             symlink(&target, source.path().join(name)).unwrap();
             let models = tempfile::tempdir().unwrap();
             let error = install(source.path(), models.path(), "mine").unwrap_err();
-            assert!(matches!(&error, Error::NotAFile { path, .. } if path.ends_with(name)), "{name}: {error}");
+            assert!(
+                matches!(&error, Error::NotAFile { path, .. } if path.ends_with(name)),
+                "{name}: {error}"
+            );
             assert_eq!(names(&models.path().join("mine")), [""; 0], "{name}");
         }
         // The folder of the language model itself, and the list that names it.
         let source = tempfile::tempdir().unwrap();
         symlink(whole.path(), source.path().join("0_Transformer")).unwrap();
         std::fs::write(source.path().join("modules.json"), samples::MODULES).unwrap();
-        assert!(matches!(check(source.path()), Err(Error::NotAFile { path, .. }) if path.ends_with("0_Transformer")));
+        assert!(
+            matches!(check(source.path()), Err(Error::NotAFile { path, .. }) if path.ends_with("0_Transformer"))
+        );
         std::fs::rename(source.path().join("modules.json"), outside.path().join("modules.json")).unwrap();
         symlink(outside.path().join("modules.json"), source.path().join("modules.json")).unwrap();
-        assert!(matches!(check(source.path()), Err(Error::NotAFile { path, .. }) if path.ends_with("modules.json")));
+        assert!(
+            matches!(check(source.path()), Err(Error::NotAFile { path, .. }) if path.ends_with("modules.json"))
+        );
     }
 
     #[cfg(unix)]
@@ -373,7 +382,10 @@ mod tests {
                 }
                 let models = tempfile::tempdir().unwrap();
                 let error = install(source.path(), models.path(), "mine").unwrap_err();
-                assert!(matches!(&error, Error::NotAFile { path, .. } if path.ends_with(name)), "{name}: {error}");
+                assert!(
+                    matches!(&error, Error::NotAFile { path, .. } if path.ends_with(name)),
+                    "{name}: {error}"
+                );
             }
         }
     }

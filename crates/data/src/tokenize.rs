@@ -47,7 +47,7 @@ impl Tokenizer {
         let digest = Sha256::digest(&bytes).into();
         let longest = tokenizer_guard::check(&bytes).map_err(wrong)?;
         let read = unbroken(|| tokenizers::Tokenizer::from_bytes(bytes));
-        let mut tokenizer = read.map_err(|Failure::Text(reason)| Failure::Broken(reason) | wrong(reason))?;
+        let mut tokenizer = read.map_err(|failure| wrong(failure.reason()))?;
         tokenizer.with_padding(None);
         let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         if max_length <= special {
@@ -84,9 +84,9 @@ impl Tokenizer {
 /// One text as ids, cut to `max_length` tokens.
 pub fn encode_one(tokenizer: &Tokenizer, text: &str, max_length: usize) -> Result<One> {
     match tokenizer {
-        Tokenizer::HuggingFace(read) => encode_by(read, text).map_err(|failure| match failure {
-            Failure::Text(reason) | Failure::Broken(reason) => Error::Encode { reason },
-        }),
+        Tokenizer::HuggingFace(read) => {
+            encode_by(read, text).map_err(|failure| Error::Encode { reason: failure.reason() })
+        }
         Tokenizer::Ngrams => {
             let found = ngrams::ngrams(text, max_length);
             Ok(One { ids: found.buckets, tokens: found.words, truncated: found.truncated })
@@ -104,6 +104,14 @@ enum Failure {
     Text(String),
     /// No text can be trusted to it.
     Broken(String),
+}
+
+impl Failure {
+    fn reason(self) -> String {
+        match self {
+            Failure::Text(reason) | Failure::Broken(reason) => reason,
+        }
+    }
 }
 
 fn encode_by(read: &HuggingFace, text: &str) -> std::result::Result<One, Failure> {
@@ -202,6 +210,45 @@ mod tests {
             assert_eq!(encoded.ids(row), encode_one(&tokenizer, text, 8).unwrap().ids);
         }
         assert!(encode(&tokenizer, &texts, 8, |done| done < 2000).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_text_longer_than_the_memory_allows_is_cut_and_said_to_be() {
+        let mut read = match tokenizer(8) {
+            Tokenizer::HuggingFace(read) => read,
+            Tokenizer::Ngrams => unreachable!(),
+        };
+        assert!(read.longest > 1 << 20, "{}", read.longest);
+        read.longest = 6;
+        let tokenizer = Tokenizer::HuggingFace(read);
+        let cut = encode_one(&tokenizer, "a b ä c c", 8).unwrap();
+        assert_eq!((cut.ids, cut.truncated), (vec![2, 4, 5, 1, 3], true));
+        assert!(!encode_one(&tokenizer, "a b c", 8).unwrap().truncated);
+    }
+
+    #[test]
+    fn rules_that_multiply_texts_and_broken_ones_are_told_when_the_file_is_read() {
+        let doubling = r#"{"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}"#;
+        let doubling =
+            format!(r#"{{"type": "Sequence", "normalizers": [{}]}}"#, vec![doubling; 40].join(","));
+        let unknown = r#"{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}],
+                          "pair": [], "special_tokens": {}}"#;
+        let bert = r#"{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}"#;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        for (part, other, reason) in
+            [(r#"{"type": "Lowercase"}"#, doubling.as_str(), "times as long"), (bert, unknown, "template")]
+        {
+            assert!(TOKENIZER.contains(part));
+            std::fs::write(&path, TOKENIZER.replace(part, other)).unwrap();
+            let error = Tokenizer::from_file(&path, 8).err().unwrap();
+            assert!(
+                matches!(error, Error::Tokenizer { .. }) && error.to_string().contains(reason),
+                "{error}"
+            );
+        }
+        std::fs::File::create(&path).unwrap().set_len(TOKENIZER_LIMIT + 1).unwrap();
+        assert!(matches!(Tokenizer::from_file(&path, 8), Err(Error::Read { .. })));
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};
 pub use hub::{
     Account, CatalogueModel, DownloadPlan, FoundRepo, HubAccess, HubSettings, HubState, LoggedIn, LoggedOut,
-    ModelUse, Origin, Origins, PushFile, PushPlan, Pushed, RemoteFile, RepoKind, TokenRole, TokenSource, TransferProgress,
-    is_repo_name,
+    ModelUse, Origin, Origins, PushFile, PushPlan, Pushed, RemoteFile, RepoKind, TokenRole, TokenSource,
+    TransferProgress, is_repo_name,
 };
 pub use leaks::Leaks;
 pub use look::{DataSetLook, TellingWord};

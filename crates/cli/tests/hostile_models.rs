@@ -303,7 +303,7 @@ fn what_a_push_would_send_is_told_without_a_network_and_a_link_among_it_is_refus
     assert!(names.iter().all(|name| shown.contains(name)) && shown.contains("me/made"), "{shown}");
 
     // Of an adapter it is said without merging it.
-    engine.ok(&[&train[..], &short, &["--lora"]].concat());
+    engine.ok(&[&train[..], &short, &["--trainable", "lora"]].concat());
     let plan = engine.json(&["push", "2", "me/made", "--plan"]);
     assert_eq!(sent(&plan).len(), names.len(), "{plan}");
     assert!(!engine.home.path().join("runs/2/merged-to-push").exists());

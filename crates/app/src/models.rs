@@ -1,6 +1,6 @@
 //! Models to start from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hub::{ModelFolder, Transfer};
 use record::{Model, Origin};
@@ -41,7 +41,8 @@ pub(crate) async fn is_free(home: &Home, name: &str) -> Result<()> {
     names::check(name)?;
     match home.store.model(name).await {
         Ok(_) => Err(store::Error::NameTaken { name: name.to_owned() }.into()),
-        Err(_) => Ok(()),
+        Err(store::Error::UnknownModel { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -66,7 +67,11 @@ pub(crate) async fn take_in(
         }
         !transfer.is_stopped()
     };
-    let copy = hub::install(source, found, &making.folder, goes_on).await?;
+    let copy = match hub::install(source, found, &making.folder, goes_on).await {
+        // Nothing was fetched that could be kept.
+        Err(hub::Error::Stopped) if origin.is_none() => return Err(data::Error::Stopped.into()),
+        copied => copied?,
+    };
     // The copy is what will be used. The source may have been changed since it was looked at.
     try_tokenizer(&copy)?;
     let model = Model {

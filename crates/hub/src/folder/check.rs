@@ -87,7 +87,7 @@ mod tests {
         WeightFormat,
         folder::{
             samples::{self, CONFIG, EMBEDDINGS, SHARDS, folder},
-            weights::{INDEX, SINGLE},
+            weights::{self, INDEX, SINGLE},
         },
     };
     use proptest::prelude::*;
@@ -252,6 +252,23 @@ mod tests {
         std::fs::remove_file(folder.path().join(INDEX)).unwrap();
         let error = check(folder.path()).unwrap_err();
         assert!(matches!(&error, Error::Incomplete { missing, .. } if missing == INDEX), "{error}");
+    }
+
+    #[test]
+    fn hundreds_of_thousands_of_names_are_looked_through_once() {
+        let folder = folder(CONFIG, 3);
+        let mut header = format!(r#"{{"{EMBEDDINGS}":{{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}"#);
+        for n in 0..300_000 {
+            header += &format!(r#","layer.{n}":{{"dtype":"F32","shape":[0],"data_offsets":[24,24]}}"#);
+        }
+        header.push('}');
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        bytes.extend([0; 24]);
+        std::fs::write(folder.path().join(SINGLE), bytes).unwrap();
+        let before = weights::HEADERS_READ.get();
+        assert_eq!(check(folder.path()).unwrap().parameters, Some(6));
+        assert_eq!(weights::HEADERS_READ.get() - before, 1);
     }
 
     #[test]

@@ -46,7 +46,8 @@ const PIECE: u64 = 16 << 20;
 
 /// Copies what belongs to the model of a folder that was [checked](check) into the folder `new`, which is empty, so
 /// that the source may go. `goes_on` hears after each piece how many bytes it had and how many there are in all, and
-/// ends the copying by answering `false`. Gives what the copy holds, which is checked again: the source may have changed meanwhile.
+/// ends the copying by answering `false`. Gives what the copy holds, which is checked again: the source may have
+/// changed meanwhile.
 ///
 /// # Errors
 /// [`Error::NotAFile`] where one of the files is a link that leads out of the folder, a pipe or the like, and

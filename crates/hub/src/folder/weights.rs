@@ -96,8 +96,16 @@ pub(crate) fn check(model: &Enclosure, shards: &Shards, config: &Map<String, Val
     Ok(count)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many headers were read, each of which may have a hundred megabytes.
+    pub(crate) static HEADERS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The header of a safetensors file whose data are as long as the header says.
 fn read_header(model: &Enclosure, name: &str) -> Result<Metadata> {
+    #[cfg(test)]
+    HEADERS_READ.set(HEADERS_READ.get() + 1);
     let path = model.path(name);
     let wrong = |reason: String| Error::Weights { path: path.clone(), reason };
     let mut file = model.open(name).map_err(|error| Error::of_file(&path, error))?;

@@ -52,6 +52,7 @@ const COMMANDS: [&str; 47] = [
     "plan_data_set",
     "fetch_model",
     "fetch_data_set",
+    "plan_push",
     "push_run",
 ];
 

@@ -135,6 +135,10 @@ async fn trip() {
     window.client.wait().for_element(row).await.unwrap().click().await.unwrap();
     window.type_into("push-repo", "alice/again").await;
     window.screenshot("en-push").await;
+    window.click("push-plan").await;
+    window
+        .wait_until("what is sent", async || window.text("push-list").await.contains("model.safetensors"))
+        .await;
     // Whoever does not agree pushes nothing.
     let dialog = window.dialog_of("push-button").await;
     dialog.screenshot("en-dialog-push");

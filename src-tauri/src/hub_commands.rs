@@ -8,7 +8,7 @@ use app::{
 };
 use record::{
     Account, CatalogueModel, DownloadPlan, FileChoice, FoundRepo, HubChange, HubSettings, HubState,
-    ImportReport, LoggedIn, LoggedOut, Model, Problem, ProblemCode, Pushed, RepoKind, WorkProgress,
+    ImportReport, LoggedIn, LoggedOut, Model, Problem, ProblemCode, PushPlan, Pushed, RepoKind, WorkProgress,
 };
 use tauri::{AppHandle, State, ipc::Channel};
 
@@ -161,6 +161,11 @@ pub async fn fetch_data_set(
         downloads::import(&home, &wanted, &fetched, name.as_deref(), &options, |at| watch.tell(at)).await
     };
     shell.works.follow(&shell.home, work, tell(progress), fetch).await.map_err(told)
+}
+
+#[tauri::command]
+pub async fn plan_push(shell: State<'_, Shell>, run: i64, repo: String) -> Answer<PushPlan> {
+    apart(&shell.home, async move |home| pushing::plan_run(&home, run, &repo).await).await.map_err(told)
 }
 
 #[tauri::command]

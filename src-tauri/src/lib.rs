@@ -88,6 +88,7 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             hub_commands::plan_data_set,
             hub_commands::fetch_model,
             hub_commands::fetch_data_set,
+            hub_commands::plan_push,
             hub_commands::push_run,
         ])
         .run(tauri::generate_context!())?;

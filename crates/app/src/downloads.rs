@@ -53,10 +53,9 @@ pub async fn add_model(
     let network = account::network(home)?;
     let (folder, origin) = model_folder(&network, &repo, revision, transfer, told).await?;
     goes_on(transfer).await?;
-    let inner = models::check(&folder)?;
-    look(&inner)?;
-    goes_on(transfer).await?;
-    models::take_in(home, &folder, name, Some(origin)).await
+    let found = models::checked(&folder)?;
+    look(&found.folder)?;
+    models::take_in(home, (&folder, &found), &name, Some(origin), transfer).await
 }
 
 async fn model_folder(

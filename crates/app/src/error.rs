@@ -25,7 +25,10 @@ pub enum Error {
     Settings(String),
     #[error("The system names no folder for a program's data. Choose one with --home or MBTI_HOME.")]
     NoHome,
-    #[error("\"{name}\" cannot be a name: use 1 to 80 letters, digits, spaces and - _ . (not first).")]
+    #[error(
+        "\"{name}\" cannot be a name: use 1 to 80 letters, digits, spaces and - _ . (not first), in 200 bytes at most, \
+         and no name of a device on Windows, such as con."
+    )]
     BadName { name: String },
     #[error("The model \"{name}\" is built in and cannot be removed.")]
     BuiltIn { name: String },

@@ -7,7 +7,7 @@ use hub::{
     access::Network,
     push::{self, CardFacts, Content, Upload},
 };
-use record::{Account, Pushed, RunStatus};
+use record::{Account, PushFile, PushPlan, Pushed, Run, RunStatus};
 
 use crate::{Error, Home, account, engine, error::Result, runs};
 
@@ -41,6 +41,7 @@ fn owned(repo: &str, account: &Account) -> String {
 
 /// Pushes the model folder `folder` of a run, with a card written from it, in one commit. An adapter must have been
 /// merged: what is pushed loads with Transformers as it is. The target is one that was [checked](PushTarget::checked).
+/// `told` hears what will be sent before the first byte goes.
 pub async fn push(
     home: &Home,
     network: &Network,
@@ -48,22 +49,13 @@ pub async fn push(
     folder: &Path,
     target: &PushTarget,
     transfer: &Transfer,
+    told: impl FnOnce(&PushPlan),
 ) -> Result<Pushed> {
     let found = home.store.run(run).await?;
     let repo = target.repo.clone();
-    let settings = toml::to_string(&found.config).map_err(|error| Error::Settings(error.to_string()))?;
-    let notices = home.store.notices(run).await?;
-    let card = push::model_card(&CardFacts {
-        repo: &repo,
-        run: &found,
-        base: found.origins.model.as_ref(),
-        data: found.origins.data.as_ref(),
-        notices: &notices,
-        settings: &settings,
-        version: env!("CARGO_PKG_VERSION"),
-    });
     let mut uploads = files_of(folder)?;
-    uploads.push(Upload { path: "README.md".to_owned(), content: Content::Text(card) });
+    uploads.push(card(home, &found, &repo).await?);
+    told(&PushPlan { repo: repo.clone(), files: uploads.iter().map(planned).collect::<Result<_>>()? });
     let summary = format!("MBTI Tuner: run {run}");
     let notes = home.run_folder(run).join("push");
     let done = push::push(network, &repo, target.private, uploads, &summary, &notes, transfer).await?;
@@ -73,16 +65,89 @@ pub async fn push(
     Ok(pushed)
 }
 
-/// The files of a model folder but for its README, in whose place the card comes.
+/// What a push would send, without sending or merging anything. The Hub is asked for no more than the owner of a name
+/// that has none.
+pub async fn plan(home: &Home, network: &Network, run: i64, repo: &str) -> Result<PushPlan> {
+    let repo = hub::download::parse_repo(repo)?;
+    let repo = match repo.contains('/') {
+        true => repo,
+        false => check_rights(network, &repo).await?.0,
+    };
+    let found = home.store.run(run).await?;
+    let Pushable { folder, merge_into } = pushable(home, run).await?;
+    let mut files = match merge_into {
+        Some(merged) if !merged.exists() => merged_files(home, &found, &folder).await?,
+        merged => files_of(&merged.unwrap_or(folder))?.iter().map(planned).collect::<Result<_>>()?,
+    };
+    files.push(planned(&card(home, &found, &repo).await?)?);
+    Ok(PushPlan { repo, files })
+}
+
+/// The same for the window, with the account that it has.
+pub async fn plan_run(home: &Home, run: i64, repo: &str) -> Result<PushPlan> {
+    plan(home, &account::network(home)?, run, repo).await
+}
+
+fn planned(upload: &Upload) -> Result<PushFile> {
+    let bytes = match &upload.content {
+        Content::Text(text) => text.len() as u64,
+        Content::File(path) => {
+            path.metadata().map_err(|source| Error::Read { path: path.clone(), source })?.len()
+        }
+    };
+    Ok(PushFile { path: upload.path.clone(), bytes: i64::try_from(bytes).ok() })
+}
+
+/// What a model will consist of that is merged from a run's adapter and its base.
+async fn merged_files(home: &Home, run: &Run, adapter: &Path) -> Result<Vec<PushFile>> {
+    let base = home.models_folder().join(&home.store.model(&run.config.model).await?.name);
+    let mut files: Vec<PushFile> = ["config.json", "model.safetensors"]
+        .map(|name| PushFile { path: name.to_owned(), bytes: None })
+        .into();
+    for name in hub::companions() {
+        let found = [adapter, &base].map(|folder| folder.join(name)).into_iter().find(|path| path.is_file());
+        if let Some(path) = found {
+            files.push(planned(&Upload { path: name.to_owned(), content: Content::File(path) })?);
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// The card of a run's model.
+async fn card(home: &Home, run: &Run, repo: &str) -> Result<Upload> {
+    let settings = toml::to_string(&run.config).map_err(|error| Error::Settings(error.to_string()))?;
+    let notices = home.store.notices(run.id).await?;
+    let card = push::model_card(&CardFacts {
+        repo,
+        run,
+        base: run.origins.model.as_ref(),
+        data: run.origins.data.as_ref(),
+        notices: &notices,
+        settings: &settings,
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    Ok(Upload { path: "README.md".to_owned(), content: Content::Text(card) })
+}
+
+/// The files of a model folder but for its README, in whose place the card comes. This program has written all of
+/// them, so that a link or a pipe among them is somebody else's, and nothing is sent.
 fn files_of(folder: &Path) -> Result<Vec<Upload>> {
     let failed = |source| Error::Read { path: folder.to_owned(), source };
     let mut uploads = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_file() && name != "README.md" && !name.starts_with('.') {
-            uploads.push(Upload { path: name, content: Content::File(path) });
+        let entry = entry.map_err(failed)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "README.md" || name.starts_with('.') || kind.is_dir() {
+            continue;
         }
+        if !kind.is_file() {
+            let reason = "a push sends the model's own files, and this is a link, a pipe or a device";
+            let reason = std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+            return Err(hub::Error::NotAFile { path, reason }.into());
+        }
+        uploads.push(Upload { path: name, content: Content::File(path) });
     }
     uploads.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(uploads)
@@ -126,7 +191,7 @@ pub async fn push_run(home: &Home, run: i64, target: &PushTarget, transfer: &Tra
         }
         None => &folder,
     };
-    let pushed = push(home, &network, run, folder, &target, transfer).await?;
+    let pushed = push(home, &network, run, folder, &target, transfer, |_| ()).await?;
     pushed_is_kept(merge_into.as_deref());
     Ok(pushed)
 }
@@ -135,4 +200,29 @@ pub async fn push_run(home: &Home, run: i64, target: &PushTarget, transfer: &Tra
 pub fn pushed_is_kept(merged: Option<&Path>) {
     // What cannot be removed goes with the run.
     merged.map(|merged| std::fs::remove_dir_all(merged).ok());
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_a_runs_model_is_named_and_nothing_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("model.safetensors"), "12345").unwrap();
+        std::fs::write(folder.path().join("README.md"), "the card comes in its place").unwrap();
+        std::fs::create_dir(folder.path().join("more")).unwrap();
+        let files: Vec<PushFile> =
+            files_of(folder.path()).unwrap().iter().map(|file| planned(file).unwrap()).collect();
+        assert_eq!(files, [PushFile { path: "model.safetensors".to_owned(), bytes: Some(5) }]);
+        for target in ["/proc/self/environ", "model.safetensors"] {
+            let link = folder.path().join("LICENSE");
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            let error = files_of(folder.path()).unwrap_err();
+            assert!(error.to_string().contains("LICENSE is not taken"), "{error}");
+            std::fs::remove_file(link).unwrap();
+        }
+    }
 }

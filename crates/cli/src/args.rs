@@ -58,6 +58,9 @@ pub enum Command {
         /// Make it a private one, if it has to be made
         #[arg(long)]
         private: bool,
+        /// Only say which files would be sent
+        #[arg(long)]
+        plan: bool,
         /// Take the token from the first line of standard input
         #[arg(long, hide = true)]
         token_stdin: bool,

@@ -79,7 +79,10 @@ fn run(cli: Cli) -> Result<()> {
         Command::Logout => hub_command::logout(&context),
         Command::Whoami => hub_command::whoami(&context),
         Command::Hub(command) => hub_command::run(&context, command),
-        Command::Push { run, repo, private, token_stdin } => {
+        Command::Push { run, repo, plan: true, token_stdin, .. } => {
+            push_command::plan(&context, run, &repo, token_stdin)
+        }
+        Command::Push { run, repo, private, token_stdin, .. } => {
             push_command::run(&context, run, PushTarget { repo, private }, token_stdin)
         }
     };

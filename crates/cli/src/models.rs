@@ -14,14 +14,8 @@ pub fn run(context: &Context, command: Models) -> Result<()> {
         }
         Models::Search { words } => hub_command::search(context, record::RepoKind::Model, &words.join(" ")),
         Models::Add { source: dir, name, .. } => {
-            let model = runtime.block_on(async {
-                // The quick look first, for its clearer messages; then every weight's shape, as
-                // training would read it, before anything is copied.
-                let folder = app::models::check(&dir)?;
-                for sentence in model::inspect(&folder)?.sentences() {
-                    print::note(&sentence);
-                }
-                Ok::<_, crate::error::Error>(app::models::add(home, &dir, name.as_deref()).await?)
+            let model = transfer::follow(context, |moved| async move {
+                app::models::add_watched(home, &dir, name.as_deref(), &moved, look).await
             })?;
             if *json { print::json(&model) } else { print_list(&[model]) }
         }
@@ -37,6 +31,13 @@ pub fn run(context: &Context, command: Models) -> Result<()> {
     }
 }
 
+/// Looks at every weight's shape, as training would read it, before anything is copied.
+fn look(folder: &std::path::Path) -> std::result::Result<(), app::Error> {
+    let found = model::inspect(folder).map_err(|error| app::Error::Problem(error.problem()))?;
+    found.sentences().iter().for_each(|sentence| print::note(sentence));
+    Ok(())
+}
+
 fn add_from_hub(
     context: &Context,
     repo: &str,
@@ -50,14 +51,6 @@ fn add_from_hub(
         return if *json { print::json(&plan) } else { transfer::print_plan(&plan) };
     }
     let done = transfer::follow(context, |moved| async move {
-        // Every weight's shape is looked at before anything is copied, as for a folder.
-        let look = |folder: &std::path::Path| match model::inspect(folder) {
-            Ok(found) => {
-                found.sentences().iter().for_each(|sentence| print::note(sentence));
-                Ok(())
-            }
-            Err(error) => Err(app::Error::Problem(error.problem())),
-        };
         app::downloads::add_model(home, repo, revision, name, &moved, transfer::announce, look).await
     })?;
     if *json { print::json(&done) } else { print_list(&[done]) }

@@ -6,7 +6,8 @@ use app::{
     Token, account,
     pushing::{self, PushTarget, Pushable},
 };
-use record::{Pushed, TokenSource};
+use indicatif::HumanBytes;
+use record::{PushPlan, Pushed, TokenSource};
 
 use crate::{Context, error::Result, hub_command, print, transfer};
 
@@ -17,6 +18,32 @@ pub fn run(context: &Context, run: i64, target: PushTarget, token_stdin: bool) -
         return print::json(&pushed);
     }
     print::line(&format!("Run {run} is on the Hub: {}", pushed.page))
+}
+
+/// Says what a push would send.
+pub fn plan(context: &Context, run: i64, repo: &str, token_stdin: bool) -> Result<()> {
+    let given = hub_command::handed_over(token_stdin)?;
+    let network = account::network_with(&context.home, given)?;
+    let plan = context.runtime.block_on(pushing::plan(&context.home, &network, run, repo))?;
+    if context.json {
+        return print::json(&plan);
+    }
+    let rows: Vec<Vec<String>> = rows(&plan).collect();
+    print::table(&["file", "size"], &rows)?;
+    print::line(&format!("All of these would be sent to {}.", plan.repo))
+}
+
+/// Says what is about to be sent, before the first byte goes.
+fn announce(plan: &PushPlan) {
+    print::note(&format!("Sending to {}:", plan.repo));
+    rows(plan).for_each(|row| print::note(&format!("  {}", row.join("  "))));
+}
+
+fn rows(plan: &PushPlan) -> impl Iterator<Item = Vec<String>> {
+    plan.files.iter().map(|file| {
+        let size = file.bytes.map(|bytes| HumanBytes(bytes.unsigned_abs()).to_string());
+        vec![file.path.clone(), size.unwrap_or_else(|| "known once it is merged".to_owned())]
+    })
 }
 
 /// Asks whether one may push there, which is asked before anything is trained.
@@ -46,7 +73,7 @@ pub fn push(
     };
     let pushed = transfer::follow(context, |moved| {
         let (network, target) = (&network, &target);
-        async move { pushing::push(home, network, run, folder, target, &moved).await }
+        async move { pushing::push(home, network, run, folder, target, &moved, announce).await }
     })?;
     pushing::pushed_is_kept(merge_into.as_deref());
     Ok(pushed)

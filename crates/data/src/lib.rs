@@ -29,6 +29,7 @@ mod table;
 pub mod telling_words;
 mod token_cache;
 mod tokenize;
+mod tokenizer_guard;
 pub mod type_words;
 
 pub use batch::{Batch, epoch_order, pack};
@@ -51,3 +52,4 @@ pub use storage::{Stored, save, stored};
 pub use table::Table;
 pub use token_cache::encode_rows;
 pub use tokenize::{One, Tokenizer, encode, encode_one};
+pub use tokenizer_guard::TOKENIZER_LIMIT;

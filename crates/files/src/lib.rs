@@ -4,12 +4,14 @@
 //! All errors are [`std::io::Error`]s whose text completes the sentence "PATH cannot be read: …", because
 //! every caller has its own error with the path in it.
 
+mod enclosure;
 mod open;
 mod private;
 mod remove;
 mod replace;
 mod within;
 
+pub use enclosure::Enclosure;
 pub use open::{JSON_LIMIT, open_own, open_regular, read_limited, read_text_limited};
 pub use private::{make_private_folder, restrict_to_owner};
 pub use remove::{REMOVED, remove_file_if_there, remove_folder};

@@ -61,18 +61,19 @@ pub fn open_own(path: &Path) -> Result<File> {
 
 /// The bytes of a regular file that has at most `limit` of them.
 pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let too_large = || {
-        Error::new(ErrorKind::FileTooLarge, format!("it has more than the {limit} bytes that are expected"))
-    };
     let file = open_regular(path)?;
     let length = file.metadata()?.len();
     if length > limit {
-        return Err(too_large());
+        return Err(too_large(limit));
     }
     // Files in /proc have no length and may grow while they are read.
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit { Err(too_large(limit)) } else { Ok(bytes) }
+}
+
+pub(crate) fn too_large(limit: u64) -> Error {
+    Error::new(ErrorKind::FileTooLarge, format!("it has more than the {limit} bytes that are expected"))
 }
 
 /// The same as text.

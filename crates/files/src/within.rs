@@ -13,10 +13,7 @@ pub fn resolve_within(path: &Path, folders: &[&Path]) -> Result<PathBuf> {
         folder.canonicalize().is_ok_and(|folder| found.starts_with(&folder) && found != folder)
     });
     if !is_inside {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "it is a link to a file outside the folder, which is not followed",
-        ));
+        return Err(crate::enclosure::outside());
     }
     if !std::fs::symlink_metadata(&found)?.is_file() {
         return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));

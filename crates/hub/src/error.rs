@@ -14,6 +14,11 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    #[error(
+        "{} is not taken: {reason}. If it belongs to the model, put the file itself in its place.",
+        .path.display()
+    )]
+    NotAFile { path: PathBuf, reason: std::io::Error },
     #[error("The model folder {} has no {missing}. Fetch the whole model and add it again.", .path.display())]
     Incomplete { path: PathBuf, missing: String },
     #[error(
@@ -178,6 +183,14 @@ impl Error {
         }
     }
 
+    /// The same for a file of a model folder, which may be a link that is not followed, or no file.
+    pub(crate) fn of_file(path: &Path, source: std::io::Error) -> Error {
+        match source.kind() {
+            std::io::ErrorKind::InvalidInput => Error::NotAFile { path: path.to_owned(), reason: source },
+            _ => Error::read(path, source),
+        }
+    }
+
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Error {
         Error::Write { path: path.to_owned(), source }
     }
@@ -188,6 +201,7 @@ impl Error {
         match self {
             Error::NotFound { path } => new(Code::NotFound, path),
             Error::Read { path, source } => new(Code::CannotRead, path).with("reason", source),
+            Error::NotAFile { path, reason } => new(Code::CannotRead, path).with("reason", reason),
             Error::Write { path, source } => new(Code::CannotWrite, path).with("reason", source),
             Error::Incomplete { path, missing } => new(Code::IncompleteModel, path).with("missing", missing),
             Error::NoTokenizer { path } => new(Code::IncompleteModel, path).with("missing", "tokenizer.json"),

@@ -11,5 +11,5 @@ mod transfer;
 
 pub use catalogue::catalogue;
 pub use error::{Error, told};
-pub use folder::{ModelFolder, WORDS, WeightFormat, check, install, install_words, locate};
+pub use folder::{ModelFolder, WORDS, WeightFormat, check, companions, install, install_words, locate};
 pub use transfer::Transfer;

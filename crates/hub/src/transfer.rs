@@ -66,7 +66,7 @@ impl Transfer {
         }
     }
 
-    pub(crate) fn expect(&self, bytes: i64) {
+    pub fn expect(&self, bytes: i64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -76,7 +76,7 @@ impl Transfer {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn advance(&self, bytes: i64) {
+    pub fn advance(&self, bytes: i64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 

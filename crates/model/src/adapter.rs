@@ -1,10 +1,16 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Tensor};
+use files::JSON_LIMIT;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Error, LoraSetup, error::Result, source::Source, weights::Weights};
+use crate::{
+    Error, LoraSetup,
+    error::Result,
+    source::{Source, enclosed},
+    weights::Weights,
+};
 
 pub(crate) const CONFIG: &str = "adapter_config.json";
 pub(crate) const WEIGHTS: &str = "adapter_model.safetensors";
@@ -48,7 +54,7 @@ impl Adapter {
 
     pub(crate) fn open(folder: &Path) -> Result<Adapter> {
         let path = folder.join(CONFIG);
-        let text = std::fs::read(&path).map_err(|error| Error::read(&path, error))?;
+        let text = enclosed(folder)?.read(CONFIG, JSON_LIMIT).map_err(|error| Error::read(&path, error))?;
         let wrong = |reason: String| Error::Config { path: path.clone(), reason };
         let config: Config = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         let plain_bias = config.bias.as_deref().is_none_or(|bias| bias == "none");

@@ -131,7 +131,8 @@ pub fn inspect(folder: &Path) -> Result<LoadReport> {
 
 fn read_config(folder: &Path) -> Result<Map<String, Value>> {
     let path = folder.join(CONFIG);
-    let text = std::fs::read(&path).map_err(|error| match error.kind() {
+    let read = files::Enclosure::of(folder).and_then(|folder| folder.read(CONFIG, files::JSON_LIMIT));
+    let text = read.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Error::Incomplete { path: folder.to_owned(), missing: CONFIG.to_owned() }
         }
@@ -270,20 +271,27 @@ impl Network {
         match &self.family {
             Family::Transformer(transformer) => {
                 let max_length = wanted.min(transformer.max_tokens);
-                let path = self.companion(TOKENIZER).unwrap_or_else(|| self.folder.join(TOKENIZER));
+                let found = self.companion(TOKENIZER).map_err(|error| data::Error::Tokenizer {
+                    path: self.folder.join(TOKENIZER),
+                    reason: error.to_string(),
+                })?;
+                let path = found.unwrap_or_else(|| self.folder.join(TOKENIZER));
                 Ok((Tokenizer::from_file(&path, max_length)?, max_length))
             }
             Family::Words(_) => Ok((Tokenizer::Ngrams, wanted)),
         }
     }
 
-    /// A file that goes along with the weights: the folder's own or, as not every adapter has
-    /// one, its base model's.
-    pub(crate) fn companion(&self, name: &str) -> Option<PathBuf> {
-        [&self.folder, &self.base_folder]
-            .map(|folder| folder.join(name))
-            .into_iter()
-            .find(|path| path.exists())
+    /// A regular file that goes along with the weights: the folder's own or, as not every adapter
+    /// has one, its base model's.
+    pub(crate) fn companion(&self, name: &str) -> std::io::Result<Option<PathBuf>> {
+        for folder in [&self.folder, &self.base_folder] {
+            let folder = files::Enclosure::of(folder)?;
+            if folder.path(name).exists() {
+                return folder.resolve(name).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// A learning rate to begin with: the tutorial's for a decoder's pretrained weights, a little

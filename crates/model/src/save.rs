@@ -6,6 +6,8 @@ use std::{
 };
 
 use candle_core::Tensor;
+use data::TOKENIZER_LIMIT;
+use files::JSON_LIMIT;
 use record::{Dtype, Trainable};
 use serde_json::{Map, Value, json};
 
@@ -183,10 +185,11 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
 /// The id of the token that the folder's tokenizer pads with. Transformers looks for the last
 /// token that is not this one, so that another would make it read the padding.
 fn padding_id(network: &Network) -> Option<u64> {
-    let read = |name: &str| -> Option<Value> {
-        serde_json::from_slice(&std::fs::read(network.companion(name)?).ok()?).ok()
+    let read = |name: &str, limit: u64| -> Option<Value> {
+        let path = network.companion(name).ok()??;
+        serde_json::from_slice(&files::read_limited(&path, limit).ok()?).ok()
     };
-    padding_id_of(&read("tokenizer_config.json")?, &read("tokenizer.json")?)
+    padding_id_of(&read("tokenizer_config.json", JSON_LIMIT)?, &read("tokenizer.json", TOKENIZER_LIMIT)?)
 }
 
 fn padding_id_of(config: &Value, tokenizer: &Value) -> Option<u64> {
@@ -266,9 +269,14 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 fn copy_companions(network: &Network, new: &Path) -> Result<()> {
     for name in COMPANIONS {
         let to = new.join(name);
-        if let Some(from) = network.companion(name) {
-            std::fs::copy(&from, &to).map_err(|error| Error::write(&to, error))?;
-            sync(&to)?;
+        let found =
+            network.companion(name).map_err(|error| Error::read(&network.folder.join(name), error))?;
+        if let Some(from) = found {
+            let mut from = files::open_regular(&from).map_err(|error| Error::read(&from, error))?;
+            let mut file = File::create(&to).map_err(|error| Error::write(&to, error))?;
+            std::io::copy(&mut from, &mut file)
+                .and_then(|_| file.sync_all())
+                .map_err(|error| Error::write(&to, error))?;
         }
     }
     Ok(())

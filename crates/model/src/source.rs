@@ -4,6 +4,7 @@ use std::{
 };
 
 use candle_core::{DType, Device, Tensor, safetensors::MmapedSafetensors};
+use files::{Enclosure, JSON_LIMIT};
 use serde::Deserialize;
 
 use crate::{Error, error::Result};
@@ -32,7 +33,7 @@ impl Source {
         if single.exists() || !index.exists() {
             return Source::of_files(single.clone(), &[single]);
         }
-        let text = std::fs::read(&index).map_err(|error| Error::read(&index, error))?;
+        let text = enclosed(folder)?.read(INDEX, JSON_LIMIT).map_err(|error| Error::read(&index, error))?;
         let wrong = |reason: String| Error::Config { path: index.clone(), reason };
         let parsed: Index = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         let shards: BTreeSet<&String> = parsed.weight_map.values().collect();
@@ -48,20 +49,22 @@ impl Source {
         Source::of_files(folder.to_owned(), &files)
     }
 
-    /// The weights of these files.
+    /// The weights of these files, of which each is a regular one, or a link to one in its own folder or to the blobs
+    /// of the cache that the folder belongs to.
     pub(crate) fn of_files(path: PathBuf, files: &[PathBuf]) -> Result<Source> {
+        let mut found = Vec::with_capacity(files.len());
         for file in files {
-            match std::fs::metadata(file) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    let folder = file.parent().unwrap_or(file).to_owned();
-                    let missing = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    return Err(Error::Incomplete { path: folder, missing });
+            let folder = file.parent().unwrap_or(file);
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            found.push(enclosed(folder)?.resolve(&name).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    Error::Incomplete { path: folder.to_owned(), missing: name.into_owned() }
                 }
-                other => other.map_err(|error| Error::read(file, error))?,
-            };
+                _ => Error::read(file, error),
+            })?);
         }
         let files =
-            map(files).map_err(|error| Error::Weights { path: path.clone(), reason: error.to_string() })?;
+            map(&found).map_err(|error| Error::Weights { path: path.clone(), reason: error.to_string() })?;
         let names = files.tensors().into_iter().map(|(name, _)| name).collect();
         Ok(Source { path, files, names })
     }
@@ -109,13 +112,17 @@ impl Source {
     }
 }
 
+pub(crate) fn enclosed(folder: &Path) -> Result<Enclosure> {
+    Enclosure::of(folder).map_err(|error| Error::read(folder, error))
+}
+
 /// Maps safetensors files into memory.
 #[allow(unsafe_code)]
 fn map(files: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
     // SAFETY: a map is sound as long as nobody changes the files underneath. These files lie in
     // the program's own storage, are written under another name and renamed into place, and are
     // never written again; or, while a model is being added, in a folder that the user has just
-    // named, of which no more than the headers is read. The map lives only while a network is built.
+    // named, of which no more than the headers is read. All are regular files. The map lives only while a network is built.
     unsafe { MmapedSafetensors::multi(files) }
 }
 
@@ -147,6 +154,31 @@ mod tests {
         for (name, value) in [("a", 1.0), ("b", 2.0)] {
             assert_eq!(source.load(name, DType::F32).unwrap().to_vec1::<f32>().unwrap(), [value]);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn weights_and_index_are_regular_files_of_their_own_folder() {
+        use std::os::unix::fs::symlink;
+        let outside = tempfile::tempdir().unwrap();
+        write(&outside.path().join("key"), "a", 1.0);
+        std::fs::write(outside.path().join(INDEX), r#"{"weight_map": {"a": "1.safetensors"}}"#).unwrap();
+        for (name, target) in [
+            (WEIGHTS, outside.path().join("key")),
+            (WEIGHTS, "/dev/zero".into()),
+            (INDEX, outside.path().join(INDEX)),
+            (INDEX, "/dev/zero".into()),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            write(&folder.path().join("1.safetensors"), "a", 1.0);
+            symlink(&target, folder.path().join(name)).unwrap();
+            let error = Source::of_folder(folder.path()).err().unwrap();
+            assert!(matches!(&error, Error::Read { path, .. } if path.ends_with(name)), "{name}: {error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("1.safetensors"), "a", 1.0);
+        symlink("1.safetensors", folder.path().join(WEIGHTS)).unwrap();
+        assert!(Source::of_folder(folder.path()).unwrap().has("a"), "a link within the folder");
     }
 
     #[test]

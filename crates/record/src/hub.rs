@@ -194,6 +194,23 @@ pub struct Origins {
     pub valid: Option<Origin>,
 }
 
+/// What a push would send, shown before the first byte goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct PushPlan {
+    /// The repository, with its owner.
+    pub repo: String,
+    pub files: Vec<PushFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct PushFile {
+    pub path: String,
+    /// Not known of what has to be merged first.
+    pub bytes: Option<i64>,
+}
+
 /// Where a run's model was pushed to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]

@@ -40,8 +40,8 @@ pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};
 pub use hub::{
     Account, CatalogueModel, Chosen, DownloadPlan, FileChoice, FoundRepo, HubAccess, HubChange, HubSettings,
-    HubState, LoggedIn, LoggedOut, MASK, ModelUse, Origin, Origins, Pushed, RemoteFile, RepoKind, TokenRole,
-    TokenSource, TransferProgress, is_repo_name, mask_password,
+    HubState, LoggedIn, LoggedOut, MASK, ModelUse, Origin, Origins, PushFile, PushPlan, Pushed, RemoteFile,
+    RepoKind, TokenRole, TokenSource, TransferProgress, is_repo_name, mask_password,
 };
 pub use leaks::Leaks;
 pub use look::{DataSetLook, TellingWord};

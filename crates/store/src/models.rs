@@ -2,7 +2,7 @@ use record::Model;
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use crate::{
-    Error, Store,
+    Error, Part, Store,
     error::{Result, joined},
     now,
     runs::json,
@@ -27,8 +27,22 @@ impl FromRow<'_, SqliteRow> for ModelRow {
 }
 
 impl Store {
-    /// Writes a model down; its `created_at` is set here.
+    /// Writes a model down that is in its place already; its `created_at` is set here.
     pub async fn add_model(&self, model: &Model) -> Result<Model> {
+        self.place_model(model, || Ok::<(), Error>(())).await
+    }
+
+    /// Writes a model down. `place` runs inside the transaction, just before it is committed:
+    /// there the caller renames the folder into place, so that row and folder come together.
+    pub async fn place_model<E>(
+        &self,
+        model: &Model,
+        place: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<Model, E>
+    where
+        E: From<Error>,
+    {
+        let mut transaction = self.pool.begin().await.map_err(Error::from)?;
         let query = sqlx::query(
             "INSERT INTO models (name, family, parameters, bytes, folder, built_in, created_at, origin) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -42,10 +56,12 @@ impl Store {
             .bind(model.built_in)
             .bind(now()?)
             .bind(model.origin.as_ref().map(to_json).transpose()?)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await
             .map_err(Error::named(&model.name))?;
-        self.model(&model.name).await
+        place()?;
+        transaction.commit().await.map_err(Error::from)?;
+        Ok(self.model(&model.name).await?)
     }
 
     /// All models: those that were added first, the built-in one last.
@@ -71,11 +87,8 @@ impl Store {
     /// Forgets a model that no active run starts from.
     pub async fn remove_model(&self, name: &str) -> Result<Model> {
         let model = self.model(name).await?;
-        let uses = |run: &record::Run| run.config.model.eq_ignore_ascii_case(name);
-        if let Some(run) = self.active_runs().await?.into_iter().find(uses) {
-            return Err(Error::InUse { name: model.name, run: run.id });
-        }
-        sqlx::query("DELETE FROM models WHERE name = ?").bind(name).execute(&self.pool).await?;
+        self.check_unused(Part::Models, &model.name).await?;
+        self.forget(Part::Models, &model.name).await?;
         Ok(model)
     }
 }

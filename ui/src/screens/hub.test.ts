@@ -318,29 +318,53 @@ describe.each(languages)("in %s", (language) => {
     await click("nav-runs");
     await fireEvent.click((await screen.findAllByTestId("runs-row"))[3]!);
     expect(await text("push-merges")).toBe(words.window.push_merges);
-    expect(((await at("push-button")) as HTMLButtonElement).disabled).toBe(true);
+    expect(((await at("push-plan")) as HTMLButtonElement).disabled).toBe(true);
     await type("push-repo", "a/b/c");
     expect((await at("push-repo")).getAttribute("aria-invalid")).toBe("true");
     expect(await text("push-panel")).toContain(says(words.problems.bad_repo, { repo: "a/b/c" }));
     await type("push-repo", "somebody/mbti");
+    await click("push-plan");
     await click("push-button");
     expect(await shownProblem("no_right")).toContain("somebody/mbti");
     await type("push-repo", "mbti");
     await click("push-private");
+    await click("push-plan");
     fake.hub.agrees = false;
     await click("push-button");
     expect(await shownProblem("not_agreed")).toContain(words.problems.not_agreed);
     fake.hub.agrees = true;
     await click("push-button");
     await waitFor(async () => expect(await text("pushed")).toContain("huggingface.co/mira/mbti"));
-    expect(pushing.mock.calls.at(-1)!.slice(0, 3)).toEqual([3, "mbti", true]);
+    expect(pushing.mock.calls.at(-1)!.slice(0, 3)).toEqual([3, "mira/mbti", true]);
     expect((await fake.listRuns()).find((run) => run.id === 3)?.pushed?.repo).toBe("mira/mbti");
+  });
+
+  it("what a push sends and where to is listed before anything can be sent, anew for another name", async () => {
+    const fake = await open("history", "nav-runs", language);
+    const pushing = vi.spyOn(fake, "pushRun");
+    await fireEvent.click((await screen.findAllByTestId("runs-row"))[3]!);
+    await type("push-repo", "mira/mbti");
+    expect(screen.queryByTestId("push-button")).toBeNull();
+    await click("push-plan");
+    const list = await text("push-list");
+    expect(list).toContain(says(words.window.push_plan_title, { repo: "mira/mbti" }));
+    for (const file of ["config.json", "model.safetensors", "tokenizer.json", "README.md"]) expect(list).toContain(file);
+    expect(list).toContain(words.window.push_file_merged);
+    await type("push-repo", "mira/other");
+    await waitFor(() => expect(screen.queryByTestId("push-list")).toBeNull());
+    expect(screen.queryByTestId("push-button")).toBeNull();
+    await type("push-repo", "other");
+    await click("push-plan");
+    await shownProblem("no_token");
+    expect(screen.queryByTestId("push-button")).toBeNull();
+    expect(pushing).not.toHaveBeenCalled();
   });
 
   it("a push can be stopped, and needs a token", async () => {
     const fake = await open("history", "nav-runs", language);
     await fireEvent.click((await screen.findAllByTestId("runs-row"))[3]!);
     await type("push-repo", "mira/mbti");
+    await click("push-plan");
     await click("push-button");
     expect(await shownProblem("no_token")).toContain(words.problems.no_token);
     await fake.hubLogin();

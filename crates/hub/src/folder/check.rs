@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 
+use files::{Enclosure, JSON_LIMIT};
 use serde_json::{Map, Value};
 
 use super::{
-    layout::{CONFIG, locate},
+    layout::{CONFIG, TOKENIZER, locate},
     weights,
 };
 use crate::{Error, error::Result};
@@ -44,7 +45,11 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
     }
     let path = folder.join(CONFIG);
     let missing = || Error::Incomplete { path: folder.clone(), missing: CONFIG.to_owned() };
-    let text = std::fs::read(&path).map_err(|error| match Error::read(&path, error) {
+    let model = Enclosure::of(&folder).map_err(|error| match Error::read(&folder, error) {
+        Error::NotFound { .. } => missing(),
+        other => other,
+    })?;
+    let text = model.read(CONFIG, JSON_LIMIT).map_err(|error| match Error::of_file(&path, error) {
         // Folders of one GGUF file, say, have no config, and it would be of no use to fetch one.
         Error::NotFound { .. } => weights::other_format(&folder).unwrap_or_else(missing),
         other => other,
@@ -60,11 +65,15 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
         let weights = folder.join(weights::SINGLE).exists().then(|| weights::SINGLE.to_owned());
         return Ok(ModelFolder { folder, family, parameters: None, weights: weights.into_iter().collect() });
     }
-    let shards = weights::find(&folder)?;
-    if !folder.join("tokenizer.json").exists() {
-        return Err(Error::NoTokenizer { path: folder });
+    let shards = weights::find(&model)?;
+    match model.resolve(TOKENIZER) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NoTokenizer { path: folder });
+        }
+        Err(error) => return Err(Error::of_file(&folder.join(TOKENIZER), error)),
     }
-    let count = weights::check(&folder, &shards, &config)?;
+    let count = weights::check(&model, &shards, &config)?;
     let index = (!shards.contains_key(weights::SINGLE)).then(|| weights::INDEX.to_owned());
     let weights = shards.into_keys().chain(index).collect();
     Ok(ModelFolder { folder, family, parameters: i64::try_from(count).ok(), weights })
@@ -78,7 +87,7 @@ mod tests {
         WeightFormat,
         folder::{
             samples::{self, CONFIG, EMBEDDINGS, SHARDS, folder},
-            weights::{INDEX, SINGLE},
+            weights::{self, INDEX, SINGLE},
         },
     };
     use proptest::prelude::*;
@@ -243,6 +252,23 @@ mod tests {
         std::fs::remove_file(folder.path().join(INDEX)).unwrap();
         let error = check(folder.path()).unwrap_err();
         assert!(matches!(&error, Error::Incomplete { missing, .. } if missing == INDEX), "{error}");
+    }
+
+    #[test]
+    fn hundreds_of_thousands_of_names_are_looked_through_once() {
+        let folder = folder(CONFIG, 3);
+        let mut header = format!(r#"{{"{EMBEDDINGS}":{{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}"#);
+        for n in 0..300_000 {
+            header += &format!(r#","layer.{n}":{{"dtype":"F32","shape":[0],"data_offsets":[24,24]}}"#);
+        }
+        header.push('}');
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        bytes.extend([0; 24]);
+        std::fs::write(folder.path().join(SINGLE), bytes).unwrap();
+        let before = weights::HEADERS_READ.get();
+        assert_eq!(check(folder.path()).unwrap().parameters, Some(6));
+        assert_eq!(weights::HEADERS_READ.get() - before, 1);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 use std::path::{Component, Path, PathBuf};
 
+use files::{Enclosure, JSON_LIMIT};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
 pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 /// The list of a sentence-transformers folder's modules, of which one is the language model.
 const MODULES: &str = "modules.json";
 
@@ -14,12 +16,13 @@ pub fn locate(folder: &Path) -> Result<PathBuf> {
     if !std::fs::metadata(folder).map_err(|error| Error::read(folder, error))?.is_dir() {
         return Err(Error::NotFound { path: folder.to_owned() });
     }
-    let path = folder.join(MODULES);
-    if names_a_family(folder) || !path.exists() {
+    let outer = Enclosure::of(folder).map_err(|error| Error::read(folder, error))?;
+    if names_a_family(&outer) || !outer.has(MODULES) {
         return Ok(folder.to_owned());
     }
+    let path = outer.path(MODULES);
     let wrong = |reason: String| Error::Config { path: path.clone(), reason };
-    let text = std::fs::read(&path).map_err(|error| Error::read(&path, error))?;
+    let text = outer.read(MODULES, JSON_LIMIT).map_err(|error| Error::of_file(&path, error))?;
     let modules: Vec<Map<String, Value>> =
         serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
     let is_transformer = |module: &&Map<String, Value>| {
@@ -31,7 +34,12 @@ pub fn locate(folder: &Path) -> Result<PathBuf> {
         .ok_or_else(|| wrong("it lists no module whose type is a Transformer".to_owned()))?;
     match module.get("path").and_then(Value::as_str) {
         Some("") => Ok(folder.to_owned()),
-        Some(name) if is_plain_name(name) => Ok(folder.join(name)),
+        Some(name) if is_plain_name(name) => match outer.inner(name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::of_file(&folder.join(name), error))
+            }
+            _ => Ok(folder.join(name)),
+        },
         Some(name) => Err(wrong(format!("it names the folder {name:?}, which does not lie beside it"))),
         None => Err(wrong("its Transformer has no path".to_owned())),
     }
@@ -39,8 +47,8 @@ pub fn locate(folder: &Path) -> Result<PathBuf> {
 
 /// Whether the folder's own config.json is a language model's. Early sentence-transformers wrote
 /// one that holds nothing but their version.
-fn names_a_family(folder: &Path) -> bool {
-    let text = std::fs::read(folder.join(CONFIG)).unwrap_or_default();
+fn names_a_family(folder: &Enclosure) -> bool {
+    let text = folder.read(CONFIG, JSON_LIMIT).unwrap_or_default();
     let config: Map<String, Value> = serde_json::from_slice(&text).unwrap_or_default();
     config.contains_key("model_type")
 }

@@ -13,5 +13,5 @@ pub(crate) use check::FAMILIES;
 pub use check::{ModelFolder, check};
 pub use format::WeightFormat;
 pub(crate) use install::{FILES, NOTES};
-pub use install::{WORDS, install, install_words};
+pub use install::{WORDS, companions, install, install_words};
 pub use layout::locate;

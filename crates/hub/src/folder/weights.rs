@@ -1,6 +1,11 @@
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Read,
+    path::Path,
+};
 
-use safetensors::tensor::Metadata;
+use files::{Enclosure, JSON_LIMIT};
+use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::{Map, Value};
 
 use super::{format, layout::is_plain_name};
@@ -21,13 +26,14 @@ pub(crate) fn exist(folder: &Path) -> bool {
 
 /// The files that hold a folder's weights: model.safetensors, as Transformers too takes it first,
 /// or the shards that the index names.
-pub(crate) fn find(folder: &Path) -> Result<Shards> {
+pub(crate) fn find(model: &Enclosure) -> Result<Shards> {
+    let folder = model.folder();
     let missing = |missing: &str| Error::Incomplete { path: folder.to_owned(), missing: missing.to_owned() };
     if folder.join(SINGLE).exists() {
         return Ok(Shards::from([(SINGLE.to_owned(), Vec::new())]));
     }
     if folder.join(INDEX).exists() {
-        let shards = read_index(&folder.join(INDEX))?;
+        let shards = read_index(model)?;
         if let Some(absent) = shards.keys().find(|shard| !folder.join(shard).exists()) {
             return Err(missing(absent));
         }
@@ -50,9 +56,10 @@ pub(crate) fn other_format(folder: &Path) -> Option<Error> {
 }
 
 /// Which weights the shards of an index hold.
-fn read_index(path: &Path) -> Result<Shards> {
-    let wrong = |reason: String| Error::Weights { path: path.to_owned(), reason };
-    let text = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+fn read_index(model: &Enclosure) -> Result<Shards> {
+    let path = model.path(INDEX);
+    let wrong = |reason: String| Error::Weights { path: path.clone(), reason };
+    let text = model.read(INDEX, JSON_LIMIT).map_err(|error| Error::of_file(&path, error))?;
     let index: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
     let places = index.get("weight_map").and_then(Value::as_object);
@@ -73,26 +80,36 @@ fn read_index(path: &Path) -> Result<Shards> {
 }
 
 /// Looks through the headers of all shards and gives the number of weights in them.
-pub(crate) fn check(folder: &Path, shards: &Shards, config: &Map<String, Value>) -> Result<usize> {
+pub(crate) fn check(model: &Enclosure, shards: &Shards, config: &Map<String, Value>) -> Result<usize> {
     let mut count = 0;
     for (shard, promised) in shards {
-        let path = folder.join(shard);
-        let header = read_header(&path)?;
+        let path = model.path(shard);
+        let header = read_header(model, shard)?;
         if let Some(name) = promised.iter().find(|name| header.info(name).is_none()) {
             let reason = format!("it lacks the weight {name}, which {INDEX} places in it");
             return Err(Error::Weights { path, reason });
         }
-        check_embeddings(&path, &header, config)?;
-        count += header.tensors().values().map(|info| info.shape.iter().product::<usize>()).sum::<usize>();
+        let weights = header.tensors();
+        check_embeddings(&path, &weights, config)?;
+        count += weights.values().map(|info| info.shape.iter().product::<usize>()).sum::<usize>();
     }
     Ok(count)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many headers were read, each of which may have a hundred megabytes.
+    pub(crate) static HEADERS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The header of a safetensors file whose data are as long as the header says.
-fn read_header(path: &Path) -> Result<Metadata> {
-    let wrong = |reason: String| Error::Weights { path: path.to_owned(), reason };
-    let mut file = File::open(path).map_err(|error| Error::read(path, error))?;
-    let length = file.metadata().map_err(|error| Error::read(path, error))?.len();
+fn read_header(model: &Enclosure, name: &str) -> Result<Metadata> {
+    #[cfg(test)]
+    HEADERS_READ.set(HEADERS_READ.get() + 1);
+    let path = model.path(name);
+    let wrong = |reason: String| Error::Weights { path: path.clone(), reason };
+    let mut file = model.open(name).map_err(|error| Error::of_file(&path, error))?;
+    let length = file.metadata().map_err(|error| Error::read(&path, error))?.len();
     let mut size = [0; 8];
     file.read_exact(&mut size).map_err(|_| wrong("it is too short".to_owned()))?;
     let size = u64::from_le_bytes(size);
@@ -100,9 +117,9 @@ fn read_header(path: &Path) -> Result<Metadata> {
         return Err(wrong("its header is longer than the file".to_owned()));
     }
     let mut header = vec![0; size as usize];
-    file.read_exact(&mut header).map_err(|error| Error::read(path, error))?;
+    file.read_exact(&mut header).map_err(|error| Error::read(&path, error))?;
     let header: Metadata = serde_json::from_slice(&header).map_err(|error| wrong(error.to_string()))?;
-    let data = header.tensors().values().map(|info| info.data_offsets.1).max().unwrap_or(0) as u64;
+    let data = header.data_len() as u64;
     if data != length - 8 - size {
         return Err(wrong(format!(
             "it has {} bytes of weights where its header says {data}",
@@ -117,16 +134,20 @@ const EMBEDDINGS: [&str; 3] =
     ["embeddings.word_embeddings.weight", "embed_tokens.weight", "tok_embeddings.weight"];
 
 /// The one shape that tells a config of another model at once.
-fn check_embeddings(path: &Path, header: &Metadata, config: &Map<String, Value>) -> Result<()> {
+fn check_embeddings(
+    path: &Path,
+    weights: &HashMap<String, &TensorInfo>,
+    config: &Map<String, Value>,
+) -> Result<()> {
     let number = |name: &str| config.get(name).and_then(Value::as_u64).map(|number| number as usize);
     let is_distilbert = config.get("model_type").and_then(Value::as_str) == Some("distilbert");
     let width = if is_distilbert { "dim" } else { "hidden_size" };
     let (Some(vocab), Some(hidden)) = (number("vocab_size"), number(width)) else { return Ok(()) };
-    for (name, info) in header.tensors() {
+    for (name, info) in weights {
         let is_embedding = EMBEDDINGS.iter().any(|ending| name.ends_with(ending));
         if is_embedding && info.shape != [vocab, hidden] {
             let (found, expected) = (info.shape.clone(), vec![vocab, hidden]);
-            return Err(Error::Shape { path: path.to_owned(), name, found, expected });
+            return Err(Error::Shape { path: path.to_owned(), name: name.clone(), found, expected });
         }
     }
     Ok(())

@@ -19,6 +19,7 @@ import type { LoggedOut } from "./types/LoggedOut";
 import type { Model } from "./types/Model";
 import type { Prediction } from "./types/Prediction";
 import type { PresetConfig } from "./types/PresetConfig";
+import type { PushPlan } from "./types/PushPlan";
 import type { Pushed } from "./types/Pushed";
 import type { RepoKind } from "./types/RepoKind";
 import type { Run } from "./types/Run";
@@ -125,6 +126,8 @@ export interface Backend {
   fetchModel(repo: string, commit: string, name: string | null, watch: Watch): Promise<Model>;
   /** Fetches a data set and imports it, its columns guessed. */
   fetchDataSet(repo: string, commit: string, split: string, name: string | null, watch: Watch): Promise<ImportReport>;
+  /** What a push would send and where to; nothing is sent or merged. */
+  planPush(run: number, repo: string): Promise<PushPlan>;
   /** Uploads a run's model with a card, once a dialog has asked; an adapter is merged first. */
   pushRun(run: number, repo: string, isPrivate: boolean, watch: Watch): Promise<Pushed>;
 }

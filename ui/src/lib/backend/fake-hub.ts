@@ -130,6 +130,16 @@ export function createFakeHub(host: Host): FakeHub {
       await download(planOf("dataset", repo), watch);
       return host.follow(watch, bytesOf(40_000_000), () => host.importAs(repo, name ?? ownName(repo)));
     },
+    planPush: (_run, repo) =>
+      host.answer(() => ({
+        repo: repo.includes("/") ? repo : `${whose().name}/${repo}`,
+        files: [
+          { path: "config.json", bytes: 812 },
+          { path: "model.safetensors", bytes: null },
+          { path: "tokenizer.json", bytes: 711_396 },
+          { path: "README.md", bytes: 5_120 },
+        ],
+      })),
     async pushRun(run, repo, _isPrivate, watch) {
       const account = await host.answer(whose);
       const full = repo.includes("/") ? repo : `${account.name}/${repo}`;

@@ -68,6 +68,7 @@ describe("the door to Rust", () => {
     await tauri.planDataSet("a/c", "train");
     await tauri.fetchModel("a/b", "c0ffee", null, watched());
     await tauri.fetchDataSet("a/c", "beef", "train", "mine", watched());
+    await tauri.planPush(1, "me/mbti");
     await tauri.pushRun(1, "me/mbti", true, watched());
     expect(vi.mocked(invoke).mock.calls).toEqual([
       ["home", {}],
@@ -114,6 +115,7 @@ describe("the door to Rust", () => {
       ["plan_data_set", { repo: "a/c", split: "train" }],
       ["fetch_model", { repo: "a/b", commit: "c0ffee", name: null, ...followed }],
       ["fetch_data_set", { repo: "a/c", commit: "beef", split: "train", name: "mine", ...followed }],
+      ["plan_push", { run: 1, repo: "me/mbti" }],
       ["push_run", { run: 1, repo: "me/mbti", private: true, language: "en", ...followed }],
     ]);
   });

@@ -76,6 +76,7 @@ export const tauri: Backend = {
   planDataSet: (repo, split) => call("plan_data_set", { repo, split }),
   fetchModel: (repo, commit, name, watch) => follow("fetch_model", { repo, commit, name }, watch),
   fetchDataSet: (repo, commit, split, name, watch) => follow("fetch_data_set", { repo, commit, split, name }, watch),
+  planPush: (run, repo) => call("plan_push", { run, repo }),
   // "private" is a word that no parameter can have in strict code.
   pushRun: (run, repo, isPrivate, watch) =>
     follow("push_run", { run, repo, private: isPrivate, language: language() }, watch),

@@ -18,7 +18,7 @@ export const problems = {
   unknown_columns: "The columns of {path} are {found}; that is no format known here. Expected are {expected}. Rename the columns in the first line of the file.",
   no_usable_row: "None of the {rows} rows of {path} can be used. The first, on line {line}: {reason}. Check that the file holds texts and types such as INFP.",
   name_taken: "The name \"{name}\" is taken. Choose another name, or remove what has it now.",
-  bad_name: "\"{name}\" cannot be a name. Use letters, digits, spaces, hyphens and underscores.",
+  bad_name: "\"{name}\" cannot be a name. Use letters, digits, spaces, hyphens and underscores, and no name of a device such as con.",
   in_use: "\"{name}\" is being used by run {run}, which is not over. Wait for the run to end, or stop it.",
   unknown_data_set: "There is no data set \"{name}\". There are: {known}. Choose one of these, or import it again.",
   unknown_model: "There is no model \"{name}\". There are: {known}. Choose one of these, or add its folder.",

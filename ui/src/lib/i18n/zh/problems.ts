@@ -17,7 +17,7 @@ export const problems: Dictionary["problems"] = {
   unknown_columns: "{path} 的列是 {found}，不是本程序认识的格式。需要的列：{expected}。请修改文件第一行的列名。",
   no_usable_row: "{path} 的 {rows} 行都无法使用。最先的第 {line} 行：{reason}。请确认文件中有文本和 INFP 这样的类型。",
   name_taken: "名称“{name}”已被使用。请换一个名称，或先删除原有的那个。",
-  bad_name: "“{name}”不能用作名称。请使用文字、数字、空格、连字符和下划线。",
+  bad_name: "“{name}”不能用作名称。请使用文字、数字、空格、连字符和下划线，且不要用 con 之类的设备名。",
   in_use: "“{name}”正被第 {run} 次训练使用，而该训练尚未结束。请等它结束，或将其停止。",
   unknown_data_set: "没有名为“{name}”的数据集。现有：{known}。请选择其中之一，或重新导入。",
   unknown_model: "没有名为“{name}”的模型。现有：{known}。请选择其中之一，或添加它的文件夹。",

@@ -28,14 +28,20 @@ const KEPT: usize = 1000;
 
 #[derive(Debug, Default)]
 pub struct ChosenPaths {
-    kept: Mutex<(u32, BTreeMap<u32, (PathBuf, Purpose)>)>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    last: u32,
+    paths: BTreeMap<u32, (PathBuf, Purpose)>,
 }
 
 impl ChosenPaths {
     /// Keeps a path that the user has chosen, and gives what the page may have of it.
     pub fn keep(&self, path: PathBuf, purpose: Purpose) -> Chosen {
         let shown = record::one_line(&path.display().to_string()).into_owned();
-        let (last, paths) = &mut *self.lock();
+        let Kept { last, paths } = &mut *self.lock();
         *last = last.wrapping_add(1);
         paths.insert(*last, (path, purpose));
         while paths.len() > KEPT {
@@ -46,7 +52,7 @@ impl ChosenPaths {
 
     /// The path that was chosen for this.
     pub fn path(&self, handle: u32, purpose: Purpose) -> Result<PathBuf, Problem> {
-        let (_, paths) = &mut *self.lock();
+        let paths = &mut self.lock().paths;
         let found = paths.get(&handle).filter(|(_, kept)| *kept == purpose).map(|(path, _)| path.clone());
         if found.is_some() && purpose == Purpose::NewFile {
             paths.remove(&handle);
@@ -56,7 +62,7 @@ impl ChosenPaths {
         found.ok_or_else(|| Problem::new(ProblemCode::NotChosen, message))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (u32, BTreeMap<u32, (PathBuf, Purpose)>)> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         // A path is whole whatever happened to whoever held the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

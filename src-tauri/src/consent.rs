@@ -50,7 +50,9 @@ pub async fn ask(app: &AppHandle, turns: &OneAtATime, question: Question) -> Res
     }
     let begin = Instant::now();
     // The receiver is only gone when the window is, and then nobody waits for the answer.
-    dialog.show(|agreed| drop(tell.send(agreed)));
+    dialog.show(|agreed| {
+        tell.send(agreed).ok();
+    });
     let agreed = told.await.unwrap_or(false);
     if agreed && begin.elapsed() >= TOO_SOON { Ok(()) } else { Err(refused()) }
 }

@@ -9,7 +9,7 @@ use record::{
 };
 use store::{NewDataSet, Part};
 
-use crate::{Error, Home, error::Result, home::bytes_of, making, names, removing};
+use crate::{Home, error::Result, home::bytes_of, making, names, removing};
 
 /// Name of the bundled sample, in every list and of every run that learns from it.
 pub const SAMPLE_NAME: &str = "made-up-sample";

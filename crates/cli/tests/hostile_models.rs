@@ -113,7 +113,7 @@ fn no_file_outside_a_model_folder_is_taken_along_by_a_link_in_it() {
         bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes())
     };
     let found: Vec<PathBuf> = files_below(engine.home.path()).into_iter().filter(has_it).collect();
-    assert_eq!(found, [PathBuf::new(); 0]);
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]

@@ -102,6 +102,9 @@ impl fmt::Debug for Token {
     }
 }
 
+/// A look at one place where a token may be kept, taken only when its turn comes.
+type Look<'a> = &'a dyn Fn() -> Result<Option<Token>>;
+
 /// What looking for a token has brought.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -124,7 +127,7 @@ pub fn find(home: &Path, settings: &HubSettings, variables: &Variables) -> Resul
     }
     let own = token_file::own(home);
     let shown = |path: &Path| path.display().to_string();
-    let kept: [(&dyn Fn() -> Result<Option<Token>>, TokenSource); 2] = [
+    let kept: [(Look, TokenSource); 2] = [
         (&|| Ok(keyring::get()), TokenSource::Keyring),
         (&|| token_file::read_own(&own), TokenSource::OwnFile { path: shown(&own) }),
     ];

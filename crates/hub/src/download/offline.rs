@@ -218,6 +218,7 @@ mod tests {
         let plan = |path: &str| DownloadPlan {
             kind: RepoKind::Dataset,
             repo: "a/b".into(),
+            revision: None,
             commit: COMMIT.into(),
             bytes: 0,
             bytes_here: 0,

@@ -103,7 +103,7 @@ impl Dialog {
 
     pub fn keys(&self, keys: &[&str]) {
         xdotool(&["windowfocus", "--sync", &self.0]);
-        xdotool(&[&["key", "--clearmodifiers", "--delay", "60"], keys].concat());
+        xdotool(&[&["key", "--clearmodifiers", "--delay", "60"][..], keys].concat());
     }
 
     fn type_path(&self, path: &Path) {

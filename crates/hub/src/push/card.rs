@@ -327,7 +327,8 @@ mod tests {
                 let outside = |line: &str| line.split('`').step_by(2).collect::<String>();
                 let markup = bare.lines().map(outside).collect::<Vec<_>>().join("\n");
                 assert!(!markup.contains("](https://evil") && !markup.contains("<img"), "{text}");
-                let is_paired = |line: &str| line.starts_with("```") || line.matches('`').count() % 2 == 0;
+                let is_paired =
+                    |line: &str| line.starts_with("```") || line.matches('`').count().is_multiple_of(2);
                 assert!(bare.lines().all(is_paired), "{text}");
                 assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
                 // The head ends where it ends, and there is one title.

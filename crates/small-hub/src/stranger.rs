@@ -95,14 +95,14 @@ fn serve(mut stream: TcpStream, says: Says, kept: &Kept) -> std::io::Result<()> 
         Says::EndlessHeaders => {
             ("HTTP/1.1 200 OK\r\n", Some(format!("x-more: {}\r\n", "a".repeat(1000)).repeat(60)))
         }
-        Says::EndlessContinue => ("", Some("HTTP/1.1 100 Continue\r\n\r\n".repeat(1000))),
+        Says::EndlessContinue => ("", Some("HTTP/1.1 100 Continue\r\n\r\n".repeat(100))),
     };
     send(start)?;
     while let Some(more) = more.as_ref().filter(|_| !kept.over.load(Ordering::Relaxed)) {
         send(more)?;
         if says == Says::EndlessContinue {
             // Enough to keep a client waiting, and not so much that its machine is busy with nothing else.
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
     // The rest of the request is heard as well.

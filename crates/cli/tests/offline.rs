@@ -42,6 +42,7 @@ fn a_data_set_that_was_fetched_gives_the_same_rows_offline_split_by_split() {
         engine.ok(&["datasets", "export", name, path.to_str().unwrap()]);
         std::fs::read_to_string(path).unwrap()
     };
+    let mut exported_before = String::new();
     for split in ["train", "test"] {
         let [online, offline] = [false, true].map(|is_offline| {
             let name = format!("{split}-{is_offline}");
@@ -52,7 +53,16 @@ fn a_data_set_that_was_fetched_gives_the_same_rows_offline_split_by_split() {
         assert_eq!(online.1, offline.1);
         assert!(online.1.contains(if split == "train" { "to learn from" } else { "to test by" }));
         assert_eq!(online.0["data_set"]["source"], offline.0["data_set"]["source"]);
+        exported_before = online.1;
     }
+    // A snapshot that others have fetched has the card, and no note of what was chosen.
+    let repository = engine.home.path().join("hugging-face/hub/datasets--alice--texts");
+    std::fs::remove_dir_all(repository.join(".mbti")).unwrap();
+    let snapshot = std::fs::read_dir(repository.join("snapshots")).unwrap().flatten().next().unwrap().path();
+    std::fs::write(snapshot.join("README.md"), card).unwrap();
+    let done = import("test", "by-card", true);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(exported("by-card"), exported_before);
     hub.log().clear();
     let refused = import("validation", "more", true);
     let error = String::from_utf8_lossy(&refused.stderr);

@@ -3,7 +3,10 @@
 
 mod common;
 
-use std::process::Output;
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use common::Engine;
 use small_hub::{Kind, Options, SmallHub, Write};
@@ -11,6 +14,15 @@ use small_hub::{Kind, Options, SmallHub, Write};
 fn table(words: &str) -> String {
     let rows = (0..8).map(|n| format!("a{n},\"{words} number {n}, said so\",{}\n", ["INFP", "ESTJ"][n % 2]));
     format!("author,body,mbti\n{}", rows.collect::<String>())
+}
+
+/// The folder of the repository, wherever in the home the cache of this Hub lies.
+fn repository(folder: &Path) -> Option<PathBuf> {
+    let folders = || std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_it = |path: &PathBuf| path.ends_with("datasets--alice--texts") && path.join("snapshots").is_dir();
+    folders().find(is_it).or_else(|| {
+        folders().filter(|path| path.is_dir() && !path.is_symlink()).find_map(|path| repository(&path))
+    })
 }
 
 #[test]
@@ -56,7 +68,7 @@ fn a_data_set_that_was_fetched_gives_the_same_rows_offline_split_by_split() {
         exported_before = online.1;
     }
     // A snapshot that others have fetched has the card, and no note of what was chosen.
-    let repository = engine.home.path().join("hugging-face/hub/datasets--alice--texts");
+    let repository = repository(engine.home.path()).unwrap();
     std::fs::remove_dir_all(repository.join(".mbti")).unwrap();
     let snapshot = std::fs::read_dir(repository.join("snapshots")).unwrap().flatten().next().unwrap().path();
     std::fs::write(snapshot.join("README.md"), card).unwrap();

@@ -3,7 +3,10 @@
 
 mod common;
 
-use std::process::Output;
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use common::Engine;
 use small_hub::{Kind, Options, SmallHub, Write};
@@ -11,6 +14,15 @@ use small_hub::{Kind, Options, SmallHub, Write};
 fn table(words: &str) -> String {
     let rows = (0..8).map(|n| format!("a{n},\"{words} number {n}, said so\",{}\n", ["INFP", "ESTJ"][n % 2]));
     format!("author,body,mbti\n{}", rows.collect::<String>())
+}
+
+/// The folder of the repository, wherever in the home the cache of this Hub lies.
+fn repository(folder: &Path) -> Option<PathBuf> {
+    let folders = || std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_it = |path: &PathBuf| path.ends_with("datasets--alice--texts") && path.join("snapshots").is_dir();
+    folders().find(is_it).or_else(|| {
+        folders().filter(|path| path.is_dir() && !path.is_symlink()).find_map(|path| repository(&path))
+    })
 }
 
 #[test]
@@ -42,6 +54,7 @@ fn a_data_set_that_was_fetched_gives_the_same_rows_offline_split_by_split() {
         engine.ok(&["datasets", "export", name, path.to_str().unwrap()]);
         std::fs::read_to_string(path).unwrap()
     };
+    let mut exported_before = String::new();
     for split in ["train", "test"] {
         let [online, offline] = [false, true].map(|is_offline| {
             let name = format!("{split}-{is_offline}");
@@ -52,7 +65,16 @@ fn a_data_set_that_was_fetched_gives_the_same_rows_offline_split_by_split() {
         assert_eq!(online.1, offline.1);
         assert!(online.1.contains(if split == "train" { "to learn from" } else { "to test by" }));
         assert_eq!(online.0["data_set"]["source"], offline.0["data_set"]["source"]);
+        exported_before = online.1;
     }
+    // A snapshot that others have fetched has the card, and no note of what was chosen.
+    let repository = repository(engine.home.path()).unwrap();
+    std::fs::remove_dir_all(repository.join(".mbti")).unwrap();
+    let snapshot = std::fs::read_dir(repository.join("snapshots")).unwrap().flatten().next().unwrap().path();
+    std::fs::write(snapshot.join("README.md"), card).unwrap();
+    let done = import("test", "by-card", true);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(exported("by-card"), exported_before);
     hub.log().clear();
     let refused = import("validation", "more", true);
     let error = String::from_utf8_lossy(&refused.stderr);

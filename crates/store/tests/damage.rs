@@ -138,16 +138,21 @@ async fn two_hundred_damaged_histories_are_each_answered_for() {
     assert!(refused > 50 && read > 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_many_that_open_a_new_history_at_once_every_one_has_it() {
+#[test]
+fn of_many_that_open_a_new_history_at_once_every_one_has_it() {
     for _ in 0..20 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.sqlite");
-        let open = |path: std::path::PathBuf| async move { Store::open(&path).await.map(drop) };
-        let all: Vec<_> = (0..8).map(|_| tokio::spawn(open(path.clone()))).collect();
-        for one in all {
-            one.await.unwrap().unwrap();
-        }
+        let open = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(Store::open(&path)).map(drop)
+        };
+        std::thread::scope(|threads| {
+            let all: Vec<_> = (0..8).map(|_| threads.spawn(open)).collect();
+            for one in all {
+                one.join().unwrap().unwrap();
+            }
+        });
         assert!(!folder.path().join(".new-history.sqlite").exists());
     }
 }

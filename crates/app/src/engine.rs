@@ -49,7 +49,7 @@ fn hand_over(token: &Token, child: &mut Child) -> std::io::Result<()> {
     let Some(pipe) = child.stdin.take() else { return Ok(()) };
     // The pipe holds two lines whether the engine reads them yet or not.
     let mut pipe: std::fs::File = into_file(pipe)?;
-    match pipe.write_all(token.to_lines().as_bytes()) {
+    match pipe.write_all(token.to_line().as_bytes()) {
         // An engine that has ended already is found to have.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => done,

@@ -9,33 +9,24 @@ use crate::{Context, args::HubCommand, error::Result, input, print};
 
 /// The first line of standard input, without showing it where that is a terminal.
 fn read_token() -> Result<zeroize::Zeroizing<String>> {
-    if std::io::stdin().is_terminal() {
+    let input = std::io::stdin();
+    if input.is_terminal() {
         return Ok(zeroize::Zeroizing::new(rpassword::prompt_password("Token (it is not shown): ")?));
     }
-    piped_line()
-}
-
-/// A line of standard input that is short enough to be a token, or the address that it is bound to.
-fn piped_line() -> Result<zeroize::Zeroizing<String>> {
     // As long as a line can be, since what is moved would leave a copy behind.
     let mut line = zeroize::Zeroizing::new(Vec::with_capacity(2 * input::LONGEST_TOKEN_LINE));
-    let mut start = std::io::stdin().lock().take(input::LONGEST_TOKEN_LINE as u64 + 1);
+    let mut start = input.lock().take(input::LONGEST_TOKEN_LINE as u64 + 1);
     input::read_line(&mut start, input::LONGEST_TOKEN_LINE, &mut line)?;
     // What is no text, or too long for a token, is refused as none.
     Ok(zeroize::Zeroizing::new(String::from_utf8_lossy(&line).into_owned()))
 }
 
-/// A token that whoever started this engine hands over, with the address that it is bound to on a second line, or
-/// without one.
+/// A token that whoever started this engine hands over, with what it is bound to or without.
 pub fn handed_over(token_stdin: bool) -> Result<Option<(Token, TokenSource)>> {
     if !token_stdin {
         return Ok(None);
     }
-    let mut lines = read_token()?;
-    if !std::io::stdin().is_terminal() {
-        lines.push_str(&piped_line()?);
-    }
-    let token = Token::from_lines(&lines).map_err(app::Error::from)?;
+    let token = Token::from_line(&read_token()?).map_err(app::Error::from)?;
     // Where it was found, the program knows that handed it over.
     Ok(Some((token, TokenSource::Keyring)))
 }

@@ -71,9 +71,15 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(Error::named(&new.name))?;
+        // Read before it is certain: nothing may fail after that, or the caller would take the folder back.
+        let row: DataSetRow = sqlx::query_as("SELECT * FROM data_sets WHERE name = ?")
+            .bind(&new.name)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(Error::from)?;
         place()?;
         transaction.commit().await.map_err(Error::from)?;
-        Ok(self.data_set(&new.name).await?)
+        Ok(row.0)
     }
 
     /// All data sets, the oldest first.

@@ -59,9 +59,15 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(Error::named(&model.name))?;
+        // Read before it is certain: nothing may fail after that, or the caller would take the folder back.
+        let row: ModelRow = sqlx::query_as("SELECT * FROM models WHERE name = ?")
+            .bind(&model.name)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(Error::from)?;
         place()?;
         transaction.commit().await.map_err(Error::from)?;
-        Ok(self.model(&model.name).await?)
+        Ok(self.model_in_place(row.0))
     }
 
     /// All models: those that were added first, the built-in one last.

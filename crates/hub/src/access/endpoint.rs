@@ -9,6 +9,7 @@ use reqwest::Url;
 
 use crate::error::{Error, Result};
 
+/// Where the Hub is unless somebody says otherwise.
 pub(super) const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
 /// The folder in Python's cache in which the caches of other Hubs are. Its name has no "--", so that Python's client

@@ -27,7 +27,7 @@ pub(super) fn get() -> Option<Token> {
 
 /// Puts the token into the keyring, with what it is bound to, and looks that it is there.
 pub(super) fn set(token: &Token) -> std::result::Result<(), String> {
-    let kept = token.to_lines();
+    let kept = token.to_line();
     let done = ask(move |entry| {
         entry.set_password(&kept)?;
         entry.get_password().map(|text| Zeroizing::new(text) == kept)

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use record::HubSettings;
 use reqwest::Url;
 
-/// Where the Hub is unless somebody says otherwise.
-pub(super) const HUGGING_FACE: &str = "https://huggingface.co";
+use super::endpoint::DEFAULT_ENDPOINT;
 
 /// Looks a variable of the environment up. Tests give their own.
 pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -19,7 +18,7 @@ pub fn from_environment(name: &str) -> Option<String> {
 /// Whose the Hub's address is, as scheme, host and port: what a token is bound to. None where the address is none.
 pub fn origin(settings: &HubSettings, variables: &Variables) -> Option<String> {
     let address = settings.endpoint.clone().or_else(|| variables("HF_ENDPOINT"));
-    let url = Url::parse(address.as_deref().unwrap_or(HUGGING_FACE).trim()).ok()?;
+    let url = Url::parse(address.as_deref().unwrap_or(DEFAULT_ENDPOINT).trim()).ok()?;
     url.host().is_some().then(|| url.origin().ascii_serialization())
 }
 
@@ -65,15 +64,15 @@ mod tests {
             let settings = HubSettings { endpoint: endpoint.map(str::to_owned), ..HubSettings::default() };
             origin(&settings, &|name| variable.filter(|_| name == "HF_ENDPOINT").map(str::to_owned))
         };
-        assert_eq!(of(None, None).as_deref(), Some(HUGGING_FACE));
-        assert_eq!(of(Some(" https://HuggingFace.co:443/a/ "), None).as_deref(), Some(HUGGING_FACE));
+        assert_eq!(of(None, None).as_deref(), Some(DEFAULT_ENDPOINT));
+        assert_eq!(of(Some(" https://HuggingFace.co:443/a/ "), None).as_deref(), Some(DEFAULT_ENDPOINT));
         assert_eq!(of(None, Some("https://hub.example/x")).as_deref(), Some("https://hub.example"));
         assert_eq!(
             of(Some("http://127.0.0.1:8080"), Some("https://hub.example")).as_deref(),
             Some("http://127.0.0.1:8080")
         );
         for other in ["http://huggingface.co", "https://huggingface.co:444", "https://huggingface.co.evil"] {
-            assert_ne!(of(Some(other), None).as_deref(), Some(HUGGING_FACE), "{other}");
+            assert_ne!(of(Some(other), None).as_deref(), Some(DEFAULT_ENDPOINT), "{other}");
         }
         for wrong in ["nonsense", "", "data:,x", "file:///x"] {
             assert_eq!(of(Some(wrong), None), None, "{wrong:?}");

@@ -15,8 +15,9 @@ use record::{HubSettings, TokenSource};
 use zeroize::Zeroizing;
 
 use super::{
+    endpoint::DEFAULT_ENDPOINT,
     keyring,
-    settings::{HUGGING_FACE, Variables, origin},
+    settings::{Variables, origin},
     token_file,
 };
 use crate::error::{Error, Result};
@@ -58,31 +59,32 @@ impl Token {
         self.origin.as_deref()
     }
 
-    /// The token and, on a second line, what it is bound to: as it is kept, and as it is handed to an engine.
-    pub fn to_lines(&self) -> Zeroizing<String> {
+    /// A line of the token and, after a space, what it is bound to: as it is kept, and as it is handed to an engine.
+    pub fn to_line(&self) -> Zeroizing<String> {
         let origin = self.origin.as_deref().unwrap_or_default();
         // As long as it becomes, since what is moved would leave a copy behind.
-        let mut lines = Zeroizing::new(String::with_capacity(self.text.len() + origin.len() + 2));
-        lines.push_str(&self.text);
-        lines.push('\n');
+        let mut line = Zeroizing::new(String::with_capacity(self.text.len() + origin.len() + 2));
+        line.push_str(&self.text);
         if !origin.is_empty() {
-            lines.push_str(origin);
-            lines.push('\n');
+            line.push(' ');
+            line.push_str(origin);
         }
-        lines
+        line.push('\n');
+        line
     }
 
-    /// Reads [`Token::to_lines`]; one without a second line is bound to nothing.
-    pub fn from_lines(lines: &str) -> Result<Token> {
-        let (first, second) = lines.trim().split_once('\n').unwrap_or((lines, ""));
-        let token = Token::parse(first)?;
-        Ok(if second.trim().is_empty() { token } else { token.given_for(second.trim()) })
+    /// Reads [`Token::to_line`]; one without a second word is bound to nothing.
+    pub fn from_line(line: &str) -> Result<Token> {
+        let line = line.trim();
+        let (text, origin) = line.split_once(' ').unwrap_or((line, ""));
+        let token = Token::parse(text)?;
+        Ok(if origin.is_empty() { token } else { token.given_for(origin) })
     }
 
     /// Reads what was kept. Older versions kept no more than the token, and knew hardly anything but Hugging Face.
-    pub(super) fn from_kept(lines: &str) -> Result<Token> {
-        let token = Token::from_lines(lines)?;
-        Ok(if token.origin.is_none() { token.given_for(HUGGING_FACE) } else { token })
+    pub(super) fn from_kept(line: &str) -> Result<Token> {
+        let token = Token::from_line(line)?;
+        Ok(if token.origin.is_none() { token.given_for(DEFAULT_ENDPOINT) } else { token })
     }
 
     /// The text itself: for the header of a request to the endpoint.
@@ -226,11 +228,11 @@ mod tests {
         let bare = Token::parse("hf_abc").unwrap();
         let bound = bare.clone().given_for("https://hub.example");
         for token in [&bare, &bound] {
-            assert_eq!(&Token::from_lines(&token.to_lines()).unwrap(), token);
+            assert_eq!(&Token::from_line(&token.to_line()).unwrap(), token);
         }
-        assert_eq!(Token::from_kept(&bound.to_lines()).unwrap(), bound);
-        assert_eq!(Token::from_kept(" hf_abc ").unwrap().origin(), Some(HUGGING_FACE));
-        assert!(Token::from_lines("").is_err() && Token::from_lines("\nhttps://hub.example").is_err());
+        assert_eq!(Token::from_kept(&bound.to_line()).unwrap(), bound);
+        assert_eq!(Token::from_kept(" hf_abc ").unwrap().origin(), Some(DEFAULT_ENDPOINT));
+        assert!(Token::from_line("").is_err() && Token::from_line("hf\u{0}a https://hub.example").is_err());
     }
 
     #[test]
@@ -262,7 +264,7 @@ mod tests {
     fn the_environment_comes_first_then_the_env_file_the_own_file_and_hugging_faces() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_owned();
-        let own = Token::parse("hf_own").unwrap().given_for(HUGGING_FACE);
+        let own = Token::parse("hf_own").unwrap().given_for(DEFAULT_ENDPOINT);
         let theirs = path.join("hf/token");
         let settings =
             HubSettings { env_file: Some(path.join("my.env").display().to_string()), ..Default::default() };

@@ -50,7 +50,7 @@ fn text(path: &Path) -> Result<Option<Zeroizing<String>>> {
 /// Writes a file that only its owner may read, whole or not at all.
 pub(super) fn write(path: &Path, token: &Token) -> Result<()> {
     files::make_private_folder(path.parent().unwrap_or(path))
-        .and_then(|()| files::replace(path, token.to_lines().as_bytes(), files::Access::Owner))
+        .and_then(|()| files::replace(path, token.to_line().as_bytes(), files::Access::Owner))
         .map_err(|error| Error::write(path, error))
 }
 
@@ -116,7 +116,7 @@ mod tests {
         let (path, other) = (own(home.path()), home.path().join("other"));
         std::fs::create_dir(&other).unwrap();
         std::fs::set_permissions(&other, PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::write(other.join("token"), "hf_planted\nhttps://hub.example").unwrap();
+        std::fs::write(other.join("token"), "hf_planted https://hub.example").unwrap();
         symlink(&other, path.parent().unwrap()).unwrap();
         assert!(read_own(&path).unwrap_err().to_string().contains("is a link"));
         assert!(write(&path, &token()).is_err());

@@ -167,17 +167,27 @@ pub fn snapshot_offline(
     repo: &str,
     revision: Option<&str>,
 ) -> Option<(String, PathBuf)> {
+    snapshots_offline(cache, kind, repo, revision).into_iter().next()
+}
+
+/// The snapshots that may be meant: of a data set whose own files could not be read, also the Hub's conversion.
+pub(super) fn snapshots_offline(
+    cache: &Path,
+    kind: RepoKind,
+    repo: &str,
+    revision: Option<&str>,
+) -> Vec<(String, PathBuf)> {
     let cache = RepoCache::new(cache, kind, repo);
-    // Of a data set whose own files could not be read, the Hub's conversion was fetched.
     let asked = match (revision, kind) {
         (Some(revision), _) => vec![revision],
         (None, RepoKind::Model) => vec!["main"],
         (None, RepoKind::Dataset) => vec!["main", CONVERTED],
     };
-    asked.into_iter().find_map(|revision| {
+    let found = asked.into_iter().filter_map(|revision| {
         let commit =
             cache.commit_of(revision).or_else(|| Some(revision.to_owned()).filter(|it| is_commit(it)))?;
         let folder = cache.snapshot(&commit);
         folder.is_dir().then_some((commit, folder))
-    })
+    });
+    found.collect()
 }

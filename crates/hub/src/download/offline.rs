@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    cache::{RepoCache, snapshot_offline},
+    cache::{RepoCache, snapshots_offline},
     choose::{DataWish, data_files},
     listing::licence,
     yaml,
 };
-use crate::error::{Error, Needed, Result};
+use crate::{
+    error::{Error, Needed, Result},
+    shown::shown_list,
+};
 
 const FOLDER: &str = ".mbti";
 const CARD: &str = "README.md";
@@ -71,21 +74,27 @@ pub fn data_set_offline(
     wish: &DataWish,
 ) -> Result<OfflineData> {
     let absent = || Error::Offline { what: repo.to_owned() };
-    let (commit, snapshot) = snapshot_offline(cache, RepoKind::Dataset, repo, revision).ok_or_else(absent)?;
+    let snapshots = snapshots_offline(cache, RepoKind::Dataset, repo, revision);
     let of = RepoCache::new(cache, RepoKind::Dataset, repo);
-    let chosen = place_of(&of, &commit).map(|place| choices(&place)).unwrap_or_default();
-    let chosen = chosen
-        .into_iter()
-        .find(|choice| choice.config.as_deref() == wish.config && choice.split == wish.split);
+    let chosen_in = |commit: &str| {
+        let choices = place_of(&of, commit).map(|place| choices(&place)).unwrap_or_default();
+        let is_wanted =
+            |choice: &Choice| choice.config.as_deref() == wish.config && choice.split == wish.split;
+        choices.into_iter().find(is_wanted)
+    };
+    // The one of which this part was fetched: the repository's own files, or the Hub's conversion of them.
+    let fetched = snapshots.iter().find_map(|found| Some((found, Some(chosen_in(&found.0)?))));
+    let either = fetched.or_else(|| Some((snapshots.first()?, None)));
+    let ((commit, snapshot), chosen) = either.ok_or_else(absent)?;
     let (paths, licence) = match chosen {
         Some(choice) => (choice.files, choice.licence),
         None => {
-            let card = card(&snapshot)
+            let card = card(snapshot)
                 .ok_or_else(|| Error::NothingUsable { repo: repo.to_owned(), needed: Needed::Texts })?;
-            let found = data_files(&listing(&snapshot), &card, wish).map_err(|known| Error::NoSplit {
+            let found = data_files(&listing(snapshot), &card, wish).map_err(|known| Error::NoSplit {
                 repo: repo.to_owned(),
                 split: wish.split.to_owned(),
-                known: known.join(", "),
+                known: shown_list(&known),
             })?;
             (found.into_iter().map(|file| file.path).collect(), licence(&card))
         }
@@ -94,17 +103,17 @@ pub fn data_set_offline(
         return Err(absent());
     }
     // A snapshot has links to the repository's own blobs, and to nothing else.
-    let blobs = folder_of(&of, &commit).ok_or_else(absent)?.join("blobs");
+    let blobs = folder_of(&of, commit).ok_or_else(absent)?.join("blobs");
     let inside = |path: &String| -> Result<PathBuf> {
         let file = snapshot.join(path);
-        match files::resolve_within(&file, &[&snapshot, &blobs]) {
+        match files::resolve_within(&file, &[snapshot, &blobs]) {
             Ok(_) => Ok(file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(absent()),
             Err(error) => Err(Error::read(&file, error)),
         }
     };
     let files = paths.iter().map(inside).collect::<Result<_>>()?;
-    Ok(OfflineData { commit, files, licence })
+    Ok(OfflineData { commit: commit.clone(), files, licence })
 }
 
 /// The folder of the repository in the cache.

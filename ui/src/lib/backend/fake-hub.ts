@@ -37,6 +37,7 @@ type Asked =
   | "planDataSet"
   | "fetchModel"
   | "fetchDataSet"
+  | "planPush"
   | "pushRun";
 
 export interface FakeHub {

@@ -141,7 +141,7 @@ fn nul_bytes_and_several_encodings_in_one_file_are_told_row_by_row_or_refused() 
     {
         mixed.extend(row);
     }
-    for (name, bytes) in [("nul.csv", nul), ("mixed.csv", mixed)] {
+    for (name, bytes) in [("zeros.csv", nul), ("mixed.csv", mixed)] {
         let path = engine.file(name, bytes);
         let output = import(&engine, &path);
         let error = String::from_utf8_lossy(&output.stderr);

@@ -247,7 +247,7 @@ fn ctrl_c_stops_the_copying_of_a_model_and_leaves_nothing() {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let ended = child.wait().unwrap();
-    assert_eq!(ended.code(), Some(1), "{ended}");
+    assert_eq!(ended.code(), Some(130), "{ended}");
     assert_eq!(names_in(&engine.home.path().join("models")), ["words"]);
     assert_eq!(models_of(&engine), ["words"]);
 }

@@ -267,7 +267,7 @@ fn a_token_that_is_kept_goes_to_the_hub_it_was_given_for_and_to_no_other() {
     let mut command = alice.command(&["push", "1", "alice/made", "--token-stdin"]);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(format!("{TOKEN}\n{}\n", alice.hub.url()).as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(format!("{TOKEN} {}\n", alice.hub.url()).as_bytes()).unwrap();
     let done = child.wait_with_output().unwrap();
     assert!(!done.status.success());
     assert!(String::from_utf8_lossy(&done.stderr).contains(other.hub.url()));

@@ -271,24 +271,27 @@ impl Network {
         match &self.family {
             Family::Transformer(transformer) => {
                 let max_length = wanted.min(transformer.max_tokens);
-                let found = self.companion(TOKENIZER).map_err(|error| data::Error::Tokenizer {
-                    path: self.folder.join(TOKENIZER),
-                    reason: error.to_string(),
-                })?;
-                let path = found.unwrap_or_else(|| self.folder.join(TOKENIZER));
+                let own = || self.folder.join(TOKENIZER);
+                let resolved =
+                    |folder: Option<files::Enclosure>| folder.map(|it| it.resolve(TOKENIZER)).transpose();
+                let found = self.companion(TOKENIZER).and_then(resolved);
+                let path = found
+                    .map_err(|error| data::Error::Tokenizer { path: own(), reason: error.to_string() })?
+                    .unwrap_or_else(own);
                 Ok((Tokenizer::from_file(&path, max_length)?, max_length))
             }
             Family::Words(_) => Ok((Tokenizer::Ngrams, wanted)),
         }
     }
 
-    /// A regular file that goes along with the weights: the folder's own or, as not every adapter
-    /// has one, its base model's.
-    pub(crate) fn companion(&self, name: &str) -> std::io::Result<Option<PathBuf>> {
+    /// The folder in which a file lies that goes along with the weights: the network's own or, as not every adapter
+    /// has one, its base model's. Neither need be there any more.
+    pub(crate) fn companion(&self, name: &str) -> std::io::Result<Option<files::Enclosure>> {
         for folder in [&self.folder, &self.base_folder] {
-            let folder = files::Enclosure::of(folder)?;
-            if folder.path(name).exists() {
-                return folder.resolve(name).map(Some);
+            match files::Enclosure::of(folder) {
+                Ok(folder) if folder.has(name) => return Ok(Some(folder)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
         Ok(None)

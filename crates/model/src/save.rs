@@ -186,8 +186,8 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
 /// token that is not this one, so that another would make it read the padding.
 fn padding_id(network: &Network) -> Option<u64> {
     let read = |name: &str, limit: u64| -> Option<Value> {
-        let path = network.companion(name).ok()??;
-        serde_json::from_slice(&files::read_limited(&path, limit).ok()?).ok()
+        let folder = network.companion(name).ok()??;
+        serde_json::from_slice(&folder.read(name, limit).ok()?).ok()
     };
     padding_id_of(&read("tokenizer_config.json", JSON_LIMIT)?, &read("tokenizer.json", TOKENIZER_LIMIT)?)
 }
@@ -269,10 +269,9 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 fn copy_companions(network: &Network, new: &Path) -> Result<()> {
     for name in COMPANIONS {
         let to = new.join(name);
-        let found =
-            network.companion(name).map_err(|error| Error::read(&network.folder.join(name), error))?;
-        if let Some(from) = found {
-            let mut from = files::open_regular(&from).map_err(|error| Error::read(&from, error))?;
+        let unreadable = |error| Error::read(&network.folder.join(name), error);
+        if let Some(folder) = network.companion(name).map_err(unreadable)? {
+            let mut from = folder.open(name).map_err(unreadable)?;
             let mut file = File::create(&to).map_err(|error| Error::write(&to, error))?;
             std::io::copy(&mut from, &mut file)
                 .and_then(|_| file.sync_all())

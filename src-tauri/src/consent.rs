@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use app::account::SettingsChange;
 use record::{Problem, ProblemCode};
 use serde::Deserialize;
-use tauri::{AppHandle, Manager};
-use tauri_plugin_dialog::{DialogExt, MessageDialogButtons, MessageDialogKind};
+use tauri::AppHandle;
+
+use crate::question_dialog::{self, Question};
 
 /// The language in which the window speaks. Of all that a question says it is the one thing that the page chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -15,15 +16,6 @@ use tauri_plugin_dialog::{DialogExt, MessageDialogButtons, MessageDialogKind};
 pub enum Language {
     En,
     Zh,
-}
-
-/// What is asked: a title, and what would be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    title: &'static str,
-    text: String,
-    yes: &'static str,
-    no: &'static str,
 }
 
 /// A key that somebody was about to press when the question came up is no answer to it.
@@ -37,23 +29,9 @@ pub struct OneAtATime(tokio::sync::Mutex<()>);
 pub async fn ask(app: &AppHandle, turns: &OneAtATime, question: Question) -> Result<(), Problem> {
     let refused = || Problem::new(ProblemCode::NotAgreed, "It was not agreed to, so that nothing was done.");
     let _turn = turns.0.try_lock().map_err(|_| refused())?;
-    let Question { title, text, yes, no } = question;
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let mut dialog = app
-        .dialog()
-        .message(text)
-        .title(title)
-        .kind(MessageDialogKind::Warning)
-        .buttons(MessageDialogButtons::OkCancelCustom(yes.to_owned(), no.to_owned()));
-    if let Some(window) = app.get_webview_window("main") {
-        dialog = dialog.parent(&window);
-    }
     let begin = Instant::now();
-    // The receiver is only gone when the window is, and then nobody waits for the answer.
-    dialog.show(|agreed| {
-        tell.send(agreed).ok();
-    });
-    let agreed = told.await.unwrap_or(false);
+    // A dialog that went without an answer has not been agreed to.
+    let agreed = question_dialog::show(app, question).await.unwrap_or(false);
     if agreed && begin.elapsed() >= TOO_SOON { Ok(()) } else { Err(refused()) }
 }
 

@@ -8,6 +8,7 @@ mod consent;
 mod data_commands;
 mod hub_commands;
 mod own_pages;
+mod question_dialog;
 
 use std::path::PathBuf;
 

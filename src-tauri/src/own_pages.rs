@@ -28,7 +28,9 @@ fn is_own(url: &Url, development: Option<&Url>) -> bool {
         }
         _ => false,
     };
-    of_tauri || development.is_some_and(|server| server.origin() == url.origin())
+    // Other files of the program are no pages: what is not HTML is answered without the page's policy.
+    let is_page = matches!(url.path(), "/" | "/index.html");
+    (of_tauri && is_page) || development.is_some_and(|server| server.origin() == url.origin())
 }
 
 #[cfg(test)]
@@ -46,6 +48,8 @@ mod tests {
             "http://localhost:5173/",
             "https://tauri.localhost.evil.example/",
             "tauri://evil.example/",
+            "tauri://localhost/assets/index.js",
+            "tauri://localhost/icon.svg",
             "file:///etc/passwd",
             "data:text/html,x",
             "about:blank",

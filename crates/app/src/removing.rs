@@ -25,7 +25,10 @@ pub(crate) async fn remove(home: &Home, part: Part, name: &str) -> Result<()> {
             // What was in the folder makes room for the history to be written. From here on the folder's name alone
             // says what is to be done, and it stays until the record is gone: if need be, until the next opening.
             empty(&removed);
-            home.store.forget(part, name).await?;
+            home.store.forget(part, name).await.map_err(|error| match error.lacks_room() {
+                true => no_room(home, name),
+                false => error.into(),
+            })?;
         }
         Err(error) => {
             // Nothing is destroyed yet, and all is as it was.
@@ -35,6 +38,15 @@ pub(crate) async fn remove(home: &Home, part: Part, name: &str) -> Result<()> {
     }
     drop(apart);
     destroy(&removed)
+}
+
+/// Says what has become of a removal whose record did not go, although its content is gone.
+fn no_room(home: &Home, name: &str) -> Error {
+    let said = format!(
+        "there is no room on the disk; what \"{name}\" had in its folder is removed all the same, and its line in the \
+         history goes at the next start with room"
+    );
+    Error::write(&home.folder.join("history.sqlite"), std::io::Error::other(said))
 }
 
 /// Renames a folder to what says that it is being removed; `None` where there is none.

@@ -23,7 +23,9 @@ impl Enclosure {
     pub fn of(folder: &Path) -> Result<Enclosure> {
         let whole = folder.canonicalize()?;
         let mut within = vec![whole.clone()];
-        within.extend(blobs_of(&whole).and_then(|blobs| blobs.canonicalize().ok()));
+        // Blobs that are a link could be any folder of the user's.
+        let is_folder = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+        within.extend(blobs_of(&whole).filter(is_folder));
         Ok(Enclosure { folder: folder.to_owned(), within })
     }
 
@@ -143,6 +145,12 @@ mod tests {
             assert_eq!(enclosure.read("config.json", 3).unwrap_err().kind(), ErrorKind::FileTooLarge);
         }
         assert!(outer.open("LICENSE").unwrap_err().to_string().contains("outside the folder"));
+        // Blobs that are a link themselves.
+        std::fs::create_dir_all(at("models--a--d/snapshots/c0ffee")).unwrap();
+        symlink("../models--a--c/blobs", at("models--a--d/blobs")).unwrap();
+        let snapshot = at("models--a--d/snapshots/c0ffee");
+        symlink("../../blobs/2", snapshot.join("LICENSE")).unwrap();
+        assert!(Enclosure::of(&snapshot).unwrap().open("LICENSE").is_err());
         // The same links where no cache is.
         let plain = at("plain");
         std::fs::create_dir(&plain).unwrap();

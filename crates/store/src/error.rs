@@ -18,6 +18,17 @@ pub enum Error {
         .path.display()
     )]
     Damaged { path: PathBuf, reason: String },
+    #[error(
+        "{} is a database of another program, and is left as it is. Move it away, or choose another home folder with --home.",
+        .path.display()
+    )]
+    Foreign { path: PathBuf },
+    #[error(
+        "The history {} was written by a newer version of this program. Install that version, or choose another home \
+         folder with --home.",
+        .path.display()
+    )]
+    Newer { path: PathBuf },
     #[error("{} cannot be locked: {source}. Check that its folder can be written and its disk has room.", .path.display())]
     Lock { path: PathBuf, source: std::io::Error },
     #[error(
@@ -55,6 +66,12 @@ impl Error {
             Error::Open { path, source } => {
                 new(Code::BadHistory).with("path", path.display()).with("reason", source)
             }
+            Error::Foreign { path } => new(Code::BadHistory)
+                .with("path", path.display())
+                .with("reason", "it is a database of another program"),
+            Error::Newer { path } => new(Code::BadHistory)
+                .with("path", path.display())
+                .with("reason", "a newer version of this program wrote it"),
             Error::Query(source) => {
                 new(Code::BadHistory).with("path", "history.sqlite").with("reason", source)
             }

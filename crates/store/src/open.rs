@@ -82,15 +82,34 @@ impl Store {
             pool => pool?,
         };
         if !is_up_to_date(&pool).await.map_err(wrong(path))? {
+            let foreign = is_foreign(&pool).await;
             pool.close().await;
-            return Ok(None);
+            return match foreign.map_err(wrong(path))? {
+                true => Err(Error::Foreign { path: path.to_owned() }),
+                false => Ok(None),
+            };
         }
         Ok(Some(Store { pool, home: home_of(path), path: path.to_owned() }))
     }
 }
 
 fn wrong(path: &Path) -> impl Fn(sqlx::Error) -> Error {
-    move |source| Error::Open { path: path.to_owned(), source }
+    use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing, VersionTooNew};
+    move |source| {
+        let path = path.to_owned();
+        match &source {
+            sqlx::Error::Migrate(error)
+                if matches!(**error, VersionMissing(_) | VersionMismatch(_) | VersionTooNew(..)) =>
+            {
+                Error::Newer { path }
+            }
+            // SQLITE_CORRUPT and SQLITE_NOTADB.
+            _ if matches!(primary_code(&source), Some(11 | 26)) => {
+                Error::Damaged { path, reason: record::one_line(&source.to_string()).into_owned() }
+            }
+            _ => Error::Open { path, source },
+        }
+    }
 }
 
 fn home_of(path: &Path) -> PathBuf {
@@ -168,6 +187,13 @@ async fn is_up_to_date(pool: &SqlitePool) -> sqlx::Result<bool> {
     let done: Vec<(i64, Vec<u8>)> = sqlx::query_as(done).fetch_all(pool).await?;
     let wanted = MIGRATIONS.iter().map(|one| (one.version, one.checksum.to_vec()));
     Ok(mode == "wal" && done.into_iter().eq(wanted))
+}
+
+/// Whether a database has tables that are not ours, and none of ours.
+async fn is_foreign(pool: &SqlitePool) -> sqlx::Result<bool> {
+    let tables = "SELECT count(*), coalesce(sum(name = '_sqlx_migrations'), 0) FROM sqlite_schema WHERE type = 'table'";
+    let (all, ours): (i64, i64) = sqlx::query_as(tables).fetch_one(pool).await?;
+    Ok(all > 0 && ours == 0)
 }
 
 /// Makes a new history beside its place, which only its owner may read, and puts it there when it is whole.

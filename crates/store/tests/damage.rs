@@ -225,3 +225,31 @@ async fn one_that_does_not_wait_is_told_so_while_another_writes() {
     hasty.write_down(1, &told).await.unwrap();
     assert_eq!(store.steps(1, 2000).await.unwrap(), [step(2001)]);
 }
+
+#[tokio::test]
+async fn a_database_of_another_program_and_one_of_a_newer_version_stay_as_they_are() {
+    use sqlx::{Connection, Executor};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.sqlite");
+    let run = async |path: &std::path::Path, sql: &'static str| {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        connection.execute(sql).await.unwrap();
+        connection.close().await.unwrap();
+    };
+    let other = folder.path().join("other.sqlite");
+    run(&other, "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").await;
+    let bytes = std::fs::read(&other).unwrap();
+    std::fs::copy(&other, &path).unwrap();
+    assert!(matches!(Store::open(&path).await, Err(store::Error::Foreign { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    std::fs::remove_file(&path).unwrap();
+    Store::open(&path).await.unwrap().close().await;
+    run(&path, "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', 1, x'00', 1)").await;
+    let error = Store::open(&path).await.map(drop).unwrap_err();
+    assert!(matches!(error, store::Error::Newer { .. }), "{error}");
+    std::fs::write(&path, "no database, whatever its name says, and long enough to be looked at".repeat(99))
+        .unwrap();
+    let error = Store::open(&path).await.map(drop).unwrap_err();
+    assert!(matches!(error, store::Error::Damaged { .. }), "{error}");
+}

@@ -34,6 +34,8 @@ async fn choose(
     purpose: Purpose,
     ask: impl FnOnce(Box<dyn FnOnce(Option<FilePath>) + Send>),
 ) -> Option<Chosen> {
+    // One dialog at a time, since a page that was taken over could fill the screen with them.
+    let _turn = shell.dialogs.try_lock().ok()?;
     let (tell, told) = tokio::sync::oneshot::channel();
     // The receiver is only gone when the window is, and then nobody waits for the answer.
     ask(Box::new(move |path| drop(tell.send(path))));

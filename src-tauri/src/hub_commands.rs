@@ -56,7 +56,8 @@ pub async fn set_hub_settings(
     apart(&shell.home, async move |home| account::set_settings(&home, &change.new)).await.map_err(told)
 }
 
-/// Asks whether a model is to be uploaded with the user's token, now (with its run's number) or when a run has ended.
+/// Asks whether a model is to be uploaded with the user's token, now (with its run's number) or when a run has ended, and
+/// gives the address that was agreed to.
 pub(crate) async fn agree_to_push(
     window: &AppHandle,
     shell: &Shell,
@@ -64,7 +65,7 @@ pub(crate) async fn agree_to_push(
     repo: &str,
     private: bool,
     run: Option<i64>,
-) -> Answer<()> {
+) -> Answer<String> {
     // The very name is asked for, and nothing that some other part would read as one, such as an address.
     if !record::is_repo_name(repo) {
         let repo = record::one_line(repo);
@@ -78,7 +79,8 @@ pub(crate) async fn agree_to_push(
     };
     let access = apart(&shell.home, access).await.map_err(told)?;
     let question = consent::push(language, &access.endpoint, repo, private, run);
-    consent::ask(window, &shell.questions, question).await
+    consent::ask(window, &shell.questions, question).await?;
+    Ok(access.endpoint)
 }
 
 #[tauri::command]
@@ -90,6 +92,11 @@ pub async fn hub_account(shell: State<'_, Shell>) -> Answer<Account> {
 pub async fn hub_login(shell: State<'_, Shell>) -> Answer<LoggedIn> {
     let login = async |home| {
         let token = clipboard::read();
+        // A word that is no token may be a password, and the page alone says when this happens. Tokens of another kind
+        // are taken by `mbti login`.
+        if !token.trim().starts_with("hf_") {
+            return Err(account::no_token_of_the_hub());
+        }
         let (found, _) = account::login(&home, &token).await?;
         clipboard::clear_of(&token);
         Ok(found)
@@ -180,10 +187,15 @@ pub async fn push_run(
     private: bool,
     language: Language,
 ) -> Answer<Pushed> {
-    agree_to_push(&window, &shell, language, &repo, private, Some(run)).await?;
+    // What cannot be pushed is not asked about.
+    let of = repo.clone();
+    apart(&shell.home, async move |home| pushing::plan_run(&home, run, &of).await).await.map_err(told)?;
+    let agreed = agree_to_push(&window, &shell, language, &repo, private, Some(run)).await?;
     let target = PushTarget { repo, private };
-    let push = async move |home, mut watch: app::Watch| {
+    let push = async move |home: app::Home, mut watch: app::Watch| {
         let transfer = Transfer::default();
+        // It goes where was agreed to, whatever has been set meanwhile.
+        account::is_still(&home, &agreed)?;
         watch.transfer(&transfer, pushing::push_run(&home, run, &target, &transfer)).await
     };
     shell.works.follow(&shell.home, work, tell(progress), push).await.map_err(told)

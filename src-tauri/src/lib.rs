@@ -24,6 +24,8 @@ pub struct Shell {
     pub works: Works,
     chosen: ChosenPaths,
     questions: OneAtATime,
+    /// Held while a dialog for files is open.
+    dialogs: tokio::sync::Mutex<()>,
 }
 
 /// Opens the home and the window, and returns when the window is closed. `--home DIR` on the
@@ -40,8 +42,9 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             works: Works::default(),
             chosen: ChosenPaths::default(),
             questions: OneAtATime::default(),
+            dialogs: tokio::sync::Mutex::default(),
         })
-        .setup(|app| own_pages::open_window(app).map_err(Into::into))
+        .setup(|app| own_pages::open_window(app))
         .invoke_handler(tauri::generate_handler![
             commands::home,
             commands::list_data_sets,

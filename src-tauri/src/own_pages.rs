@@ -3,13 +3,20 @@
 
 use tauri::{App, Url, WebviewWindowBuilder, webview::NewWindowResponse};
 
+/// A proxy that is none: nobody serves the reserved port 1 of this machine.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
 /// Opens the window that tauri.conf.json describes.
-pub fn open_window(app: &App) -> tauri::Result<()> {
+pub fn open_window(app: &App) -> Result<(), Box<dyn std::error::Error>> {
+    let nowhere = Url::parse(NOWHERE)?;
     let development = tauri::is_dev().then(|| app.config().build.dev_url.clone()).flatten();
     for config in &app.config().app.windows {
         let development = development.clone();
         WebviewWindowBuilder::from_config(app, config)?
             .on_navigation(move |url| is_own(url, development.as_ref()))
+            // The page needs no network at all, and what its policy does not cover (connecting ahead, looking names
+            // up) ends at a port where nobody is.
+            .proxy_url(nowhere.clone())
             .on_new_window(|_, _| NewWindowResponse::Deny)
             .build()?;
     }

@@ -76,6 +76,21 @@ fn unmasked(home: &Home, proxy: String) -> Result<String> {
     kept.ok_or_else(|| Error::Hub(hub::Error::BadSetting { name: "proxy", value: proxy, reason }))
 }
 
+/// The error of a text that is no token.
+pub fn no_token_of_the_hub() -> Error {
+    hub::Error::BadToken.into()
+}
+
+/// Fails where the Hub is not at this address any more.
+pub fn is_still(home: &Home, endpoint: &str) -> Result<()> {
+    let now = access(home)?.endpoint;
+    if now == endpoint {
+        return Ok(());
+    }
+    let reason = format!("is not {endpoint} any more, to which it was agreed: ask again");
+    Err(hub::Error::BadSetting { name: "endpoint", value: now, reason }.into())
+}
+
 /// Keeps settings that can be used.
 pub fn set_settings(home: &Home, wanted: &HubSettings) -> Result<()> {
     let settings = checked_settings(home, wanted)?;

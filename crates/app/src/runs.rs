@@ -48,10 +48,19 @@ pub async fn create(home: &Home, config: &TrainConfig) -> Result<i64> {
     }
     let model = home.store.model(&config.model).await?;
     (config.model, origins.model) = (model.name, model.origin);
-    let run = home.store.add_run(&config, data.made_up, &origins).await?;
+    let run = home.store.add_run(&config, data.made_up, &origins, newest_folder(home)).await?;
     let folder = home.run_folder(run);
     std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
     Ok(run)
+}
+
+/// The highest number of a folder of a run. A history that was lost, or an older copy of it, does not know them all,
+/// and a new run must not take the folder of another.
+fn newest_folder(home: &Home) -> i64 {
+    let folders = std::fs::read_dir(home.folder.join("runs")).into_iter().flatten().flatten();
+    let numbers = folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok());
+    // One that leaves no number after it is none of ours.
+    numbers.filter(|&number: &i64| number < i64::MAX / 2).max().unwrap_or(0)
 }
 
 /// Marks the runs as interrupted whose engine is gone, and the queued ones that nobody will start; of one whose engine
@@ -184,6 +193,24 @@ mod tests {
     async fn queued(home: &Home) -> i64 {
         crate::data_sets::import_sample(home).await.unwrap();
         create(home, &default_config(home).await.unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_new_run_takes_no_folder_that_a_lost_history_has_left() {
+        let (folder, home) = home().await;
+        let first = queued(&home).await;
+        for left in ["7", "007x", "9223372036854775807"] {
+            std::fs::create_dir(home.folder.join("runs").join(left)).unwrap();
+        }
+        let config = default_config(&home).await.unwrap();
+        assert_eq!((first, create(&home, &config).await.unwrap()), (1, 8));
+        home.store.close().await;
+        for file in ["history.sqlite", "history.sqlite-wal", "history.sqlite-shm"] {
+            std::fs::remove_file(folder.path().join(file)).ok();
+        }
+        std::fs::remove_dir_all(folder.path().join("datasets")).unwrap();
+        let home = Home::open(folder.path()).await.unwrap();
+        assert_eq!(queued(&home).await, 9);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("The history {} cannot be opened: {source}. Check that its folder can be written and its disk has room.", .path.display())]
     Open { path: PathBuf, source: sqlx::Error },
-    #[error("The history cannot be read or written: {0}. Check that its disk has room.")]
+    #[error("The history cannot be read or written: {0}. {advice}", advice = advice(.0))]
     Query(#[from] sqlx::Error),
     #[error(
         "The history {} is damaged: {reason}. Keep a copy of it; `sqlite3 history.sqlite .recover` may save what is in it. \
@@ -56,6 +56,14 @@ pub enum Error {
     RunIsActive { run: i64 },
     #[error("\"{name}\" is in use by run {run}. Stop the run or wait for its end.")]
     InUse { name: String, run: i64 },
+}
+
+/// What may help.
+fn advice(source: &sqlx::Error) -> &'static str {
+    match may_pass(source) && !lacks_room(source) {
+        true => "Another program holds it: wait for its end, or close it, and try again.",
+        false => "Check that its disk has room.",
+    }
 }
 
 impl Error {

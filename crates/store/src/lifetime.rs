@@ -8,12 +8,21 @@ use sqlx::SqliteConnection;
 use crate::{Error, Part, Store, error::Result, now, to_json};
 
 impl Store {
-    /// Writes a run down as queued, and gives its number.
-    pub async fn add_run(&self, config: &TrainConfig, made_up: bool, origins: &Origins) -> Result<i64> {
+    /// Writes a run down as queued, and gives its number, which is above `above` and above all that were given before.
+    pub async fn add_run(
+        &self,
+        config: &TrainConfig,
+        made_up: bool,
+        origins: &Origins,
+        above: i64,
+    ) -> Result<i64> {
         let query = sqlx::query(
-            "INSERT INTO runs (status, config, made_up, created_at, origins) VALUES ('queued', ?, ?, ?, ?)",
+            "INSERT INTO runs (id, status, config, made_up, created_at, origins) VALUES (1 + max(?, \
+             coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'runs'), 0), \
+             coalesce((SELECT max(id) FROM runs), 0)), 'queued', ?, ?, ?, ?)",
         );
-        let query = query.bind(to_json(config)?).bind(made_up).bind(now()?).bind(to_json(origins)?);
+        let query =
+            query.bind(above).bind(to_json(config)?).bind(made_up).bind(now()?).bind(to_json(origins)?);
         Ok(query.execute(&self.pool).await?.last_insert_rowid())
     }
 

@@ -26,7 +26,7 @@ async fn filled(path: &Path) -> Vec<u8> {
     let store = Store::open(path).await.unwrap();
     for _ in 0..3 {
         let config = TrainConfig { data: "d".into(), model: "words".into(), ..Default::default() };
-        let run = store.add_run(&config, false, &Origins::default()).await.unwrap();
+        let run = store.add_run(&config, false, &Origins::default(), 0).await.unwrap();
         store.begin_run(run).await.unwrap();
         store.add_steps(run, &(1..=2000).map(step).collect::<Vec<_>>()).await.unwrap();
         let problem = Problem::new(ProblemCode::NoTf32, "a long message ".repeat(1000));

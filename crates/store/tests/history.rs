@@ -92,7 +92,7 @@ fn assessment(step: u32) -> Assessment {
 
 /// A run that is running.
 async fn running(store: &Store) -> i64 {
-    let run = store.add_run(&config("d"), false, &Origins::default()).await.unwrap();
+    let run = store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap();
     assert!(store.begin_run(run).await.unwrap());
     run
 }
@@ -100,7 +100,7 @@ async fn running(store: &Store) -> i64 {
 #[tokio::test]
 async fn a_run_is_followed_from_queued_to_finished() {
     let (_folder, store) = open().await;
-    let run = store.add_run(&config("d"), true, &Origins::default()).await.unwrap();
+    let run = store.add_run(&config("d"), true, &Origins::default(), 0).await.unwrap();
     assert_eq!(store.run(run).await.unwrap().status, RunStatus::Queued);
     assert!(store.begin_run(run).await.unwrap());
     assert!(!store.begin_run(run).await.unwrap(), "a run is taken up once only");
@@ -124,7 +124,7 @@ async fn a_run_is_followed_from_queued_to_finished() {
 #[tokio::test]
 async fn a_run_that_has_ended_is_not_ended_again() {
     let (_folder, store) = open().await;
-    let run = store.add_run(&config("d"), false, &Origins::default()).await.unwrap();
+    let run = store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap();
     store.begin_run(run).await.unwrap();
     let problem = Problem::new(ProblemCode::LossNotFinite, "x").with("step", 3);
     store.fail_run(run, &problem).await.unwrap();
@@ -137,8 +137,8 @@ async fn a_run_that_has_ended_is_not_ended_again() {
 async fn a_stop_reaches_a_queued_run_at_once_and_a_running_one_as_a_wish() {
     let (_folder, store) = open().await;
     let (queued, running) = (
-        store.add_run(&config("d"), false, &Origins::default()).await.unwrap(),
-        store.add_run(&config("d"), false, &Origins::default()).await.unwrap(),
+        store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap(),
+        store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap(),
     );
     store.begin_run(running).await.unwrap();
     store.request_stop(queued, Stop::Save).await.unwrap();
@@ -269,7 +269,7 @@ async fn notices_are_told_in_the_order_in_which_they_came() {
 #[tokio::test]
 async fn removing_a_run_removes_its_curve_and_its_number_is_not_used_again() {
     let (_folder, store) = open().await;
-    let run = store.add_run(&config("d"), false, &Origins::default()).await.unwrap();
+    let run = store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap();
     store.begin_run(run).await.unwrap();
     store.add_steps(run, &[step(1)]).await.unwrap();
     store.add_evaluation(run, &evaluation(1, None)).await.unwrap();
@@ -279,7 +279,7 @@ async fn removing_a_run_removes_its_curve_and_its_number_is_not_used_again() {
     assert!(matches!(store.run(run).await, Err(Error::UnknownRun { .. })));
     assert_eq!(store.steps(run, 0).await.unwrap(), []);
     assert_eq!(store.evaluations(run, 0).await.unwrap(), []);
-    assert!(store.add_run(&config("d"), false, &Origins::default()).await.unwrap() > run);
+    assert!(store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap() > run);
 }
 
 #[tokio::test]
@@ -297,7 +297,7 @@ async fn a_name_is_taken_in_any_case_and_a_failed_placing_leaves_no_row() {
 async fn a_data_set_in_use_is_not_removed_and_an_unknown_one_names_those_there_are() {
     let (_folder, store) = open().await;
     store.add_data_set(&data_set("mine"), || Ok::<_, Error>(())).await.unwrap();
-    let run = store.add_run(&config("Mine"), false, &Origins::default()).await.unwrap();
+    let run = store.add_run(&config("Mine"), false, &Origins::default(), 0).await.unwrap();
     assert!(matches!(store.remove_data_set("mine").await, Err(Error::InUse { .. })));
     store.request_stop(run, Stop::Save).await.unwrap();
     let unknown = store.data_set("other").await.unwrap_err();
@@ -310,8 +310,8 @@ async fn two_writers_at_once_wait_for_each_other() {
     let (folder, store) = open().await;
     let other = Store::open(&folder.path().join("history.sqlite")).await.unwrap();
     let (first, second) = (
-        store.add_run(&config("d"), false, &Origins::default()).await.unwrap(),
-        other.add_run(&config("d"), false, &Origins::default()).await.unwrap(),
+        store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap(),
+        other.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap(),
     );
     let write = |store: Store, run| async move {
         for n in 1..=60 {

@@ -10,7 +10,8 @@ const LONGEST: usize = 5;
 
 /// How many times longer the map can make a text; an error where it leads out of itself for any text.
 pub(super) fn growth(base64: &str) -> Result<f64, String> {
-    let bytes = STANDARD.decode(base64).map_err(|error| error.to_string())?;
+    let bytes =
+        STANDARD.decode(base64).map_err(|error| format!("its map of characters is no base64: {error}"))?;
     let outside = || "its map of characters leads out of itself".to_owned();
     let (size, rest) = bytes.split_first_chunk().ok_or_else(outside)?;
     let size = u32::from_le_bytes(*size) as usize / 4 * 4;

@@ -234,6 +234,8 @@ fn check_maps(rules: &Value) -> Result<(), String> {
         Value::Array(rules) => rules.iter().try_for_each(check_maps),
         Value::Object(rule) => {
             if rule.get("type").and_then(Value::as_str) == Some("Precompiled") {
+                // The library takes as much memory as the map says that it has.
+                charsmap::growth(text(rules, "precompiled_charsmap"))?;
                 let read: Result<Precompiled, _> = serde_json::from_str(&rules.to_string());
                 read.map_err(|error| format!("its map of characters cannot be read: {error}"))?;
             }

@@ -59,6 +59,9 @@ struct Entity {
     name: Option<String>,
 }
 
+/// Accounts, organisations and repositories that one writes to and that are looked at.
+const MOST_PLACES: usize = 1000;
+
 /// Asks the Hub whose the token is. Fails with [`Error::NoToken`] where there is none, and with
 /// [`Error::WrongToken`] where the Hub does not know it.
 pub async fn whoami(network: &Network) -> Result<Account> {
@@ -69,7 +72,13 @@ pub async fn whoami(network: &Network) -> Result<Account> {
     let what = (bytes::OTHER, "whose the token is");
     let asked = network.send_json(Method::GET, url, "", what, |request| request);
     let (answer, _) = network.question(asked).await?;
-    Ok(account(answer))
+    let mut found = account(answer);
+    // A Hub may send back what it was sent.
+    found.name = network.scrub(&found.name);
+    found.token_name = found.token_name.map(|name| network.scrub(&name));
+    found.writes_to.truncate(MOST_PLACES);
+    found.writes_to.iter_mut().for_each(|place| *place = network.scrub(place));
+    Ok(found)
 }
 
 fn account(answer: Answer) -> Account {

@@ -57,6 +57,8 @@ impl Network {
     ) -> Error {
         let repo = repo.to_owned();
         let says = |word: &str| said.as_deref().is_some_and(|said| said.to_lowercase().contains(word));
+        // What is asked of the Hub and of no repository, such as a search, has no name to tell.
+        let own_repo = own && record::is_repo_name(&repo);
         match (code, status.as_u16()) {
             (_, 429) => Error::RateLimited { seconds: wait.unwrap_or(60) },
             (Some("GatedRepo"), _) => {
@@ -71,10 +73,10 @@ impl Network {
                 }
             }
             // The Hub says so of private repositories and of those that are not there alike.
-            (Some("RepoNotFound"), _) | (None, 404) if own => Error::NoRepo { repo },
-            (_, 401) if own && repo.is_empty() => Error::NoToken,
-            (_, 401) if own => Error::NoRepo { repo },
-            (_, 403) if own => Error::NoRight { repo },
+            (Some("RepoNotFound"), _) | (None, 404) if own_repo => Error::NoRepo { repo },
+            (_, 401) if own && !own_repo => Error::NoToken,
+            (_, 401) if own_repo => Error::NoRepo { repo },
+            (_, 403) if own_repo => Error::NoRight { repo },
             _ => Error::Server {
                 host: host.to_owned(),
                 status: status.as_u16(),
@@ -141,6 +143,12 @@ mod tests {
         let gated = told(&network, 403, Some("GatedRepo"), None);
         assert!(matches!(&gated, Error::Gated { page, .. } if page == "https://hub.example/a/b"), "{gated}");
         assert!(matches!(told(&network, 403, None, None), Error::NoRight { .. }));
+        let of_no_repository = |status: u16| {
+            let status = StatusCode::from_u16(status).unwrap();
+            stranger.meaning(status, None, None, None, "hub.example", true, "a search")
+        };
+        assert!(matches!(of_no_repository(403), Error::Server { status: 403, .. }));
+        assert!(matches!(of_no_repository(404), Error::Server { status: 404, .. }));
         assert!(matches!(told(&network, 404, None, None), Error::NoRepo { .. }));
         assert!(matches!(told(&network, 429, None, None), Error::RateLimited { seconds: 7 }));
         let trouble = told(&network, 503, None, Some("no hf_secret\nhere"));

@@ -16,6 +16,9 @@ pub(crate) const INDEX: &str = "model.safetensors.index.json";
 /// The longest header that a safetensors file may have, as its own library has it.
 const HEADER_LIMIT: u64 = 100_000_000;
 
+/// The most weights, by name, of a model; those of the families have some hundreds.
+const MOST_WEIGHTS: usize = 100_000;
+
 /// Files of weights, each with the weights that an index places in it.
 pub(crate) type Shards = BTreeMap<String, Vec<String>>;
 
@@ -63,6 +66,7 @@ fn read_index(model: &Enclosure) -> Result<Shards> {
     let index: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
     let places = index.get("weight_map").and_then(Value::as_object);
+    is_possible(places.map_or(0, Map::len)).map_err(wrong)?;
     let mut shards = Shards::new();
     for (name, shard) in places.into_iter().flatten() {
         let shard = shard.as_str().ok_or_else(|| wrong(format!("it names no file for the weight {name}")))?;
@@ -81,7 +85,7 @@ fn read_index(model: &Enclosure) -> Result<Shards> {
 
 /// Looks through the headers of all shards and gives the number of weights in them.
 pub(crate) fn check(model: &Enclosure, shards: &Shards, config: &Map<String, Value>) -> Result<usize> {
-    let mut count = 0;
+    let (mut count, mut names) = (0, 0);
     for (shard, promised) in shards {
         let path = model.path(shard);
         let header = read_header(model, shard)?;
@@ -90,10 +94,18 @@ pub(crate) fn check(model: &Enclosure, shards: &Shards, config: &Map<String, Val
             return Err(Error::Weights { path, reason });
         }
         let weights = header.tensors();
+        names += weights.len();
+        is_possible(names).map_err(|reason| Error::Weights { path: path.clone(), reason })?;
         check_embeddings(&path, &weights, config)?;
         count += weights.values().map(|info| info.shape.iter().product::<usize>()).sum::<usize>();
     }
     Ok(count)
+}
+
+fn is_possible(names: usize) -> std::result::Result<(), String> {
+    let reason =
+        || format!("it names more than {MOST_WEIGHTS} weights, which no model of these families has");
+    (names <= MOST_WEIGHTS).then_some(()).ok_or_else(reason)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ pub enum Error {
         .path.display()
     )]
     PlaceTaken { path: PathBuf },
-    #[error("{} is a link of somebody else's, and is not followed. Choose another home folder with --home.", .path.display())]
-    StrangeLink { path: PathBuf },
+    #[error("{} belongs to another user of this machine, and is not used. Choose another home folder with --home.", .path.display())]
+    Strange { path: PathBuf },
     #[error("{} cannot be read: {source}. Remove it, and set again what it held.", .path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error(
@@ -73,9 +73,9 @@ impl Error {
                 new(Code::CannotWrite).with("path", path.display()).with("reason", source)
             }
             Error::PlaceTaken { path } => new(Code::FileExists).with("path", path.display()),
-            Error::StrangeLink { path } => new(Code::CannotWrite)
+            Error::Strange { path } => new(Code::CannotWrite)
                 .with("path", path.display())
-                .with("reason", "it is a link of somebody else's"),
+                .with("reason", "it belongs to another user of this machine"),
             Error::Read { path, source } => {
                 new(Code::CannotRead).with("path", path.display()).with("reason", source)
             }

@@ -19,16 +19,19 @@ pub(crate) fn make(home: &Path, parts: impl IntoIterator<Item = &'static str>) -
     }
     for part in parts {
         let part = home.join(part);
-        refuse_strange_link(&part)?;
+        refuse_strange(home, &part)?;
         if part.is_dir() {
             close(&part);
         } else {
             files::make_private_folder(&part).map_err(|error| Error::write(&part, error))?;
         }
     }
-    for ending in ["", "-wal", "-shm"] {
+    for name in ["home.lock", "hub.json", "secret"] {
+        refuse_strange(home, &home.join(name))?;
+    }
+    for ending in ["", "-wal", "-shm", "-journal"] {
         let file = home.join(format!("{HISTORY}{ending}"));
-        refuse_strange_link(&file)?;
+        refuse_strange(home, &file)?;
         close(&file);
     }
     Ok(())
@@ -62,18 +65,21 @@ fn is_shared(_: &Path) -> bool {
     false
 }
 
-/// Refuses a link that somebody else has put where we look, as in a folder that all may write to.
-fn refuse_strange_link(path: &Path) -> Result<()> {
+/// Refuses what somebody else has put where we look, as in a folder that all may write to: a link, or a folder that they
+/// may read and write. Of a home that root opens for its owner, all is the owner's.
+fn refuse_strange(home: &Path, path: &Path) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let about = path.symlink_metadata();
-        if about.is_ok_and(|about| about.is_symlink() && about.uid() != rustix::process::geteuid().as_raw()) {
-            return Err(Error::StrangeLink { path: path.to_owned() });
+        let owner = |path: &Path| path.symlink_metadata().ok().map(|about| about.uid());
+        let own = rustix::process::geteuid().as_raw();
+        let is_ours = |uid: u32| uid == own || (own == 0 && owner(home) == Some(uid));
+        if owner(path).is_some_and(|uid| !is_ours(uid)) {
+            return Err(Error::Strange { path: path.to_owned() });
         }
     }
     #[cfg(not(unix))]
-    let _ = path;
+    let _ = (home, path);
     Ok(())
 }
 
@@ -130,6 +136,27 @@ mod tests {
         open_up(&sticky, 0o1777);
         Home::open(&sticky).await.unwrap();
         assert_eq!(std::fs::metadata(&sticky).unwrap().permissions().mode() & 0o7777, 0o1777);
+    }
+
+    #[tokio::test]
+    async fn what_another_user_has_put_into_a_shared_folder_is_not_used() {
+        const NOBODY: u32 = 65534;
+        if !rustix::process::geteuid().is_root() {
+            println!("NOT TESTED: only root can give a file to another user");
+            return;
+        }
+        for planted in ["datasets", "models", "runs", "secret", "hub.json", "home.lock", HISTORY] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(planted);
+            std::fs::create_dir(&path).unwrap();
+            std::os::unix::fs::chown(&path, Some(NOBODY), None).unwrap();
+            let error = Home::open(folder.path()).await.map(drop).unwrap_err();
+            assert!(matches!(&error, Error::Strange { path: found } if *found == path), "{planted}: {error}");
+            // A home of that user's, which root opens.
+            std::os::unix::fs::chown(folder.path(), Some(NOBODY), None).unwrap();
+            let opened = Home::open(folder.path()).await.map(drop);
+            assert!(!matches!(opened, Err(Error::Strange { .. })), "{planted}");
+        }
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ pub fn read(path: &Path, base: &TrainConfig) -> Result<TrainConfig> {
     let said: Value = if is_json {
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
     } else {
-        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?
+        toml::from_str(&text).map_err(|error| wrong(without_quote(&text, &error)))?
     };
     let Value::Object(said) = said else { return Err(wrong("it is no table of settings".to_owned())) };
     // TOML has no null: a number that is infinite or none becomes one in JSON, and would count as not set.
@@ -28,6 +28,16 @@ pub fn read(path: &Path, base: &TrainConfig) -> Result<TrainConfig> {
     let config = base.overlaid(said).map_err(|error| wrong(error.to_string()))?;
     config.check()?;
     Ok(config)
+}
+
+/// What is wrong with a file, and in which line, but not what stands there: a file that was named by mistake may hold a
+/// secret.
+fn without_quote(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
+    // A message may name a key, which the quote of a line would not hide.
+    let what = error.message().lines().next().unwrap_or_default();
+    format!("it is no TOML of settings in line {line}: {what}")
 }
 
 /// The settings as TOML that [`read`] takes.
@@ -40,6 +50,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use record::Preset;
+
+    #[test]
+    fn an_error_quotes_nothing_of_a_file_that_was_named_by_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [(".env", "# mine\nHF_TOKEN=hf_secret\n"), ("a.json", "{\"a\": hf_secret}")] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let error = read(&path, &TrainConfig::default()).unwrap_err().to_string();
+            assert!(!error.contains("hf_secret") && error.contains("line"), "{error}");
+        }
+    }
 
     #[test]
     fn what_is_written_reads_back_as_the_same_settings_whatever_the_base() {

@@ -71,7 +71,10 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
     let target = out.clone().unwrap_or_else(|| own.clone());
     let network = model::open(&folder)?;
     let notes = network.notes();
-    model::save_merged(network, &target, notes)?;
+    match &out {
+        Some(out) => model::save_merged_anew(network, out, notes)?,
+        None => model::save_merged(network, &target, notes)?,
+    }
     if out.is_none() && own != folder {
         context.runtime.block_on(context.home.store.set_model_folder(id, &own))?;
     }

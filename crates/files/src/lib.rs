@@ -15,5 +15,5 @@ pub use enclosure::Enclosure;
 pub use open::{JSON_LIMIT, open_own, open_regular, read_limited, read_text_limited};
 pub use private::{make_private_folder, restrict_to_owner};
 pub use remove::{REMOVED, remove_file_if_there, remove_folder};
-pub use replace::{Access, Replacement, replace, sync_folder};
+pub use replace::{Access, NewFolder, Replacement, replace, sync_folder};
 pub use within::resolve_within;

@@ -27,10 +27,7 @@ pub struct Replacement {
 
 impl Replacement {
     pub fn begin(place: &Path, access: Access) -> Result<Replacement> {
-        let folder = match place.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = parent_of(place);
         let mut builder = tempfile::Builder::new();
         builder.prefix(".new-").suffix(".part");
         #[cfg(unix)]
@@ -91,6 +88,41 @@ impl Write for Replacement {
     }
 }
 
+/// A folder that is being filled beside its place, under a random name. It goes when it is dropped, unless it was put in
+/// its place.
+#[derive(Debug)]
+pub struct NewFolder {
+    folder: tempfile::TempDir,
+    place: PathBuf,
+}
+
+impl NewFolder {
+    pub fn begin(place: &Path) -> Result<NewFolder> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".new-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        Ok(NewFolder { folder: builder.tempdir_in(parent_of(place))?, place: place.to_owned() })
+    }
+
+    /// Where it is meanwhile.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts it in its place; fails with `AlreadyExists` where something is there.
+    pub fn put_new(self) -> Result<()> {
+        if self.place.symlink_metadata().is_ok() {
+            return Err(std::io::ErrorKind::AlreadyExists.into());
+        }
+        std::fs::rename(self.folder.path(), &self.place)?;
+        // Under its old name there is nothing to remove any more.
+        let _ = self.folder.keep();
+        sync_folder(&self.place);
+        Ok(())
+    }
+}
+
 /// Writes a whole file at once.
 pub fn replace(place: &Path, bytes: &[u8], access: Access) -> Result<()> {
     let mut new = Replacement::begin(place, access)?;
@@ -100,14 +132,37 @@ pub fn replace(place: &Path, bytes: &[u8], access: Access) -> Result<()> {
 
 /// A name is in a folder for certain only once the folder is synced, too; where folders cannot be, there is no need.
 pub fn sync_folder(of: &Path) {
-    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).ok();
+    File::open(parent_of(of)).and_then(|folder| folder.sync_all()).ok();
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_new_folder_takes_a_free_place_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("model");
+        for name in ["model.new", "model.old"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let begin = || {
+            let new = NewFolder::begin(&place).unwrap();
+            std::fs::write(new.path().join("weights"), "new").unwrap();
+            new
+        };
+        drop(begin());
+        assert!(!place.exists());
+        begin().put_new().unwrap();
+        assert_eq!(begin().put_new().unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(place.join("weights")).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_or_not_at_all() {

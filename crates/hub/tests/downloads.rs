@@ -56,6 +56,19 @@ async fn a_plan_names_what_is_needed_and_what_of_it_is_here_and_a_fetch_brings_i
 }
 
 #[tokio::test]
+async fn a_file_with_nothing_in_it_is_fetched_as_one() {
+    let (place, _) = with_weights(1000);
+    let network = place.stranger();
+    let empty = Write::bytes("LICENSE", Vec::new());
+    place.hub.commit(Kind::Model, "alice/small", "main", "A licence", &[empty]).unwrap();
+    for _ in 0..2 {
+        let plan = plan_model(&network, "alice/small", None).await.unwrap();
+        let (folder, _) = fetched(&network, &plan).await.unwrap();
+        assert_eq!(read(&folder, "LICENSE"), b"");
+    }
+}
+
+#[tokio::test]
 async fn a_revision_is_pinned_to_its_commit() {
     let (place, weights) = with_weights(200_000);
     let network = place.stranger();

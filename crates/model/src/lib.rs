@@ -38,6 +38,6 @@ pub use kernels::{Products, bf16_products_are_faster, processor_multiplies_bf16}
 pub use network::{Loss, Network, Take, inspect, open, start};
 pub use ops::Mode;
 pub use report::LoadReport;
-pub use save::{restore, save, save_merged, write};
+pub use save::{restore, save, save_merged, save_merged_anew, write};
 pub use setup::{LoraSetup, Setup};
 pub use weights::{Parameter, Weights};

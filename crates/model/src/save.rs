@@ -88,13 +88,29 @@ pub fn restore(network: &Network, folder: &Path) -> Result<()> {
 /// stands beside: W + s B A. That is done in place, so that no second copy of the model is held,
 /// and uses the network up.
 pub fn save_merged(network: Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
+    merge(&network)?;
+    place(folder, |new| write_model(&network, new, notes, SHARD_BYTES))
+}
+
+/// The same into a folder of the user's choice, where nothing is yet; what lies beside it is not touched, whatever it is
+/// called.
+pub fn save_merged_anew(network: Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
+    merge(&network)?;
+    let failed = |error| Error::write(folder, error);
+    let new = files::NewFolder::begin(folder).map_err(failed)?;
+    write_model(&network, new.path(), notes, SHARD_BYTES)?;
+    sync(new.path())?;
+    new.put_new().map_err(failed)
+}
+
+fn merge(network: &Network) -> Result<()> {
     let tensors = whole_weights(&network.weights);
     for adapted in &network.weights.adapted {
         if let Some(weight) = tensors.get(&format!("{}.weight", adapted.layer)) {
             add_into(weight, &(adapted.b.matmul(&adapted.a)? * adapted.scale)?)?;
         }
     }
-    place(folder, |new| write_model(&network, new, notes, SHARD_BYTES))
+    Ok(())
 }
 
 /// Fills a folder beside its place and renames it there. When it fails, what was in the place is

@@ -183,6 +183,11 @@ async fn gather(
     loop {
         let before = length(part);
         if before == file.bytes {
+            if before == 0 {
+                // Of an empty file nothing has to come, and so nothing has made it.
+                let made = File::options().create(true).append(true).open(part);
+                made.map_err(|error| Error::write(part, error))?;
+            }
             return Ok(());
         }
         if before > file.bytes {

@@ -8,9 +8,14 @@ use record::{
     Chosen, DataSet, Estimate, Model, Prediction, PresetConfig, Problem, Run, RunProgress, TrainConfig,
 };
 use tauri::{AppHandle, State};
-use tauri_plugin_dialog::{DialogExt, FilePath};
 
-use crate::{Shell, chosen::Purpose, consent::Language, hub_commands};
+use crate::{
+    Shell,
+    chosen::Purpose,
+    consent::Language,
+    file_dialog::{self, Wanted},
+    hub_commands,
+};
 
 pub(crate) type Answer<T> = Result<T, Problem>;
 
@@ -29,53 +34,35 @@ pub async fn list_data_sets(shell: State<'_, Shell>) -> Answer<Vec<DataSet>> {
 }
 
 /// What the user chose in the dialog, kept for a purpose; nothing when it was cancelled.
-async fn choose(
-    shell: &Shell,
-    purpose: Purpose,
-    ask: impl FnOnce(Box<dyn FnOnce(Option<FilePath>) + Send>),
-) -> Option<Chosen> {
+async fn choose(window: &AppHandle, shell: &Shell, purpose: Purpose, wanted: Wanted) -> Option<Chosen> {
     // One dialog at a time, since a page that was taken over could fill the screen with them.
     let _turn = shell.dialogs.try_lock().ok()?;
-    let (tell, told) = tokio::sync::oneshot::channel();
-    // The receiver is only gone when the window is, and then nobody waits for the answer.
-    ask(Box::new(move |path| drop(tell.send(path))));
-    let path = told.await.ok().flatten()?.into_path().ok()?;
+    let path = file_dialog::choose(window, wanted).await?;
     Some(shell.chosen.keep(path, purpose))
 }
 
 /// A file of texts.
 #[tauri::command]
 pub async fn pick_file(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
-    let ask = |tell| {
-        window
-            .dialog()
-            .file()
-            .add_filter(
-                "CSV, TSV, JSON Lines, Parquet",
-                &["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "gz", "zst"],
-            )
-            .add_filter("*", &["*"])
-            .pick_file(tell)
-    };
-    Ok(choose(&shell, Purpose::Texts, ask).await)
+    Ok(choose(&window, &shell, Purpose::Texts, Wanted::Texts).await)
 }
 
 /// A folder with files of texts.
 #[tauri::command]
 pub async fn pick_data_folder(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
-    Ok(choose(&shell, Purpose::Texts, |tell| window.dialog().file().pick_folder(tell)).await)
+    Ok(choose(&window, &shell, Purpose::Texts, Wanted::Folder).await)
 }
 
 /// A file of settings, of whatever kind.
 #[tauri::command]
 pub async fn pick_any_file(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
-    Ok(choose(&shell, Purpose::Setting, |tell| window.dialog().file().pick_file(tell)).await)
+    Ok(choose(&window, &shell, Purpose::Setting, Wanted::AnyFile).await)
 }
 
 /// A model folder.
 #[tauri::command]
 pub async fn pick_folder(window: AppHandle, shell: State<'_, Shell>) -> Answer<Option<Chosen>> {
-    Ok(choose(&shell, Purpose::Model, |tell| window.dialog().file().pick_folder(tell)).await)
+    Ok(choose(&window, &shell, Purpose::Model, Wanted::Folder).await)
 }
 
 /// Where a new file is to be; one that is there already is not replaced, whatever the dialog says.
@@ -85,11 +72,9 @@ pub async fn pick_new_file(
     shell: State<'_, Shell>,
     name: String,
 ) -> Answer<Option<Chosen>> {
-    // A name, and no folder that somebody would write to without looking. The toolkit's texts end at a zero byte, and
-    // the dialog's crate panics on one.
+    // A name, and no folder that somebody would write to without looking.
     let name = record::one_line(&name).replace(['/', '\\'], "_");
-    let ask = |tell| window.dialog().file().set_file_name(name).save_file(tell);
-    Ok(choose(&shell, Purpose::NewFile, ask).await)
+    Ok(choose(&window, &shell, Purpose::NewFile, Wanted::NewFile { name }).await)
 }
 
 #[tauri::command]

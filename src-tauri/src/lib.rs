@@ -6,6 +6,7 @@ mod clipboard;
 mod commands;
 mod consent;
 mod data_commands;
+mod file_dialog;
 mod hub_commands;
 mod own_pages;
 mod question_dialog;
@@ -31,6 +32,11 @@ pub struct Shell {
 /// Opens the home and the window, and returns when the window is closed. `--home DIR` on the
 /// command line chooses the home, as it does for the engine.
 pub fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == file_dialog::CHOOSE) {
+        // What nobody has chosen is no error, and no window either.
+        return if file_dialog::answer(arguments) { Ok(()) } else { Err("nothing was chosen".into()) };
+    }
     let folder = app::locate(home_argument(std::env::args_os()))?;
     let home = tauri::async_runtime::block_on(Home::open(&folder))?;
     tauri::Builder::default()

@@ -79,7 +79,7 @@ mod tests {
     fn a_file_that_is_wrong_is_named_with_what_is_wrong_in_it() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text, reason) in [
-            ("a.toml", "seed = ", "seed"),
+            ("a.toml", "seed = ", "line 1"),
             ("b.toml", "lerning_rate = 1", "lerning_rate"),
             ("c.json", "[1]", "no table"),
             ("d.toml", "seed = \"x\"", "u32"),

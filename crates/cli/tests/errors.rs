@@ -146,7 +146,7 @@ fn a_home_that_is_a_file_or_whose_history_is_damaged() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be written"));
     let damaged = Engine::new();
     damaged.file("history.sqlite", "not a database, but long enough to look like one to anybody");
-    assert!(damaged.fails(&["runs", "list"]).contains("history.sqlite cannot be opened"));
+    assert!(damaged.fails(&["runs", "list"]).contains("history.sqlite is damaged"));
 }
 
 #[test]

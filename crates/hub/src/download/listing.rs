@@ -66,7 +66,7 @@ pub(crate) async fn head(
 }
 
 /// Whether a text is the full name of a commit.
-pub(super) fn is_commit(text: &str) -> bool {
+pub(crate) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -20,5 +20,5 @@ pub use repo::parse_repo;
 pub use search::search;
 
 pub(crate) use hash::{GivenUp, apart, hashes, hashes_of, matches};
-pub(crate) use listing::{files, head};
+pub(crate) use listing::{files, head, is_commit};
 pub(crate) use repo::RepoPath;

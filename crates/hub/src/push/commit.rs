@@ -11,9 +11,8 @@ use serde_json::json;
 use super::{BRANCH, Content, Hashed, is_there, newest};
 use crate::{
     access::{Network, bytes, passes},
-    download::{RepoPath, head},
+    download::{RepoPath, is_commit},
     error::{Error, Result},
-    shown::shown,
     transfer::Transfer,
 };
 
@@ -66,8 +65,12 @@ pub(super) async fn commit(
                 transfer.advance(small);
                 let told = network.question(network.read(answer, bytes::OTHER, what)).await;
                 return match told.map(|told| serde_json::from_slice::<Answer>(&told.body)) {
-                    Ok(Ok(answer)) => Ok(shown(&answer.commit_oid)),
-                    _ => Ok(network.question(head(network, RepoKind::Model, repo, None)).await?.commit),
+                    Ok(Ok(answer)) if is_commit(&answer.commit_oid) => Ok(answer.commit_oid),
+                    // Whatever it says, what counts is whether the files are there.
+                    _ => made_by_us(network, repo, changed).await?.ok_or_else(|| Error::BadAnswer {
+                        host: network.host(),
+                        reason: "it took the commit and does not have its files".to_owned(),
+                    }),
                 };
             }
             Ok(answer) if answer.status().as_u16() == 412 => {

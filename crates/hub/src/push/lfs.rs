@@ -78,7 +78,7 @@ pub(super) async fn upload<'a>(
 }
 
 async fn one(network: &Network, repo: &str, file: &Hashed, notes: &Path, transfer: &Transfer) -> Result<()> {
-    if let Some(begun) = multipart::begun(notes, file) {
+    if let Some(begun) = multipart::begun(network, repo, notes, file) {
         match multipart::upload(network, repo, file, begun, notes, transfer).await {
             // What was begun has ended on the other side; it is begun anew.
             Err(Error::Server { status: 400..=499, .. }) => multipart::forget(notes, file),
@@ -88,12 +88,12 @@ async fn one(network: &Network, repo: &str, file: &Hashed, notes: &Path, transfe
     }
     let Some(actions) = ask(network, repo, file).await? else {
         // The Hub has it already.
-        transfer.spare((file.bytes as i64 - multipart::counted(notes, file)).max(0));
+        transfer.spare((file.bytes as i64 - multipart::counted(network, repo, notes, file)).max(0));
         multipart::forget(notes, file);
         return Ok(());
     };
     if let Some(action) = &actions.upload {
-        match multipart::begin(&network.host(), action, file) {
+        match multipart::begin(network, repo, action, file) {
             Some(begun) => {
                 if let Err(error) = multipart::upload(network, repo, file, begun?, notes, transfer).await {
                     return arrived(network, repo, file, notes, error).await;

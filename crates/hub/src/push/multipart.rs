@@ -28,6 +28,11 @@ const AT_ONCE: usize = 3;
 /// An upload that was begun.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Begun {
+    /// Where it goes: no other Hub and no other repository may get what this one has begun.
+    #[serde(default)]
+    endpoint: String,
+    #[serde(default)]
+    repo: String,
     sha256: String,
     chunk_size: u64,
     completion: String,
@@ -38,7 +43,7 @@ pub(super) struct Begun {
 }
 
 /// What the Hub says of an upload in parts; nothing where it is to go in one piece.
-pub(super) fn begin(host: &str, action: &Action, file: &Hashed) -> Option<Result<Begun>> {
+pub(super) fn begin(network: &Network, repo: &str, action: &Action, file: &Hashed) -> Option<Result<Begun>> {
     let value = action.header.get("chunk_size")?;
     let chunk_size = value.as_u64().or_else(|| value.as_str()?.parse().ok()).filter(|size| *size > 0);
     let address = |(name, value): (&String, &serde_json::Value)| {
@@ -46,7 +51,7 @@ pub(super) fn begin(host: &str, action: &Action, file: &Hashed) -> Option<Result
     };
     let parts: BTreeMap<u32, String> = action.header.iter().filter_map(address).collect();
     let bad = || Error::BadAnswer {
-        host: host.to_owned(),
+        host: network.host(),
         reason: "the parts of an upload do not fit the file".to_owned(),
     };
     let Some(chunk_size) = chunk_size else { return Some(Err(bad())) };
@@ -56,19 +61,21 @@ pub(super) fn begin(host: &str, action: &Action, file: &Hashed) -> Option<Result
     if !all || parts.len() as u64 != wanted {
         return Some(Err(bad()));
     }
+    let (endpoint, repo) = (network.access().endpoint, repo.to_owned());
     let (sha256, completion) = (file.sha256.clone(), action.href.clone());
-    Some(Ok(Begun { sha256, chunk_size, completion, parts, arrived: BTreeMap::new() }))
+    Some(Ok(Begun { endpoint, repo, sha256, chunk_size, completion, parts, arrived: BTreeMap::new() }))
 }
 
 fn note_of(notes: &Path, file: &Hashed) -> PathBuf {
     notes.join(format!("upload-{}.json", file.sha256))
 }
 
-/// What an earlier attempt has begun.
-pub(super) fn begun(notes: &Path, file: &Hashed) -> Option<Begun> {
+/// What an earlier attempt has begun at the same place.
+pub(super) fn begun(network: &Network, repo: &str, notes: &Path, file: &Hashed) -> Option<Begun> {
     let text = files::read_limited(&note_of(notes, file), files::JSON_LIMIT).ok()?;
     serde_json::from_slice::<Begun>(&text)
         .ok()
+        .filter(|begun| begun.endpoint == network.access().endpoint && begun.repo == repo)
         .filter(|begun| begun.sha256 == file.sha256 && begun.chunk_size > 0)
 }
 
@@ -77,8 +84,8 @@ pub(super) fn forget(notes: &Path, file: &Hashed) {
 }
 
 /// Bytes of a file that the progress has counted already.
-pub(super) fn counted(notes: &Path, file: &Hashed) -> i64 {
-    begun(notes, file).map_or(0, |begun| bytes_of(&begun, file))
+pub(super) fn counted(network: &Network, repo: &str, notes: &Path, file: &Hashed) -> i64 {
+    begun(network, repo, notes, file).map_or(0, |begun| bytes_of(&begun, file))
 }
 
 /// The bytes of the parts that have arrived.

@@ -51,10 +51,12 @@ fn path(home: &Home, run: i64, name: &str) -> PathBuf {
 }
 
 fn take(home: &Home, run: i64, name: &str) -> Result<Option<File>> {
-    let folder = home.run_folder(run);
-    std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
     let path = path(home, run, name);
-    let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
+    // A run's folder comes and goes with its record. One that is gone was removed meanwhile, and is not made again.
+    let file = File::create(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => store::Error::UnknownRun { run }.into(),
+        _ => Error::write(&path, error),
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

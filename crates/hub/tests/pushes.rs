@@ -205,6 +205,24 @@ async fn an_upload_goes_on_after_a_crash_and_begins_anew_where_its_addresses_are
 }
 
 #[tokio::test]
+async fn an_upload_that_was_begun_goes_on_at_its_own_repository_alone() {
+    const OTHER: &str = "alice/another";
+    let place = place(Role::Write);
+    let weights = noise(5_000_000, 5);
+    let dead = Rule::always("*", Fault::Status { status: 500, retry_after: None });
+    place.hub.faults().add(dead.method("PUT").skip(2));
+    pushed(&place.alice(), &place, &weights, &Transfer::default()).await.unwrap_err();
+    place.hub.faults().clear();
+    place.hub.log().clear();
+    let uploads = uploads(&place, &weights);
+    let transfer = Transfer::default();
+    push(&place.alice(), OTHER, false, uploads, "A run", &place.notes(), &transfer).await.unwrap();
+    assert_eq!(place.hub.read(Kind::Model, OTHER, "main", "model.safetensors").unwrap(), weights);
+    let puts = place.hub.log().matching("PUT", "*");
+    assert_eq!(puts.iter().filter(|put| put.status == Some(200)).count(), 5, "all five parts go there");
+}
+
+#[tokio::test]
 async fn who_may_not_push_is_told_before_anything_is_sent() {
     let place = place(Role::Write);
     place.hub.add_token(small_hub::Token::new("bob", "hf_bob", Role::Read));

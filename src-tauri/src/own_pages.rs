@@ -36,7 +36,7 @@ fn is_own(url: &Url, development: Option<&Url>) -> bool {
         _ => false,
     };
     // Other files of the program are no pages: what is not HTML is answered without the page's policy.
-    let is_page = matches!(url.path(), "/" | "/index.html");
+    let is_page = matches!(url.path(), "" | "/" | "/index.html");
     (of_tauri && is_page) || development.is_some_and(|server| server.origin() == url.origin())
 }
 
@@ -49,7 +49,7 @@ mod tests {
     fn only_the_programs_own_pages_are_gone_to() {
         let url = |text: &str| Url::parse(text).unwrap();
         let own = if cfg!(windows) { "http://tauri.localhost/" } else { "tauri://localhost/index.html" };
-        assert!(is_own(&url(own), None));
+        assert!(is_own(&url(own), None) && is_own(&url(own.trim_end_matches("/index.html")), None));
         for other in [
             "http://127.0.0.1:8080/",
             "http://localhost:5173/",

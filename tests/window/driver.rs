@@ -114,10 +114,23 @@ impl Dialog {
 
     /// Chooses a file for writing that is there already, and agrees to its being replaced.
     pub async fn replace(self, window: &Window, path: &Path) {
-        self.type_path(path);
         let before = Dialog::all();
-        self.keys(&["Return"]);
-        let question = window.new_dialog(&before).await;
+        self.type_path(path);
+        // The first one may only choose from the list of names that came up while it was typed, which is a window, too.
+        let mut pressed: Option<Instant> = None;
+        let mut found = None;
+        window
+            .wait_until("the question", async || {
+                if pressed.is_none_or(|pressed| pressed.elapsed() > Duration::from_secs(5)) {
+                    self.keys(&["Return"]);
+                    pressed = Some(Instant::now());
+                }
+                let is_question = |id: &String| xdotool(&["getwindowname", id]).trim() == "Question";
+                found = Dialog::all().into_iter().filter(|id| !before.contains(id)).find(is_question);
+                found.is_some()
+            })
+            .await;
+        let question = Dialog(found.unwrap());
         question.screenshot("en-dialog-replace");
         question.close_by(window, "alt+r").await;
         window.wait_until("the dialog to close", async || !Dialog::all().contains(&self.0)).await;

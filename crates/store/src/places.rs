@@ -25,7 +25,11 @@ impl Store {
     /// as its last names show, is in this home now, wherever that lies.
     fn found(&self, told: &str, part: &str, name: &str) -> PathBuf {
         let path = Path::new(told);
-        if path.is_relative() && path.components().all(|one| matches!(one, Component::Normal(_))) {
+        // What we write down has no backslash; what an older version has written on another system may.
+        if path.is_relative()
+            && !told.contains('\\')
+            && path.components().all(|one| matches!(one, Component::Normal(_)))
+        {
             return self.home.join(path);
         }
         // Of another system, its separators may be other ones.

@@ -114,26 +114,29 @@ impl Dialog {
 
     /// Chooses a file for writing that is there already, and agrees to its being replaced.
     pub async fn replace(self, window: &Window, path: &Path) {
-        let before = Dialog::all();
         self.type_path(path);
-        // The first one may only choose from the list of names that came up while it was typed, which is a window, too.
-        let mut pressed: Option<Instant> = None;
-        let mut found = None;
+        // Typing brings up a list of names, which a first click closes; Return would choose from it. The question has no
+        // name by which it could be looked for, and stands in the middle.
+        let (mut clicked, mut clicks): (Option<Instant>, usize) = (None, 0);
         window
-            .wait_until("the question", async || {
-                if pressed.is_none_or(|pressed| pressed.elapsed() > Duration::from_secs(5)) {
-                    self.keys(&["Return"]);
-                    pressed = Some(Instant::now());
+            .wait_until("the dialog to close", async || {
+                if !Dialog::all().contains(&self.0) {
+                    return true;
                 }
-                let is_question = |id: &String| xdotool(&["getwindowname", id]).trim() == "Question";
-                found = Dialog::all().into_iter().filter(|id| !before.contains(id)).find(is_question);
-                found.is_some()
+                if clicked.is_none_or(|clicked| clicked.elapsed() > Duration::from_secs(2)) {
+                    if clicks % 3 < 2 {
+                        // The button that saves, in the lower right corner.
+                        self.click_at(|width, height| [width - 44, height - 24]);
+                    } else {
+                        self.screenshot("en-dialog-replace");
+                        self.click_at(|width, height| [width / 2 + 130, height / 2 + 56]);
+                    }
+                    (clicked, clicks) = (Some(Instant::now()), clicks + 1);
+                }
+                false
             })
             .await;
-        let question = Dialog(found.unwrap());
-        question.screenshot("en-dialog-replace");
-        question.close_by(window, "alt+r").await;
-        window.wait_until("the dialog to close", async || !Dialog::all().contains(&self.0)).await;
+        assert!(clicks > 2, "the dialog asks before it names a file that is there");
     }
 
     /// Presses a key until the dialog is gone.
@@ -153,15 +156,20 @@ impl Dialog {
             .await;
     }
 
-    /// Clicks on the button that agrees, which is the left one of two.
-    pub async fn agree(self, window: &Window) {
+    /// Clicks at the place that is found from the dialog's width and height.
+    fn click_at(&self, place: impl Fn(i32, i32) -> [i32; 2]) {
         let geometry = xdotool(&["getwindowgeometry", "--shell", &self.0]);
         let of = |name: &str| -> i32 {
             let value = geometry.lines().find_map(|line| line.strip_prefix(name));
             value.and_then(|value| value.strip_prefix('=')).unwrap().parse().unwrap()
         };
-        let [x, y] = [of("WIDTH") / 4, of("HEIGHT") - 24].map(|place| place.to_string());
+        let [x, y] = place(of("WIDTH"), of("HEIGHT")).map(|place| place.to_string());
         xdotool(&["mousemove", "--window", &self.0, &x, &y, "click", "1"]);
+    }
+
+    /// Clicks on the button that agrees, which is the left one of two.
+    pub async fn agree(self, window: &Window) {
+        self.click_at(|width, height| [width / 4, height - 24]);
         window.wait_until("the dialog to close", async || !Dialog::all().contains(&self.0)).await;
     }
 

@@ -377,7 +377,7 @@ async fn taken_over() {
     // What was chosen for one thing serves for no other.
     window.click("nav-data").await;
     window.choose_path("choose-file", Path::new(secret)).await;
-    window.wait_until("the choice", async || window.text("import-path").await.contains("secret.csv")).await;
+    window.wait_until("the choice", async || window.attribute("import-path", "title").await == secret).await;
     assert_eq!(window.invoke("preview_import", &json!({ "handle": 1 })).await["ok"], true);
     let answer = window.invoke("add_model", &json!({ "handle": 1, "name": "x" })).await;
     assert_eq!(answer["value"]["code"], "not_chosen", "{answer}");

@@ -209,7 +209,10 @@ impl Window {
     pub async fn type_into(&self, id: &str, text: &str) {
         let element = self.element(id).await;
         element.clear().await.unwrap();
-        element.send_keys(text).await.unwrap();
+        // There are no keys for nothing.
+        if !text.is_empty() {
+            element.send_keys(text).await.unwrap();
+        }
     }
 
     /// Chooses in a drop-down list. A click on it would open a menu of the toolkit's, which

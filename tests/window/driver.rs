@@ -208,9 +208,13 @@ impl Window {
 
     pub async fn type_into(&self, id: &str, text: &str) {
         let element = self.element(id).await;
-        element.clear().await.unwrap();
-        // There are no keys for nothing.
-        if !text.is_empty() {
+        if text.is_empty() {
+            // As a person does it: all is marked and removed. The driver's own clearing is seen by the page only with
+            // the keys that follow it.
+            const CONTROL_A_AND_BACKSPACE: &str = "\u{E009}a\u{E000}\u{E003}";
+            element.send_keys(CONTROL_A_AND_BACKSPACE).await.unwrap();
+        } else {
+            element.clear().await.unwrap();
             element.send_keys(text).await.unwrap();
         }
     }

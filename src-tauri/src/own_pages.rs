@@ -11,12 +11,15 @@ pub fn open_window(app: &App) -> Result<(), Box<dyn std::error::Error>> {
     let nowhere = Url::parse(NOWHERE)?;
     let development = tauri::is_dev().then(|| app.config().build.dev_url.clone()).flatten();
     for config in &app.config().app.windows {
-        let development = development.clone();
-        WebviewWindowBuilder::from_config(app, config)?
-            .on_navigation(move |url| is_own(url, development.as_ref()))
+        let mut window = WebviewWindowBuilder::from_config(app, config)?;
+        if development.is_none() {
             // The page needs no network at all, and what its policy does not cover (connecting ahead, looking names
-            // up) ends at a port where nobody is.
-            .proxy_url(nowhere.clone())
+            // up) ends at a port where nobody is. One in development comes from a server.
+            window = window.proxy_url(nowhere.clone());
+        }
+        let development = development.clone();
+        window
+            .on_navigation(move |url| is_own(url, development.as_ref()))
             .on_new_window(|_, _| NewWindowResponse::Deny)
             .build()?;
     }

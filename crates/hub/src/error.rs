@@ -76,6 +76,11 @@ pub enum Error {
     )]
     NoRight { repo: String },
     #[error(
+        "The Hub does not let you read {repo}. Ask its owner for access, or log in with a token that has the right to \
+         read it."
+    )]
+    NoAccess { repo: String },
+    #[error(
         "{repo} is shared only with those who ask. Log in, ask on {page}, and try again once you were let in."
     )]
     Gated { repo: String, page: String },
@@ -232,6 +237,7 @@ impl Error {
             Error::WrongToken { from } => new(Code::WrongToken).with("source", place(from)),
             Error::UnknownToken => new(Code::UnknownToken),
             Error::NoRight { repo } => new(Code::NoRight).with("repo", repo),
+            Error::NoAccess { repo } => new(Code::NoAccess).with("repo", repo),
             Error::Gated { repo, page } => new(Code::GatedRepo).with("repo", repo).with("page", page),
             Error::NoRepo { repo } => new(Code::NoRepo).with("repo", repo),
             Error::NoRevision { repo, revision } => {

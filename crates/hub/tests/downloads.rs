@@ -232,6 +232,10 @@ async fn errors_name_the_way_out() {
     let error = plan(&place.stranger(), "alice/small").await;
     assert!(matches!(error, Error::RateLimited { seconds: 3000 }), "{error}");
     hub.faults().clear();
+    hub.faults().add(Rule::always("*", Fault::Status { status: 403, retry_after: None }));
+    let error = plan(&place.alice(), "alice/small").await;
+    assert!(matches!(error, Error::NoAccess { .. }) && error.to_string().contains("read"), "{error}");
+    hub.faults().clear();
     hub.faults().add(Rule::always("*", Fault::Status { status: 500, retry_after: None }));
     let error = plan(&place.stranger(), "alice/small").await;
     assert!(matches!(error, Error::Server { status: 500, .. }), "{error}");

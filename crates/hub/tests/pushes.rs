@@ -126,6 +126,29 @@ async fn whatever_goes_wrong_on_the_way_all_of_it_arrives_in_one_commit() {
 }
 
 #[tokio::test]
+async fn a_part_that_takes_longer_than_an_answer_may_be_waited_for_arrives_at_its_first_attempt() {
+    let place = place(Role::Write);
+    // An answer is waited for a second here, and the first part takes more than two.
+    let slow = Fault::SlowUpload { bytes_per_second: 500_000 };
+    place.hub.faults().add(Rule::once("*", slow).method("PUT").at(Listener::Storage));
+    let (transfer, weights) = (Transfer::default(), noise(1_500_000, 3));
+    pushed(&place.alice(), &place, &weights, &transfer).await.unwrap();
+    assert!(place.hub.faults().left().is_empty() && content(&place, "model.safetensors") == weights);
+    assert_eq!(transfer.progress().bytes_again, 0);
+}
+
+#[tokio::test]
+async fn a_part_in_which_nothing_moves_is_sent_again() {
+    let place = place(Role::Write);
+    place.hub.faults().add(Rule::once("*", Fault::Silence).method("PUT").at(Listener::Storage));
+    let mut way = place.alice();
+    way.limits.answer = std::time::Duration::from_secs(1);
+    let weights = noise(1_500_000, 3);
+    pushed(&way, &place, &weights, &Transfer::default()).await.unwrap();
+    assert!(place.hub.faults().left().is_empty() && content(&place, "model.safetensors") == weights);
+}
+
+#[tokio::test]
 async fn what_fails_for_good_leaves_the_repository_as_it_was() {
     let forever = |path: &str, method: &str, status: u16| {
         Rule::always(path, Fault::Status { status, retry_after: None }).method(method)

@@ -150,8 +150,10 @@ pub enum ProblemCode {
     UnknownToken,
     /// The bag of words is no model for the Hub. `run`.
     NotForTheHub,
-    /// The token may not do that. `repo`.
+    /// The token may not write there. `repo`.
     NoRight,
+    /// The repository may not be read. `repo`.
+    NoAccess,
     /// The owner of the repository wants to be asked first. `repo`, `page`.
     GatedRepo,
     /// There is no such repository, or it is private and the token may not see it. `repo`.

@@ -37,6 +37,8 @@ pub enum Fault {
     Silence,
     /// The connection breaks after so many bytes of the request's body, and nothing is done.
     CutUpload { after: u64 },
+    /// The request's body is read drop by drop.
+    SlowUpload { bytes_per_second: u64 },
     /// What was asked for is done, and the connection breaks in place of the answer.
     LoseAnswer,
     /// The answer has this status and a body without an end.

@@ -3,9 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use crate::repos::Entry;
+/// One file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Git's id of what git keeps: the content, or the pointer to it.
+    pub oid: String,
+    /// Of the content.
+    pub size: u64,
+    /// The content's SHA-256 where git keeps only a pointer.
+    pub lfs: Option<String>,
+    /// The commit that last changed it.
+    pub commit: String,
+}
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

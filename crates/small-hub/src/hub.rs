@@ -8,12 +8,12 @@ use crate::api::refusal::Refusal;
 use crate::error::Result;
 use crate::faults::Faults;
 use crate::log::Log;
+use crate::options::Options;
 use crate::people::Token;
 use crate::repos::{Change, Kind, NewCommit, NotCommitted, Repo, Repos};
-use crate::small_hub::Options;
 use crate::storage::Storage;
 use crate::uploads::Uploads;
-use crate::{attributes, keep, signed, storage_api};
+use crate::{attributes, keep, signed, storage_paths};
 
 /// What both listeners share.
 pub(crate) struct Hub {
@@ -143,7 +143,7 @@ impl Hub {
 
     /// The size of the file that a signed address leads to.
     pub(crate) fn size_behind(&self, uri: &Uri) -> Option<u64> {
-        self.storage.has_large(uri.path().strip_prefix(storage_api::OBJECTS)?)
+        self.storage.has_large(uri.path().strip_prefix(storage_paths::OBJECTS)?)
     }
 }
 

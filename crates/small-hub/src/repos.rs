@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::git;
+use crate::git::{self, Entry};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,19 +46,6 @@ pub enum Gated {
     No,
     Auto,
     Manual,
-}
-
-/// One file of a commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Git's id of what git keeps: the content, or the pointer to it.
-    pub oid: String,
-    /// Of the content.
-    pub size: u64,
-    /// The content's SHA-256 where git keeps only a pointer.
-    pub lfs: Option<String>,
-    /// The commit that last changed it.
-    pub commit: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,4 +240,10 @@ impl Repos {
     pub(crate) fn all(&self) -> impl Iterator<Item = &Repo> {
         self.0.values()
     }
+}
+
+/// A large file stands in git as its pointer.
+pub(crate) fn put_pointer(path: &str, sha256: String, size: u64) -> Change {
+    let oid = git::blob_id(git::lfs_pointer(&sha256, size).as_bytes());
+    Change::Put { path: path.to_owned(), oid, size, lfs: Some(sha256) }
 }

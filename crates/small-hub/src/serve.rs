@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -22,7 +23,7 @@ use crate::faults::{Asked, Claim, Fault};
 use crate::hub::Hub;
 use crate::lies;
 use crate::log::{Listener, LogEntry};
-use crate::storage_api;
+use crate::storage_paths;
 
 /// hyper drops a connection without an answer when its service fails, which is what a fault wants.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,7 @@ async fn answer(
     let (mut parts, incoming) = request.into_parts();
     let number = hub.next_request();
     let path = parts.uri.path();
-    if path.starts_with("/_") && !path.starts_with(storage_api::PREFIX) {
+    if path.starts_with("/_") && !path.starts_with(storage_paths::PREFIX) {
         return Ok(route(router, Request::from_parts(parts, Body::new(incoming))).await);
     }
     let entry = Arc::new(hub.log.begin(number, listener, &parts.method, &parts.uri, &parts.headers));
@@ -67,6 +68,16 @@ async fn answer(
     let body = Body::new(incoming)
         .into_data_stream()
         .inspect_ok(move |piece: &Bytes| counting.received(piece.len()));
+    let rate = match claims.taken.as_ref().map(|claim| &claim.fault) {
+        Some(Fault::SlowUpload { bytes_per_second }) => Some((*bytes_per_second).max(1)),
+        _ => None,
+    };
+    let body = body.and_then(move |piece: Bytes| async move {
+        if let Some(rate) = rate {
+            tokio::time::sleep(Duration::from_secs_f64(piece.len() as f64 / rate as f64)).await;
+        }
+        Ok(piece)
+    });
 
     let fault = claims.taken.as_ref().map(|claim| claim.fault.clone());
     match &fault {

@@ -1,7 +1,6 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -10,57 +9,13 @@ use crate::api;
 use crate::api::refusal::Refusal;
 use crate::error::{Error, Result};
 use crate::faults::Faults;
+use crate::git::Entry;
 use crate::hub::Hub;
 use crate::log::{Listener, Log};
+use crate::options::Options;
 use crate::people::{Token, namespace};
-use crate::repos::{Change, Commit, Entry, Gated, Kind, NewCommit, Repo};
-use crate::{attributes, git, serve, storage_api};
-
-/// How the small Hub is to be.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where repositories stay after the end; without one they are in a folder that goes with the small Hub.
-    pub folder: Option<PathBuf>,
-    pub tokens: Vec<Token>,
-    /// The Hub's port; 0 for any that is free.
-    pub port: u16,
-    /// The storage is a second listener and called by this name, such as "localhost"; without one it is the
-    /// Hub's own listener.
-    pub storage_host: Option<String>,
-    /// Files of more bytes are large whatever they are called. The Hub's limit is 10 MiB.
-    pub large_from: u64,
-    /// Large files of more bytes come in parts of so many bytes.
-    pub part_size: u64,
-    /// How long a signed address is good.
-    pub signed_for: Duration,
-    /// Entries on one page of a tree, if the client asks for no other number. The Hub's are 1,000.
-    pub page_size: usize,
-    /// As the Hub does lately: `resolve` of a small file answers with 307 to `/api/resolve-cache`.
-    pub resolve_cache: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            folder: None,
-            tokens: Vec::new(),
-            port: 0,
-            storage_host: Some("localhost".to_owned()),
-            large_from: 10 << 20,
-            part_size: 16 << 20,
-            signed_for: Duration::from_secs(3600),
-            page_size: 1000,
-            resolve_cache: false,
-        }
-    }
-}
-
-impl Options {
-    pub fn token(mut self, token: Token) -> Options {
-        self.tokens.push(token);
-        self
-    }
-}
+use crate::repos::{Change, Commit, Gated, Kind, NewCommit, Repo, put_pointer};
+use crate::{attributes, serve, storage_api};
 
 /// What [`SmallHub::commit`] does to one path.
 #[derive(Debug, Clone)]
@@ -290,12 +245,6 @@ impl SmallHub {
         let path = self.content_path(kind, id, revision, path)?;
         std::fs::read(&path).map_err(|error| Error::disk(path, error))
     }
-}
-
-/// A large file stands in git as its pointer.
-pub(crate) fn put_pointer(path: &str, sha256: String, size: u64) -> Change {
-    let oid = git::blob_id(git::lfs_pointer(&sha256, size).as_bytes());
-    Change::Put { path: path.to_owned(), oid, size, lfs: Some(sha256) }
 }
 
 impl Drop for SmallHub {

@@ -20,12 +20,9 @@ use crate::error::Error;
 use crate::git;
 use crate::hub::Hub;
 use crate::sending::send_file;
-use crate::signed::{self, NotAllowed};
+use crate::signed;
+use crate::storage_paths::allowed;
 use crate::uploads::Part;
-
-pub(crate) const PREFIX: &str = "/_storage/";
-pub(crate) const OBJECTS: &str = "/_storage/objects/";
-pub(crate) const UPLOADS: &str = "/_storage/uploads/";
 
 pub(crate) fn router(hub: Arc<Hub>) -> Router {
     Router::new()
@@ -33,18 +30,6 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .route("/_storage/uploads/{upload}", put(whole))
         .route("/_storage/uploads/{upload}/{number}", put(part))
         .with_state(hub)
-}
-
-/// 403 with the storage's words for a signature that is wrong or too old.
-pub(crate) fn allowed(hub: &Hub, uri: &Uri) -> Result<(), Refusal> {
-    signed::check(&hub.secret, uri).map_err(|reason| {
-        Refusal::forbidden(match reason {
-            NotAllowed::Expired => "Request has expired",
-            NotAllowed::WrongSignature => {
-                "The request signature we calculated does not match the signature you provided."
-            }
-        })
-    })
 }
 
 /// GET and HEAD of a large file: 200, 206, 416; 403 with a bad signature, 404 if it is not there. Its ETag is the
@@ -55,7 +40,7 @@ async fn object(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    allowed(&hub, &uri)?;
+    allowed(&hub.secret, &uri)?;
     hub.storage.has_large(&sha256).ok_or_else(|| Refusal::new(404, "The specified key does not exist."))?;
     let etag = format!("{}-1", sha256.get(..32).unwrap_or_default());
     let mut answer = send_file(&hub.storage.large(&sha256), &etag, &headers).await?;
@@ -74,7 +59,7 @@ async fn whole(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    allowed(&hub, &uri)?;
+    allowed(&hub.secret, &uri)?;
     let upload = hub.uploads().open.get(&name).cloned();
     let upload = upload.ok_or_else(|| Refusal::new(404, "The specified upload does not exist."))?;
     let place = hub.storage.place();
@@ -93,7 +78,7 @@ async fn part(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    allowed(&hub, &uri)?;
+    allowed(&hub.secret, &uri)?;
     let unknown = || Refusal::new(404, "The specified upload does not exist.");
     if !hub.uploads().open.contains_key(&name) {
         return Err(unknown());

@@ -3,24 +3,27 @@
 use std::time::Duration;
 
 use reqwest::{
-    Response, StatusCode, Url,
+    Method, Response, StatusCode, Url,
     header::{HeaderMap, RETRY_AFTER},
 };
 
-use super::Network;
+use super::{
+    Network,
+    limits::LONGEST_WAIT,
+    reasons::{host_of, innermost},
+};
 use crate::{error::Error, shown::shown};
-
-/// The longest that a rate limit is waited for; of a longer one the user is told.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 impl Network {
     pub(crate) fn unreachable(&self, url: &Url, error: &reqwest::Error) -> Error {
-        let reason = if error.is_timeout() {
-            "it does not answer in time".to_owned()
-        } else {
-            self.scrub(&innermost(error))
-        };
-        Error::NoNetwork { host: host_of(url), reason }
+        if error.is_timeout() {
+            return self.silent(url);
+        }
+        Error::NoNetwork { host: host_of(url), reason: self.scrub(&innermost(error)) }
+    }
+
+    pub(crate) fn silent(&self, url: &Url) -> Error {
+        Error::NoNetwork { host: host_of(url), reason: "it does not answer in time".to_owned() }
     }
 
     /// A text of the other side, without the token should it be in there, and not longer than a line.
@@ -28,8 +31,8 @@ impl Network {
         shown(&self.without_token(text))
     }
 
-    /// What an answer that is no success means.
-    pub(crate) async fn refused(&self, answer: Response, repo: &str) -> Error {
+    /// What an answer that is no success means, to a request by this method.
+    pub(crate) async fn refused(&self, method: &Method, answer: Response, repo: &str) -> Error {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let host = host_of(answer.url());
         let own = self.is_own(answer.url());
@@ -41,7 +44,11 @@ impl Network {
         };
         let said = header("x-error-message").or_else(of_body);
         let code = header("x-error-code");
-        self.meaning(status, code.as_deref(), said, retry_after(&headers), &host, own, repo)
+        let error = self.meaning(status, code.as_deref(), said, retry_after(&headers), &host, own, repo);
+        match error {
+            Error::NoRight { repo } if *method == Method::GET => Error::NoAccess { repo },
+            error => error,
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one thing that the Hub tells in an answer")]
@@ -96,27 +103,9 @@ pub(crate) fn passes(error: &Error) -> bool {
     }
 }
 
-pub(crate) fn host_of(url: &Url) -> String {
-    url.host_str().unwrap_or_default().to_owned()
-}
-
 /// Seconds that the other side wants to be left alone for.
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// What is at the bottom of an error, which says what happened, without addresses and their signatures.
-pub(crate) fn innermost(error: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    if std::ptr::addr_eq(inner, error) {
-        // reqwest's own carry the address, in which storage hosts have their signatures.
-        return if error.is_redirect() { "a redirect without an end" } else { "the answer was cut short" }
-            .to_owned();
-    }
-    inner.to_string()
 }
 
 #[cfg(test)]

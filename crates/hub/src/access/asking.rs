@@ -9,49 +9,13 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{
-    Network,
-    answers::{host_of, passes},
-};
+use super::{Network, answers::passes, limits::bytes, reasons::host_of};
 use crate::error::{Error, Result};
 
 /// Redirects in a row; the Hub needs two.
 const REDIRECTS: usize = 8;
 /// Attempts at one request that fails for reasons that pass.
 const ATTEMPTS: u32 = 5;
-
-/// How large answers may be, in bytes. More is not read.
-pub(crate) mod bytes {
-    /// A page of a list of files. The Hub's have a thousand files and some 300 kB.
-    pub const LIST: usize = 64 << 20;
-    /// What is told of a repository, with the names of all its files.
-    pub const REPO: usize = 16 << 20;
-    /// Anything else in JSON.
-    pub const OTHER: usize = 4 << 20;
-    /// What is said of a refusal.
-    pub const REFUSAL: usize = 64 << 10;
-}
-
-/// How long the other side may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For one small answer, from asking to its last byte.
-    pub answer: Duration,
-    /// For all that it wants to be waited for in a row, at one request.
-    pub waiting: Duration,
-    /// For a question that takes several requests, such as what a download would cost.
-    pub question: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            answer: Duration::from_secs(60),
-            waiting: super::answers::LONGEST_WAIT,
-            question: Duration::from_secs(900),
-        }
-    }
-}
 
 /// What of an answer is worked with.
 pub(crate) struct Small {
@@ -112,7 +76,7 @@ impl Network {
                 let answer = self.send_once(&method, &url, &shape).await?;
                 match answer.status().is_success() {
                     true => self.read(answer, limit, what).await,
-                    false => Err(self.refused(answer, repo).await),
+                    false => Err(self.refused(&method, answer, repo).await),
                 }
             };
             let error = match self.within(self.limits.answer, once).await {

@@ -5,16 +5,20 @@ mod answers;
 mod asking;
 mod endpoint;
 mod keyring;
+mod limits;
 mod network;
+mod reasons;
 mod settings;
 mod token;
 mod token_file;
+mod token_places;
 
 pub use account::{whoami, writes_to};
-pub use asking::Limits;
+pub use limits::Limits;
 pub use network::{Network, connect};
 pub use settings::{Variables, cache_folder, from_environment, origin};
-pub use token::{Found, Kept, Token, find, forget, keep};
+pub use token::Token;
+pub use token_places::{Found, Kept, find, forget, keep};
 
 pub(crate) use answers::passes;
-pub(crate) use asking::bytes;
+pub(crate) use limits::bytes;

@@ -12,8 +12,8 @@ use reqwest::{
 
 use super::{
     Limits, Token,
-    answers::{host_of, innermost},
     endpoint::{DEFAULT_ENDPOINT, cache_of, is_private_way, parse_endpoint},
+    reasons::{host_of, innermost},
     settings::{Variables, cache_folder, is_on},
 };
 use crate::error::{Error, Result};
@@ -34,6 +34,9 @@ pub struct Network {
     endpoint: Url,
     /// Follows no redirect, since it is judged here which of them may see the token.
     client: Client,
+    /// The same for sending files, whose `put` itself ends one in which nothing moves: reqwest would end each that takes
+    /// longer than the time it waits for an answer, which it counts from the beginning.
+    uploads: Client,
     token: Option<(Token, TokenSource)>,
     offline: bool,
     /// Where files are kept: of the Hub itself Python's cache, of each other endpoint a folder of its own in it.
@@ -62,7 +65,8 @@ pub fn connect(
         reason: "is not set, and the system names no home folder".to_owned(),
     })?;
     Ok(Network {
-        client: client(settings, variables, &endpoint)?,
+        client: client(settings, variables, &endpoint, Some(silence(variables)))?,
+        uploads: client(settings, variables, &endpoint, None)?,
         token,
         offline: is_on(variables, "HF_HUB_OFFLINE"),
         cache: cache_of(&shared, &endpoint),
@@ -72,27 +76,43 @@ pub fn connect(
     })
 }
 
-fn client(settings: &HubSettings, variables: &Variables, endpoint: &Url) -> Result<Client> {
-    let silence = variables("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|text| text.parse().ok());
-    let silence = silence.filter(|seconds| *seconds > 0).map_or(SILENCE, Duration::from_secs);
+/// How long an answer, or its next piece, is waited for.
+fn silence(variables: &Variables) -> Duration {
+    let set = variables("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|text| text.parse().ok());
+    set.filter(|seconds| *seconds > 0).map_or(SILENCE, Duration::from_secs)
+}
+
+fn client(
+    settings: &HubSettings,
+    variables: &Variables,
+    endpoint: &Url,
+    silence: Option<Duration>,
+) -> Result<Client> {
     let mut builder = Client::builder()
         .user_agent(concat!("mbti-tuner/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
-        .read_timeout(silence)
         .http1_max_headers(HEADERS)
         .http2_max_header_list_size(HEADER_BYTES)
         .redirect(Policy::none());
-    if endpoint.scheme() == "http" && is_private_way(endpoint) {
-        // A proxy would read the token that may travel in the open only within this machine.
-        builder = builder.no_proxy();
-    } else if let Some(address) = &settings.proxy {
+    if let Some(silence) = silence {
+        builder = builder.read_timeout(silence);
+    }
+    let proxy = settings.proxy.as_ref().map(|address| {
         let wrong = |error: reqwest::Error| Error::BadSetting {
             name: "proxy",
             // An address may carry a password.
             value: address.rsplit('@').next().unwrap_or_default().to_owned(),
             reason: format!("is no proxy: {}", innermost(&error)),
         };
-        builder = builder.proxy(Proxy::all(address).map_err(wrong)?);
+        Proxy::all(address).map_err(wrong)
+    });
+    // One that is wrong is said to be so also where it is not used.
+    let proxy = proxy.transpose()?;
+    if endpoint.scheme() == "http" && is_private_way(endpoint) {
+        // A proxy would read the token that may travel in the open only within this machine.
+        builder = builder.no_proxy();
+    } else if let Some(proxy) = proxy {
+        builder = builder.proxy(proxy);
     }
     let ca_file = settings.ca_file.clone().or_else(|| variables("REQUESTS_CA_BUNDLE"));
     if let Some(path) = ca_file {
@@ -164,7 +184,8 @@ impl Network {
         url.set_username("").ok();
         url.set_password(None).ok();
         let own = with_token && self.is_own(&url) && is_private_way(&url);
-        let mut request = self.client.request(method, url);
+        let client = if method == Method::PUT { &self.uploads } else { &self.client };
+        let mut request = client.request(method, url);
         if own && let Some((token, _)) = &self.token {
             // A token is graphic ASCII, so that this cannot fail.
             if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", token.reveal())) {
@@ -259,9 +280,15 @@ mod tests {
         let empty = folder.path().join("none.pem").display().to_string();
         let settings = HubSettings { ca_file: Some(empty), ..HubSettings::default() };
         assert!(matches!(connect(&settings, &nothing, None), Err(Error::BadSetting { name: "ca_file", .. })));
-        let settings = HubSettings { proxy: Some("://me:hf_secret@x".to_owned()), ..HubSettings::default() };
-        let error = connect(&settings, &nothing, None).unwrap_err();
-        assert!(matches!(&error, Error::BadSetting { name: "proxy", .. }), "{error}");
-        assert!(!error.to_string().contains("hf_secret"), "{error}");
+        for endpoint in [None, Some("http://127.0.0.1:1".to_owned())] {
+            let settings = HubSettings {
+                endpoint,
+                proxy: Some("://me:hf_secret@x".to_owned()),
+                ..HubSettings::default()
+            };
+            let error = connect(&settings, &nothing, None).unwrap_err();
+            assert!(matches!(&error, Error::BadSetting { name: "proxy", .. }), "{error}");
+            assert!(!error.to_string().contains("hf_secret"), "{error}");
+        }
     }
 }

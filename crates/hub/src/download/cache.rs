@@ -19,8 +19,7 @@ use record::{RemoteFile, RepoKind};
 
 use super::{
     listing::{is_commit, is_inside},
-    plan::CONVERTED,
-    repo::plural,
+    repo::{CONVERTED, plural},
 };
 use crate::{
     error::{Error, Result},

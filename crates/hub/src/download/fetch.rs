@@ -269,7 +269,7 @@ async fn piece(
             state.restarts += 1;
             return Err(Error::Server { host: network.host(), status: 503, said: None });
         }
-        _ => return Err(network.refused(answer, repo).await),
+        _ => return Err(network.refused(&Method::GET, answer, repo).await),
     };
     let strong = answer.headers().get(ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"));
     state.etag = strong.cloned();

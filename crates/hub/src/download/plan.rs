@@ -7,15 +7,13 @@ use super::{
     choose::{DataWish, converted_files, data_files, model_files},
     files, head,
     listing::{Head, is_commit, licence},
+    repo::CONVERTED,
 };
 use crate::{
     access::Network,
     error::{Error, Needed, Result},
     shown::{shown, shown_list},
 };
-
-/// The branch in which the Hub keeps data sets that it has converted itself.
-pub(super) const CONVERTED: &str = "refs/convert/parquet";
 
 /// What is needed of a model at a revision, or at its newest.
 pub async fn plan_model(network: &Network, repo: &str, revision: Option<&str>) -> Result<DownloadPlan> {

@@ -5,6 +5,9 @@ use record::RepoKind;
 
 use crate::error::{Error, Result};
 
+/// The branch in which the Hub keeps data sets that it has converted itself.
+pub(super) const CONVERTED: &str = "refs/convert/parquet";
+
 /// The name of a repository, `user/name` or, of old ones, `name`, out of what a person writes: the name, or the address
 /// of its page.
 pub fn parse_repo(text: &str) -> Result<String> {

@@ -78,7 +78,7 @@ pub(super) async fn commit(
                     .await?
                     .ok_or(Error::Changed { repo: repo.to_owned() });
             }
-            Ok(answer) => network.refused(answer, repo).await,
+            Ok(answer) => network.refused(&Method::POST, answer, repo).await,
             Err(error) => error,
         };
         let wait = network.wait_after(&error, attempt);

@@ -1,35 +1,26 @@
 //! Large files, by the batch API of Git LFS with the two transfers that the Hub has for it besides Xet: `basic`, one
 //! `PUT`, and `multipart`, numbered parts and a completion, as `huggingface_hub`'s `lfs.py` does.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read, Seek, SeekFrom},
-    path::Path,
-    time::Duration,
-};
+use std::path::Path;
 
-use futures_util::stream;
 use record::RepoKind;
 use reqwest::{
-    Body, Method, Response, Url,
-    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
+    Method,
+    header::{ACCEPT, CONTENT_TYPE},
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{BRANCH, Content, Hashed, multipart};
+use super::{
+    BRANCH, Hashed, multipart,
+    sending::{Action, LFS_JSON, parse, post, put},
+};
 use crate::{
     access::{Network, bytes, passes},
     download::RepoPath,
     error::{Error, Result},
     transfer::Transfer,
 };
-
-const LFS_JSON: &str = "application/vnd.git-lfs+json";
-/// What is read and sent at once.
-const PIECE: usize = 256 << 10;
-/// Attempts at one part.
-const ATTEMPTS: u32 = 6;
 
 #[derive(Deserialize)]
 struct Batch {
@@ -53,13 +44,6 @@ struct ObjectError {
 struct Actions {
     upload: Option<Action>,
     verify: Option<Action>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Action {
-    pub href: String,
-    #[serde(default)]
-    pub header: BTreeMap<String, serde_json::Value>,
 }
 
 /// Uploads what the Hub has not yet of these files.
@@ -155,134 +139,4 @@ async fn ask(network: &Network, repo: &str, file: &Hashed) -> Result<Option<Acti
         }),
         None => Ok(object.actions),
     }
-}
-
-pub(super) fn parse(network: &Network, href: &str) -> Result<Url> {
-    let url = Url::parse(href).ok().filter(|url| network.is_as_safe(url) && url.has_host());
-    url.ok_or_else(|| Error::BadAnswer {
-        host: network.host(),
-        reason: "it names no usable address for an upload".to_owned(),
-    })
-}
-
-/// Headers that are ours to set, whatever the other side asks for: those that say who one is, and those that say where
-/// a request ends and whom it is for.
-const OURS: [&str; 9] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-];
-
-pub(super) async fn post(
-    network: &Network,
-    repo: &str,
-    url: &Url,
-    body: &serde_json::Value,
-    headers: &BTreeMap<String, serde_json::Value>,
-) -> Result<()> {
-    let text = body.to_string();
-    let shape = |request: reqwest::RequestBuilder| {
-        let mut request = request.header(ACCEPT, LFS_JSON).header(CONTENT_TYPE, LFS_JSON).body(text.clone());
-        for (name, value) in headers {
-            // What the Hub wants to be sent back with the request, but never in place of the token.
-            let ours = OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours));
-            if let Some(value) = value.as_str().filter(|_| !ours) {
-                request = request.header(name.as_str(), value);
-            }
-        }
-        request
-    };
-    let what = (bytes::OTHER, "whether a file has arrived");
-    network.question(network.send(Method::POST, url.clone(), repo, what, shape)).await.map(|_| ())
-}
-
-/// Sends a stretch of a file by one `PUT`, again where the connection is cut. Gives the answer, for its `ETag`.
-pub(super) async fn put(
-    network: &Network,
-    repo: &str,
-    url: &Url,
-    file: &Hashed,
-    stretch: std::ops::Range<u64>,
-    transfer: &Transfer,
-) -> Result<Response> {
-    let length = stretch.end - stretch.start;
-    let (mut attempt, mut waited) = (0, Duration::ZERO);
-    loop {
-        attempt += 1;
-        let sent = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
-        let body = body(file, &stretch, sent.clone())?;
-        let request =
-            network.request(Method::PUT, url.clone()).header(CONTENT_LENGTH, length).body(body).send();
-        let watched = watch(request, &sent, transfer);
-        let error = match transfer.or_stop(watched).await? {
-            Ok(answer) if answer.status().is_success() => return Ok(answer),
-            Ok(answer) => network.refused(answer, repo).await,
-            Err(error) => network.unreachable(url, &error),
-        };
-        transfer.take_back(sent.load(std::sync::atomic::Ordering::Relaxed));
-        let wait = network.wait_after(&error, attempt);
-        waited += wait;
-        if attempt >= ATTEMPTS || !passes(&error) || waited > network.limits.waiting {
-            return Err(error);
-        }
-        transfer.wait(wait).await?;
-    }
-}
-
-/// Lets it be seen how much of a request's body has gone, while it goes.
-async fn watch<T>(
-    work: impl Future<Output = T>,
-    sent: &std::sync::atomic::AtomicI64,
-    transfer: &Transfer,
-) -> T {
-    const LOOK: Duration = Duration::from_millis(100);
-    let mut seen = 0;
-    let mut look = || {
-        let now = sent.load(std::sync::atomic::Ordering::Relaxed);
-        transfer.advance(now - seen);
-        seen = now;
-    };
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => {
-                look();
-                return done;
-            }
-            () = tokio::time::sleep(LOOK) => look(),
-        }
-    }
-}
-
-/// A stretch of a file as the body of a request, read piece by piece.
-fn body(
-    file: &Hashed,
-    stretch: &std::ops::Range<u64>,
-    sent: std::sync::Arc<std::sync::atomic::AtomicI64>,
-) -> Result<Body> {
-    let path = match &file.content {
-        Content::Text(text) => {
-            let bytes = text.as_bytes().get(stretch.start as usize..stretch.end as usize).unwrap_or_default();
-            sent.store(bytes.len() as i64, std::sync::atomic::Ordering::Relaxed);
-            return Ok(Body::from(bytes.to_vec()));
-        }
-        Content::File(path) => path,
-    };
-    let mut open = files::open_regular(path).map_err(|error| Error::read(path, error))?;
-    open.seek(SeekFrom::Start(stretch.start)).map_err(|error| Error::read(path, error))?;
-    let left = stretch.end - stretch.start;
-    let pieces = stream::try_unfold((open.take(left), sent), |(mut open, sent)| async move {
-        let mut piece = vec![0; PIECE];
-        let count = open.read(&mut piece)?;
-        piece.truncate(count);
-        sent.fetch_add(count as i64, std::sync::atomic::Ordering::Relaxed);
-        Ok::<_, std::io::Error>((count > 0).then_some((piece, (open, sent))))
-    });
-    Ok(Body::wrap_stream(pieces))
 }

@@ -6,6 +6,7 @@ mod foreign;
 mod lfs;
 mod multipart;
 mod rights;
+mod sending;
 
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     Hashed,
-    lfs::{Action, parse, post, put},
+    sending::{Action, parse, post, put},
 };
 use crate::{
     access::Network,

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::Asked;
 use super::refusal::{Answer, Refusal};
+use crate::repos::put_pointer;
 use crate::repos::{Change, NewCommit};
-use crate::small_hub::put_pointer;
 
 /// The longest line. Large files come through the storage, and small ones are no longer than this.
 const LONGEST_LINE: usize = 64 << 20;

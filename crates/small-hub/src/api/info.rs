@@ -4,9 +4,10 @@ use super::refusal::Answer;
 use super::{Asked, date};
 use crate::card;
 use crate::git;
+use crate::git::Entry;
 use crate::hub::Hub;
 use crate::people::{namespace, number_of};
-use crate::repos::{Commit, Entry, Gated, Kind, Repo};
+use crate::repos::{Commit, Gated, Kind, Repo};
 
 /// How much of a repository an answer describes.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::refusal::{Answer, Refusal};
 use super::{Asked, read_json, rights};
 use crate::hub::Hub;
-use crate::{signed, storage_api};
+use crate::{signed, storage_paths};
 
 /// {id}.git/info/lfs/...: what git-lfs and the clients say before and after they bring a large file.
 pub(crate) async fn lfs(method: &Method, asked: &Asked, body: Body) -> Answer {
@@ -81,7 +81,7 @@ async fn batch(asked: &Asked, body: Body) -> Answer {
 }
 
 fn download(hub: &Hub, oid: &str) -> String {
-    let path = format!("{}{oid}", storage_api::OBJECTS);
+    let path = format!("{}{oid}", storage_paths::OBJECTS);
     format!("{}{}", hub.storage_url, signed::sign(&hub.secret, &path, hub.options.signed_for, None))
 }
 
@@ -100,14 +100,14 @@ fn upload(asked: &Asked, object: &Object, in_parts: bool) -> Value {
             let mut header = Map::new();
             header.insert("chunk_size".to_owned(), json!(part_size.to_string()));
             for number in 1..=count {
-                let address = at_storage(format!("{}{name}/{number}", storage_api::UPLOADS));
+                let address = at_storage(format!("{}{name}/{number}", storage_paths::UPLOADS));
                 header.insert(number.to_string(), json!(address));
             }
             let completion =
                 signed::sign(&hub.secret, "/api/complete_multipart", hub.options.signed_for, None);
             json!({"href": format!("{}{completion}&uploadId={name}", hub.url), "header": header})
         }
-        None => json!({"href": at_storage(format!("{}{name}", storage_api::UPLOADS))}),
+        None => json!({"href": at_storage(format!("{}{name}", storage_paths::UPLOADS))}),
     };
     let verify = format!("{}/{}{}.git/info/lfs/verify", hub.url, asked.kind.prefix(), asked.id);
     json!({"upload": upload, "verify": {"href": verify}})
@@ -130,7 +130,7 @@ struct CompletedPart {
 /// be, also for the second time; 400 if parts are missing or wrong, 403 with a bad signature, 404 for an unknown
 /// upload. It needs no token: `_upload_multi_part` sends none.
 pub(crate) async fn complete(State(hub): State<Arc<Hub>>, uri: Uri, body: Body) -> Answer {
-    storage_api::allowed(&hub, &uri)?;
+    storage_paths::allowed(&hub.secret, &uri)?;
     let completion: Completion = read_json(body).await?;
     let name = signed::parameter(&uri, "uploadId").unwrap_or_default();
     // Whoever has waited too long for an answer and asks again waits for the same completion.

@@ -5,9 +5,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::refusal::{Answer, Refusal};
 use super::{Asked, redirect, rights};
-use crate::repos::Entry;
+use crate::git::Entry;
 use crate::sending::send_file;
-use crate::{signed, storage_api};
+use crate::{signed, storage_paths};
 
 /// What may stand in the path of a file as it is.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -47,7 +47,7 @@ pub(crate) async fn resolve(asked: Asked) -> Answer {
     };
     let hub = &asked.hub;
     let name = found.path.rsplit('/').next();
-    let path = format!("{}{sha256}", storage_api::OBJECTS);
+    let path = format!("{}{sha256}", storage_paths::OBJECTS);
     let address =
         format!("{}{}", hub.storage_url, signed::sign(&hub.secret, &path, hub.options.signed_for, name));
     let mut answer = redirect(StatusCode::FOUND, &address);

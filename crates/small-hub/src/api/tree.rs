@@ -8,7 +8,8 @@ use super::listing::page;
 use super::refusal::{Answer, Refusal};
 use super::{Asked, date, read_json};
 use crate::git;
-use crate::repos::{Commit, Entry, Repo};
+use crate::git::Entry;
+use crate::repos::{Commit, Repo};
 
 /// With `expand` the Hub has to look up each file's last commit, and so gives fewer at once.
 const EXPANDED_PAGE: usize = 100;

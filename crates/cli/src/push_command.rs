@@ -9,7 +9,7 @@ use app::{
 use indicatif::HumanBytes;
 use record::{PushPlan, Pushed, TokenSource};
 
-use crate::{Context, error::Result, hub_command, print, transfer};
+use crate::{Context, error::Result, hub_command, print, signals::Signals, transfer};
 
 pub fn run(context: &Context, run: i64, target: PushTarget, token_stdin: bool) -> Result<()> {
     let given = hub_command::handed_over(token_stdin)?;
@@ -83,7 +83,8 @@ fn merge(folder: &Path, merged: &Path) -> Result<()> {
     if !merged.exists() {
         let network = model::open(folder)?;
         let notes = network.notes();
-        model::save_merged(network, merged, notes)?;
+        let signals = Signals::listen();
+        model::save_merged(network, merged, notes, &|| signals.count() == 0)?;
     }
     Ok(())
 }

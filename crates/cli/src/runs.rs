@@ -8,6 +8,7 @@ use crate::{
     config_file,
     error::{Error, Result},
     print, report,
+    signals::Signals,
 };
 
 pub fn run(context: &Context, command: Runs) -> Result<()> {
@@ -69,12 +70,15 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
     // A checkpoint stays as it is, since the run may go on from it.
     let own = context.home.run_folder(id).join("model");
     let target = out.clone().unwrap_or_else(|| own.clone());
+    let signals = Signals::listen();
+    let goes_on = || signals.count() == 0;
     let network = model::open(&folder)?;
     let notes = network.notes();
     match &out {
-        Some(out) => model::save_merged_anew(network, out, notes)?,
-        None => model::save_merged(network, &target, notes)?,
+        Some(out) => model::save_merged_anew(network, out, notes, &goes_on)?,
+        None => model::save_merged(network, &target, notes, &goes_on)?,
     }
+    drop(signals);
     if out.is_none() && own != folder {
         context.runtime.block_on(context.home.store.set_model_folder(id, &own))?;
     }

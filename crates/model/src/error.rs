@@ -14,7 +14,7 @@ pub enum Error {
     Incomplete { path: PathBuf, missing: String },
     #[error("{} cannot be used: {reason}. Fetch the model again, or choose another one.", .path.display())]
     Config { path: PathBuf, reason: String },
-    #[error("{} is a model of the family \"{family}\"; families that can be trained are {families}.", .path.display(), families = crate::network::FAMILIES)]
+    #[error("{} is a model of the family \"{family}\"; families that can be trained are {families}.", .path.display(), families = crate::family_names::FAMILIES)]
     Family { path: PathBuf, family: String },
     #[error("{} cannot be read as safetensors: {reason}. Fetch the model again.", .path.display())]
     Weights { path: PathBuf, reason: String },
@@ -41,6 +41,8 @@ pub enum Error {
     NotAClassifier { path: PathBuf },
     #[error("The model's tokenizer makes no token of a text. Leave out texts without words.")]
     NoTokens,
+    #[error("Stopped. Nothing was written.")]
+    Stopped,
     #[error("Arithmetic failed: {0}")]
     Candle(#[from] candle_core::Error),
 }
@@ -80,6 +82,7 @@ impl Error {
             }
             Error::NotAClassifier { path } => new(Code::BadModelFile, path).with("reason", "id2label"),
             Error::NoTokens => Problem::new(Code::EmptyText, self),
+            Error::Stopped => Problem::new(Code::Stopped, self),
             Error::Candle(_) => Problem::new(Code::Internal, self),
         }
     }

@@ -13,14 +13,11 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Network, Weights, adapter,
+    config_file::{CONFIG, NOTES},
     error::Result,
-    network::CONFIG,
     ops::add_into,
     source::{self, Source},
 };
-
-/// Under this name config.json holds what only this program reads; Transformers passes over it.
-pub(crate) const NOTES: &str = "mbti_tuner";
 
 /// The size past which weights are cut into shards, as Transformers long did, so that no file is
 /// larger than what most tools handle.
@@ -59,7 +56,7 @@ pub fn save(network: &Network, folder: &Path, notes: Map<String, Value>) -> Resu
 pub fn write(network: &Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
     match network.trainable {
         Trainable::Lora => write_adapter(network, folder, notes),
-        Trainable::All | Trainable::Head => write_model(network, folder, notes, SHARD_BYTES),
+        Trainable::All | Trainable::Head => write_model(network, folder, notes, SHARD_BYTES, &|| true),
     }
 }
 
@@ -86,19 +83,29 @@ pub fn restore(network: &Network, folder: &Path) -> Result<()> {
 
 /// Writes the network as a whole model, with what LoRA adds merged into the weights that it
 /// stands beside: W + s B A. That is done in place, so that no second copy of the model is held,
-/// and uses the network up.
-pub fn save_merged(network: Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
+/// and uses the network up. Where `goes_on` says no between two of its files, nothing is left of it.
+pub fn save_merged(
+    network: Network,
+    folder: &Path,
+    notes: Map<String, Value>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<()> {
     merge(&network)?;
-    place(folder, |new| write_model(&network, new, notes, SHARD_BYTES))
+    place(folder, |new| write_model(&network, new, notes, SHARD_BYTES, goes_on))
 }
 
 /// The same into a folder of the user's choice, where nothing is yet; what lies beside it is not touched, whatever it is
 /// called.
-pub fn save_merged_anew(network: Network, folder: &Path, notes: Map<String, Value>) -> Result<()> {
+pub fn save_merged_anew(
+    network: Network,
+    folder: &Path,
+    notes: Map<String, Value>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<()> {
     merge(&network)?;
     let failed = |error| Error::write(folder, error);
     let new = files::NewFolder::begin(folder).map_err(failed)?;
-    write_model(&network, new.path(), notes, SHARD_BYTES)?;
+    write_model(&network, new.path(), notes, SHARD_BYTES, goes_on)?;
     sync(new.path())?;
     new.put_new().map_err(failed)
 }
@@ -154,11 +161,21 @@ fn place(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     remove(&old)
 }
 
-fn write_model(network: &Network, new: &Path, notes: Map<String, Value>, shard_bytes: usize) -> Result<()> {
+fn write_model(
+    network: &Network,
+    new: &Path,
+    notes: Map<String, Value>,
+    shard_bytes: usize,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<()> {
     let tensors = whole_weights(&network.weights);
     write_json(&new.join(CONFIG), &Value::Object(config(network, notes)))?;
-    write_weights(&tensors, new, shard_bytes)?;
+    write_weights(&tensors, new, shard_bytes, goes_on)?;
     copy_companions(network, new)
+}
+
+fn check(goes_on: &dyn Fn() -> bool) -> Result<()> {
+    if goes_on() { Ok(()) } else { Err(Error::Stopped) }
 }
 
 fn write_adapter(network: &Network, new: &Path, notes: Map<String, Value>) -> Result<()> {
@@ -236,7 +253,13 @@ fn whole_weights(weights: &Weights) -> BTreeMap<String, Tensor> {
 }
 
 /// Writes weights as one file, or as shards of at most so many bytes with an index.
-fn write_weights(tensors: &BTreeMap<String, Tensor>, new: &Path, shard_bytes: usize) -> Result<()> {
+fn write_weights(
+    tensors: &BTreeMap<String, Tensor>,
+    new: &Path,
+    shard_bytes: usize,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<()> {
+    check(goes_on)?;
     let bytes = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
     let mut shards: Vec<BTreeMap<String, Tensor>> = vec![BTreeMap::new()];
     let mut room = shard_bytes;
@@ -252,13 +275,15 @@ fn write_weights(tensors: &BTreeMap<String, Tensor>, new: &Path, shard_bytes: us
         }
     }
     if let [single] = &shards[..] {
-        return write_safetensors(single, &new.join(source::WEIGHTS));
+        write_safetensors(single, &new.join(source::WEIGHTS))?;
+        return check(goes_on);
     }
     let mut weight_map = Map::new();
     let count = shards.len();
     for (place, shard) in shards.iter().enumerate() {
         let file = format!("model-{:05}-of-{count:05}.safetensors", place + 1);
         write_safetensors(shard, &new.join(&file))?;
+        check(goes_on)?;
         weight_map.extend(shard.keys().map(|name| (name.clone(), json!(file))));
     }
     let total: usize = tensors.values().map(bytes).sum();
@@ -319,13 +344,29 @@ mod tests {
         let tensor = |value: f32| Tensor::full(value, 10, &candle_core::Device::Cpu).unwrap();
         let tensors: BTreeMap<String, Tensor> =
             (0..5).map(|n| (format!("weight.{n}"), tensor(n as f32))).collect();
-        write_weights(&tensors, folder.path(), 100).unwrap();
+        write_weights(&tensors, folder.path(), 100, &|| true).unwrap();
         let index = std::fs::read_to_string(folder.path().join(source::INDEX)).unwrap();
         assert!(index.contains("model-00003-of-00003.safetensors") && index.contains("\"total_size\": 200"));
         let source = Source::of_folder(folder.path()).unwrap();
         for (name, expected) in tensors {
             let found = source.load(&name, candle_core::DType::F32).unwrap().to_vec1::<f32>().unwrap();
             assert_eq!(found, expected.to_vec1::<f32>().unwrap());
+        }
+    }
+
+    #[test]
+    fn writing_is_stopped_between_two_shards_and_after_the_last() {
+        let tensor = Tensor::full(1f32, 10, &candle_core::Device::Cpu).unwrap();
+        let tensors: BTreeMap<String, Tensor> = (0..3).map(|n| (format!("{n}"), tensor.clone())).collect();
+        for (limit, all) in [(50, 3), (1000, 1)] {
+            for looks in 0..=all {
+                let folder = tempfile::tempdir().unwrap();
+                let left = std::cell::Cell::new(looks);
+                let goes_on = || left.replace(left.get() - 1) > 0;
+                let stopped = write_weights(&tensors, folder.path(), limit, &goes_on);
+                assert!(matches!(stopped, Err(Error::Stopped)), "{limit}, {looks}");
+                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), looks as usize);
+            }
         }
     }
 
@@ -337,7 +378,7 @@ mod tests {
         )]);
         for limit in [10, 1000] {
             let folder = tempfile::tempdir().unwrap();
-            write_weights(&tensors, folder.path(), limit).unwrap();
+            write_weights(&tensors, folder.path(), limit, &|| true).unwrap();
             assert!(
                 folder.path().join(source::WEIGHTS).exists() && !folder.path().join(source::INDEX).exists()
             );

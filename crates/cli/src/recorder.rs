@@ -76,6 +76,7 @@ impl<'a> Recorder<'a> {
                 self.note(&format!("Run {} {what}.", self.run));
             }
             Progress::Event(event) => self.event(event)?,
+            Progress::Saving => self.unwritten.write_or_keep(),
             Progress::Saved(folder) => {
                 let own = self.context.home.run_folder(self.run);
                 let folder = folder.strip_prefix(own).unwrap_or(folder).to_owned();

@@ -28,6 +28,9 @@ pub enum Progress<'a> {
         learning_rate: f64,
     },
     Event(&'a Event),
+    /// A checkpoint is about to be written, from which the run can be resumed: what was told up to here has to be
+    /// kept before, since it will not be told again.
+    Saving,
     /// A model folder that can be predicted with has been written.
     Saved(&'a Path),
     /// The run waits, with its work saved, until the answer is no longer to wait; or goes on.

@@ -16,8 +16,8 @@ use crate::{
     evaluate::{Answers, ValidationSet, evaluate},
     learner::{Learned, Learner},
     memory::{peak_rss_mib, rss_mib},
+    prepare::Ready,
     progress::{Tell, notice},
-    run::Ready,
     schedule,
 };
 
@@ -290,7 +290,7 @@ impl<'a> TrainingLoop<'a> {
         let new_best = self.state.best.map(|best| best.0) != best_before && config.load_best_model_at_end;
         let due = config.save_steps.map_or(evaluated, |steps| step.is_multiple_of(steps));
         if due || new_best {
-            self.save()?;
+            self.save(tell)?;
             let wish = tell(Progress::Saved(&checkpoint::model_path(self.inputs.run_folder, step)))?;
             self.prune();
             if let Some(end) = self.heed(wish, tell)? {
@@ -338,8 +338,10 @@ impl<'a> TrainingLoop<'a> {
     }
 
     /// Writes a checkpoint of this step, unless it is there.
-    fn save(&mut self) -> Result<()> {
+    fn save(&mut self, tell: &mut Tell) -> Result<()> {
         if self.saved.as_ref() != Some(&self.state) {
+            // What is wished is asked again once it is written.
+            tell(Progress::Saving)?;
             let notes = self.notes();
             checkpoint::save(&self.learner, self.inputs.run_folder, &self.state, notes)?;
             self.saved = Some(self.state.clone());
@@ -357,7 +359,7 @@ impl<'a> TrainingLoop<'a> {
     fn heed(&mut self, mut wish: Wish, tell: &mut Tell) -> Result<Option<End>> {
         if wish == Wish::Pause {
             if self.state.step > 0 {
-                self.save()?;
+                self.save(tell)?;
                 self.prune();
             }
             wish = tell(Progress::Paused(true))?;
@@ -385,7 +387,7 @@ impl<'a> TrainingLoop<'a> {
             return self.tell_the_end(true, false, None, None, tell);
         }
         // What was learned is saved before it is judged, so that nothing can come between.
-        self.save()?;
+        self.save(tell)?;
         self.prune();
         tell(Progress::Saved(&checkpoint::model_path(run_folder, self.state.step)))?;
         if end == End::Saved {

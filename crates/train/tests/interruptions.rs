@@ -126,6 +126,31 @@ fn config_json(folder: &Path) -> String {
 }
 
 #[test]
+fn all_steps_up_to_a_checkpoint_are_told_of_to_be_kept_before_it_can_be_resumed_from() {
+    let runner = Runner::new();
+    let folder = runner.folder("run");
+    let config = TrainConfig { logging_steps: 1, ..config() };
+    let (mut last, mut kept, mut savings) = (0, 0, Vec::new());
+    runner
+        .run(&folder, &config, false, &mut Told::default(), |progress| {
+            match progress {
+                Progress::Event(Event::Step(step)) => last = step.step,
+                Progress::Saving => {
+                    kept = last;
+                    savings.push(last);
+                }
+                _ => {}
+            }
+            // Whenever the process may be killed, the newest checkpoint is of no later step than what was kept.
+            let newest = train::newest_checkpoint(1, &folder).map_or(0, |checkpoint| checkpoint.step);
+            assert!(newest <= kept, "a checkpoint of step {newest}, and steps are kept up to {kept}");
+            Wish::GoOn
+        })
+        .unwrap();
+    assert_eq!(savings, [3, 6, 9, 12, 15, 18, 20]);
+}
+
+#[test]
 fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was_to_the_last_bit() {
     let runner = Runner::new();
     let usual = config();

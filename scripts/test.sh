@@ -6,6 +6,7 @@ set -euo pipefail
 "$root/scripts/setup.sh" test
 . "$root/scripts/env.sh"
 "$root/scripts/check-dependencies.sh"
+python3 "$root/scripts/check-circles.py"
 "$root/scripts/check-security.sh"
 "$root/scripts/build-page.sh"
 cd "$root/ui"

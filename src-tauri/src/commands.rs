@@ -4,24 +4,17 @@ use app::{
     data_sets, engine, models,
     runs::{self, Stop},
 };
-use record::{
-    Chosen, DataSet, Estimate, Model, Prediction, PresetConfig, Problem, Run, RunProgress, TrainConfig,
-};
+use record::{Chosen, DataSet, Estimate, Model, Prediction, PresetConfig, Run, RunProgress, TrainConfig};
 use tauri::{AppHandle, State};
 
 use crate::{
     Shell,
+    answer::{Answer, told},
     chosen::Purpose,
     consent::Language,
     file_dialog::{self, Wanted},
     hub_commands,
 };
-
-pub(crate) type Answer<T> = Result<T, Problem>;
-
-pub(crate) fn told(error: app::Error) -> Problem {
-    error.problem()
-}
 
 #[tauri::command]
 pub fn home(shell: State<'_, Shell>) -> String {

@@ -15,8 +15,8 @@ use tauri::{State, ipc::Channel};
 
 use crate::{
     Shell,
+    answer::{Answer, told},
     chosen::Purpose,
-    commands::{Answer, told},
 };
 
 /// A window that is gone hears nothing, and the work goes on without it.

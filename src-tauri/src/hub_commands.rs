@@ -14,9 +14,9 @@ use tauri::{AppHandle, State, ipc::Channel};
 
 use crate::{
     Shell,
+    answer::{Answer, told},
     chosen::Purpose,
     clipboard,
-    commands::{Answer, told},
     consent::{self, Language},
     data_commands::tell,
 };

@@ -1,6 +1,7 @@
 //! The desktop shell: a window, and commands that hand on to the `app` crate. It links no candle;
 //! training and prediction are the engine's, in processes of its own.
 
+mod answer;
 mod chosen;
 mod clipboard;
 mod commands;

@@ -13,6 +13,7 @@ mod locks;
 mod making;
 pub mod models;
 mod names;
+mod opening;
 pub mod prediction;
 mod privacy;
 pub mod pushing;

@@ -435,6 +435,14 @@ impl TrainArgs {
     }
 }
 
+/// A part has to be one, and to leave something.
+pub fn is_part(name: &'static str, fraction: f64) -> Result<()> {
+    if fraction > 0.0 && fraction < 1.0 {
+        return Ok(());
+    }
+    Err(Error::NoPart { name, value: fraction })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -1,18 +1,16 @@
 use std::path::Path;
 
 use app::{ImportOptions, ImportProgress, Reading, data_sets::Parting, downloads::HubData};
-use indicatif::ProgressBar;
 use record::{
     CleaningStep, DataSet, DataSetLook, ExportFormat, ImportPreview, ImportReport, SkipReason, SourceFormat,
 };
 
 use crate::{
     Context,
-    args::{Datasets, HubDataArgs, SplitArgs},
-    error::{Error, Result},
-    hub_command, leaks, print,
-    signals::Signals,
-    transfer,
+    args::{Datasets, HubDataArgs, SplitArgs, is_part},
+    error::Result,
+    hub_command, leaks, print, transfer,
+    work_bar::Bar,
 };
 
 pub fn run(context: &Context, command: Datasets) -> Result<()> {
@@ -127,42 +125,6 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             print::note(&format!("Removed {name}."));
             Ok(())
         }
-    }
-}
-
-/// A part has to be one, and to leave something.
-pub fn is_part(name: &'static str, fraction: f64) -> Result<()> {
-    if fraction > 0.0 && fraction < 1.0 {
-        return Ok(());
-    }
-    Err(Error::NoPart { name, value: fraction })
-}
-
-/// A bar that shows how far the work is, and listens to Ctrl+C, which ends it.
-pub struct Bar {
-    bar: ProgressBar,
-    signals: Signals,
-}
-
-impl Bar {
-    pub fn texts(context: &Context) -> Bar {
-        Bar::new(context, "{bar:30} {human_pos} of {human_len} texts, {eta} left")
-    }
-
-    fn new(context: &Context, template: &str) -> Bar {
-        let bar = if context.json { print::hidden_bar() } else { print::bar(template) };
-        Bar { bar, signals: Signals::listen() }
-    }
-
-    /// Tells how far the work is; `false` where it is to be ended.
-    pub fn tell(&self, done: usize, total: usize) -> bool {
-        self.bar.set_length(total as u64);
-        self.bar.set_position(done as u64);
-        self.signals.count() == 0
-    }
-
-    pub fn end(&self) {
-        self.bar.finish_and_clear();
     }
 }
 

@@ -6,10 +6,10 @@ use train::{Inputs, Wish};
 
 use crate::{
     Context,
-    args::SplitArgs,
-    datasets::{Bar, is_part},
+    args::{SplitArgs, is_part},
     error::Result,
     print,
+    work_bar::Bar,
 };
 
 /// Texts that the bag of words learns type words from and is judged on; more would say the same.

@@ -21,6 +21,7 @@ mod sweep;
 mod train_command;
 mod transfer;
 mod unwritten;
+mod work_bar;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,15 @@ use std::{
 
 use memmap2::Mmap;
 
-use crate::{Error, error::Result, tokenize::One};
+use crate::{Error, error::Result};
+
+/// One text as ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct One {
+    pub ids: Vec<u32>,
+    pub tokens: u32,
+    pub truncated: bool,
+}
 
 /// Many texts as ids, laid one after another.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub mod type_words;
 
 pub use batch::{Batch, epoch_order, pack};
 pub use clean::clean;
-pub use encoded::Encoded;
+pub use encoded::{Encoded, One};
 pub use encoding_rs::Encoding;
 pub use error::Error;
 pub use example::Example;
@@ -51,5 +51,5 @@ pub use statistics::{Counts, Statistics};
 pub use storage::{Stored, save, stored};
 pub use table::Table;
 pub use token_cache::encode_rows;
-pub use tokenize::{One, Tokenizer, encode, encode_one};
+pub use tokenize::{Tokenizer, encode, encode_one};
 pub use tokenizer_guard::TOKENIZER_LIMIT;

@@ -14,11 +14,7 @@ use std::{
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    Encoded, Error, Table, Tokenizer, encode_one,
-    error::Result,
-    tokenize::{One, PIECE},
-};
+use crate::{Encoded, Error, One, Table, Tokenizer, encode_one, error::Result, tokenize::PIECE};
 
 const FOLDER: &str = "tokens";
 const IDS: &str = "ids.bin";

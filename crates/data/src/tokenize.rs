@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
 
-use crate::{Encoded, Error, TOKENIZER_LIMIT, error::Result, ngrams, tokenizer_guard};
+use crate::{Encoded, Error, TOKENIZER_LIMIT, encoded::One, error::Result, ngrams, tokenizer_guard};
 
 /// Texts that are made into tokens at once.
 pub(crate) const PIECE: usize = 1024;
@@ -25,14 +25,6 @@ pub struct HuggingFace {
     max_length: usize,
     /// The longest text, in bytes, that is given to it as a whole.
     longest: usize,
-}
-
-/// One text as ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct One {
-    pub ids: Vec<u32>,
-    pub tokens: u32,
-    pub truncated: bool,
 }
 
 impl Tokenizer {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{open_regular, resolve_within};
+use crate::{open_regular, resolve_within, within::outside};
 
 /// A folder of somebody else's. Its files are opened by their names; links are followed to files within it and,
 /// where it is a snapshot in a cache of Hugging Face's (`models--NAME/snapshots/COMMIT`), to that cache's blobs.
@@ -94,10 +94,6 @@ impl Enclosure {
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit { Err(crate::open::too_large(limit)) } else { Ok(bytes) }
     }
-}
-
-pub(crate) fn outside() -> Error {
-    Error::new(ErrorKind::InvalidInput, "it is a link to a file outside the folder, which is not followed")
 }
 
 /// Whether a neighbour may have given a file of somebody else's a further name in a folder of their own, which some

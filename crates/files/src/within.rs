@@ -13,12 +13,16 @@ pub fn resolve_within(path: &Path, folders: &[&Path]) -> Result<PathBuf> {
         folder.canonicalize().is_ok_and(|folder| found.starts_with(&folder) && found != folder)
     });
     if !is_inside {
-        return Err(crate::enclosure::outside());
+        return Err(outside());
     }
     if !std::fs::symlink_metadata(&found)?.is_file() {
         return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
     Ok(found)
+}
+
+pub(crate) fn outside() -> Error {
+    Error::new(ErrorKind::InvalidInput, "it is a link to a file outside the folder, which is not followed")
 }
 
 #[cfg(all(test, unix))]

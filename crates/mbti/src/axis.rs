@@ -54,6 +54,36 @@ impl Axis {
     }
 }
 
+impl Letter {
+    /// The axis on which this letter is one of the two.
+    pub fn axis(self) -> Axis {
+        match self {
+            Letter::E | Letter::I => Axis::ExtraversionIntroversion,
+            Letter::N | Letter::S => Axis::IntuitionSensing,
+            Letter::F | Letter::T => Axis::FeelingThinking,
+            Letter::J | Letter::P => Axis::JudgingPerceiving,
+        }
+    }
+
+    /// 0 for the first letter of the axis in alphabetical order, 1 for the second.
+    pub fn class(self) -> usize {
+        usize::from(self.axis().letters()[1] == self)
+    }
+
+    /// Reads a cell of an axis column: the letter alone, in either case.
+    pub fn on_axis(axis: Axis, text: &str) -> Result<Letter, Error> {
+        let text = text.trim();
+        axis.letters()
+            .into_iter()
+            .find(|letter| {
+                let mut chars = text.chars();
+                chars.next().map(|c| c.to_ascii_uppercase()) == Some(letter.as_char())
+                    && chars.next().is_none()
+            })
+            .ok_or_else(|| Error::Letter { axis, found: text.to_owned() })
+    }
+}
+
 impl fmt::Display for Axis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

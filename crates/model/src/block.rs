@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     layers::{Linear, Norm},
     ops::{Activation, Heads, Span, activate, attention, attention_fused, dropout, glu, glu_fused, rope},
-    transformer::Packed,
+    packed::Packed,
 };
 
 /// One layer of a transformer, of whatever family: attention and a feed-forward block, each with

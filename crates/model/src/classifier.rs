@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     layers::{Linear, Norm},
     ops::{Activation, activate, dropout, embedding, mean},
-    transformer::Packed,
+    packed::Packed,
 };
 
 /// Which tokens of a text the head reads.

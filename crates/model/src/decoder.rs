@@ -13,12 +13,13 @@ use crate::{
     Error, Head,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
     classifier::{Classifier, Pool},
+    embeddings::Embeddings,
     error::Result,
     limits::{LARGEST, check_dropouts},
     loader::{Loader, NormStyle},
     ops::{Activation, Heads, Span},
     rope_config::frequencies,
-    transformer::{Embeddings, Learns, Transformer},
+    transformer::{Learns, Transformer},
 };
 
 /// In what a family differs from the others.

@@ -9,12 +9,13 @@ use crate::{
     Error, Head,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
     classifier::{Classifier, Dense, Pool},
+    embeddings::{Embeddings, Positions},
     layers::Norm,
     limits::{LARGEST, check_dropouts},
     loader::{Loader, New, NormStyle},
     ops::{Activation, Heads, Span},
     rope_config::{Frequencies, frequencies},
-    transformer::{Embeddings, Learns, Positions, Transformer},
+    transformer::{Learns, Transformer},
 };
 
 /// In what a family differs from the others.

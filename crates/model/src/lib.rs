@@ -5,10 +5,14 @@
 
 mod adapter;
 mod block;
+mod callbacks;
 mod classifier;
+mod config_file;
 mod decoder;
+mod embeddings;
 mod encoder;
 mod error;
+mod family_names;
 mod fused;
 mod gradient_sum;
 pub mod halves;
@@ -19,6 +23,7 @@ mod limits;
 mod loader;
 mod network;
 pub mod ops;
+mod packed;
 mod report;
 mod rope_config;
 mod save;
@@ -29,13 +34,14 @@ mod transformer;
 mod weights;
 mod words;
 
+pub use callbacks::{Loss, Take};
 pub use error::Error;
 pub use gradient_sum::GradientSum;
 pub use head::{Head, ProblemType};
 #[doc(hidden)]
 pub use kernels::{NullaryFnOnce, dispatch};
-pub use kernels::{Products, bf16_products_are_faster, processor_multiplies_bf16};
-pub use network::{Loss, Network, Take, inspect, open, start};
+pub use kernels::{Products, bf16_products_are_faster, processor_multiplies_bf16, product_limit};
+pub use network::{Network, inspect, open, start};
 pub use ops::Mode;
 pub use report::LoadReport;
 pub use save::{restore, save, save_merged, save_merged_anew, write};

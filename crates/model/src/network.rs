@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 use crate::{
     Error, Head, LoadReport, LoraSetup, Mode, Products, Setup, Weights,
     adapter::Adapter,
+    callbacks::{Loss, Take},
+    config_file::{CONFIG, NOTES, read_config},
     decoder, encoder,
     error::Result,
     loader::Loader,
@@ -54,12 +56,7 @@ pub(crate) struct About {
     pub(crate) is_decoder: bool,
 }
 
-pub(crate) const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
-/// The families that can be trained.
-pub(crate) const FAMILIES: &str = "phi3, llama, mistral, qwen2, qwen3, bert, roberta, xlm-roberta, distilbert, \
-                                   modernbert and words";
-
 /// Builds a network to train from a model folder: the weights that are there and, unless the
 /// folder already has one for these very axes, a new head drawn by the seed.
 pub fn start(folder: &Path, setup: &Setup) -> Result<Network> {
@@ -129,18 +126,6 @@ pub fn inspect(folder: &Path) -> Result<LoadReport> {
     Ok(start(folder, &setup)?.report)
 }
 
-fn read_config(folder: &Path) -> Result<Map<String, Value>> {
-    let path = folder.join(CONFIG);
-    let read = files::Enclosure::of(folder).and_then(|folder| folder.read(CONFIG, files::JSON_LIMIT));
-    let text = read.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::Incomplete { path: folder.to_owned(), missing: CONFIG.to_owned() }
-        }
-        _ => Error::read(&path, error),
-    })?;
-    serde_json::from_slice(&text).map_err(|error| Error::Config { path, reason: error.to_string() })
-}
-
 fn build(
     folder: &Path,
     base_folder: &Path,
@@ -198,12 +183,6 @@ fn build(
         family,
     })
 }
-
-/// Makes a scalar of logits `[texts, outputs]`.
-pub type Loss<'a> = dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Sync + 'a;
-
-/// Takes gradients as they come.
-pub type Take<'a> = dyn FnMut(GradStore) -> candle_core::Result<()> + Send + 'a;
 
 /// Runs a computation on one of the threads that share its parts. From any other thread each of its
 /// many short parallel pieces would wake them all, and sleep until they are done.
@@ -312,11 +291,11 @@ impl Network {
 
     /// All notes of this program in the config.json.
     pub fn notes(&self) -> Map<String, Value> {
-        self.config.get(crate::save::NOTES).and_then(Value::as_object).cloned().unwrap_or_default()
+        self.config.get(NOTES).and_then(Value::as_object).cloned().unwrap_or_default()
     }
 
     /// A note of this program in the config.json, such as the longest text that was trained on.
     pub fn note(&self, name: &str) -> Option<&Value> {
-        self.config.get(crate::save::NOTES)?.get(name)
+        self.config.get(NOTES)?.get(name)
     }
 }

@@ -37,20 +37,3 @@ pub(crate) fn timed<R>(name: &'static str, work: impl FnOnce() -> R) -> R {
     *SPENT.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += spent;
     result
 }
-
-/// Floating point operations a second of a large product of matrices in `f32` on all threads: the
-/// limit for everything that is made of them. The best of several.
-pub fn product_limit() -> f64 {
-    use crate::kernels::{Threads, View, ViewMut, product};
-    const SIZE: usize = 1024;
-    let (a, b) = (vec![0.5f32; SIZE * SIZE], vec![0.25f32; SIZE * SIZE]);
-    let mut out = vec![0f32; SIZE * SIZE];
-    let time = |out: &mut [f32]| {
-        let begin = Instant::now();
-        let (a, b) = (View::new(&a, SIZE), View::new(&b, SIZE));
-        rayon::scope(|_| product(&mut ViewMut::new(out, SIZE), a, b, 1.0, false, Threads::All)).ok();
-        begin.elapsed().as_secs_f64()
-    };
-    let best = (0..30).map(|_| time(&mut out)).fold(f64::INFINITY, f64::min);
-    2.0 * (SIZE * SIZE * SIZE) as f64 / best
-}

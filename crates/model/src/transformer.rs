@@ -6,24 +6,16 @@ use data::Batch;
 use crate::{
     Error, Mode,
     block::Block,
+    callbacks::{Loss, Take},
     classifier::{Classifier, Pool},
+    embeddings::Embeddings,
     error::Result,
     fused,
     layers::Norm,
-    network::{Loss, Take},
-    ops::{Rotation, dropout, embedding, inject},
+    ops::{Rotation, inject},
+    packed::Packed,
     rope_config::Frequencies,
-    weights::Weight,
 };
-
-/// A batch as the layers read it.
-pub(crate) struct Packed {
-    pub(crate) ids: Arc<[u32]>,
-    /// Cumulative lengths, `[texts + 1]`.
-    pub(crate) offsets: Arc<[u32]>,
-    /// One for each kind of layers.
-    pub(crate) rotations: Vec<Rotation>,
-}
 
 /// A transformer with a head for classification; `decoder.rs` and `encoder.rs` build it for each
 /// family out of its config.json.
@@ -46,41 +38,6 @@ pub(crate) struct Transformer {
 pub(crate) struct Learns {
     pub(crate) embeddings: bool,
     pub(crate) blocks: bool,
-}
-
-pub(crate) struct Embeddings {
-    pub(crate) words: Weight,
-    pub(crate) positions: Option<Positions>,
-    /// One row of it is added to every token, since a single text has one segment.
-    pub(crate) token_types: Option<Weight>,
-    pub(crate) norm: Option<Norm>,
-    pub(crate) dropout: f32,
-}
-
-/// A learned vector for each position.
-pub(crate) struct Positions {
-    pub(crate) table: Weight,
-    /// The row of the first token.
-    pub(crate) offset: u32,
-}
-
-impl Embeddings {
-    /// `[total, hidden]`
-    pub(crate) fn forward(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
-        let mut x = embedding(self.words.get(mode), packed.ids.clone())?;
-        if let Some(Positions { table, offset }) = &self.positions {
-            let lengths = packed.offsets.windows(2).map(|range| range[1] - range[0]);
-            let positions: Arc<[u32]> = lengths.flat_map(|length| *offset..offset + length).collect();
-            x = (x + embedding(table.get(mode), positions)?)?;
-        }
-        if let Some(token_types) = &self.token_types {
-            x = x.broadcast_add(&embedding(token_types.get(mode), [0].into())?)?;
-        }
-        if let Some(norm) = &self.norm {
-            x = norm.forward(&x, mode)?;
-        }
-        Ok(dropout(&x, self.dropout, mode.at(1))?)
-    }
 }
 
 /// The place of the embeddings and of the head among the seeds of dropout; blocks count from 1.

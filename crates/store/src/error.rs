@@ -2,8 +2,6 @@ use std::path::PathBuf;
 
 use record::{Problem, ProblemCode};
 
-use crate::open::{lacks_room, may_pass};
-
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +130,25 @@ impl Error {
             _ => Error::Query(error),
         }
     }
+}
+
+/// Whether SQLite could not do something for want of room on the disk. It tells so in several ways.
+pub(crate) fn lacks_room(error: &sqlx::Error) -> bool {
+    // SQLITE_FULL, SQLITE_CANTOPEN and all of SQLITE_IOERR.
+    matches!(primary_code(error), Some(10 | 13 | 14))
+}
+
+/// Whether SQLite could not do something that it may do later: another one writes, or the disk is full.
+pub(crate) fn may_pass(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY and SQLITE_LOCKED beside the above.
+    lacks_room(error)
+        || matches!(primary_code(error), Some(5 | 6))
+        || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_))
+}
+
+pub(crate) fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
 }
 
 /// What the message says where there is nothing to name.

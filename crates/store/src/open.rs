@@ -15,7 +15,10 @@ use sqlx::{
     },
 };
 
-use crate::{Error, HomeLock, Store, error::Result};
+use crate::{
+    Error, HomeLock, Store,
+    error::{Result, lacks_room, primary_code},
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -215,23 +218,4 @@ async fn make(path: &Path) -> sqlx::Result<()> {
     std::fs::rename(&new, path)?;
     files::sync_folder(path);
     Ok(())
-}
-
-/// Whether SQLite could not do something for want of room on the disk. It tells so in several ways.
-pub(crate) fn lacks_room(error: &sqlx::Error) -> bool {
-    // SQLITE_FULL, SQLITE_CANTOPEN and all of SQLITE_IOERR.
-    matches!(primary_code(error), Some(10 | 13 | 14))
-}
-
-/// Whether SQLite could not do something that it may do later: another one writes, or the disk is full.
-pub(crate) fn may_pass(error: &sqlx::Error) -> bool {
-    // SQLITE_BUSY and SQLITE_LOCKED beside the above.
-    lacks_room(error)
-        || matches!(primary_code(error), Some(5 | 6))
-        || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_))
-}
-
-fn primary_code(error: &sqlx::Error) -> Option<u32> {
-    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
 }

@@ -220,6 +220,6 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
         "tokens": tokens as f64 / f64::from(steps),
         "gflop": flops / 1e9,
         "attention_gflop": of_attention / 1e9,
-        "limit_gflop_per_second": model::timing::product_limit() / 1e9,
+        "limit_gflop_per_second": model::product_limit() / 1e9,
     })
 }

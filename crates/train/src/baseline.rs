@@ -11,8 +11,8 @@ use crate::{
     error::Result,
     evaluate::{ValidationSet, evaluate},
     learner::{Learner, TrainingSet},
+    prepare::tokenize,
     progress::Tell,
-    run::tokenize,
     schedule,
 };
 

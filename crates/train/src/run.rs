@@ -1,58 +1,21 @@
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
-use data::{Encoded, Part, Tokenizer, encode_rows};
-use mbti::Type;
-use model::{Network, Products, Setup};
-use record::{Device, Dtype, Estimate, Event, Finished, Problem, ProblemCode, TrainConfig};
+use record::{Device, Dtype, Estimate, Event, Finished, Problem, ProblemCode};
 
 use crate::{
-    Error, Progress,
+    Error, Inputs, Outcome, Progress,
     baseline::baseline,
-    batching::plan,
-    checkpoint::{self, Checkpoint},
-    class_weights,
+    checkpoint,
     error::Result,
     estimate::check_fits,
-    evaluate::ValidationSet,
-    learner::{Learner, TrainingSet},
     memory::peak_rss_mib,
+    prepare::prepare,
     progress::{Listener, Tell, notice},
     training_loop::TrainingLoop,
 };
 
 /// Beside a run's folder, that its bag of words has been judged already.
 const BASELINE: &str = "baseline.json";
-
-/// What a run needs beside its settings.
-pub struct Inputs<'a> {
-    /// The number of the run in the history.
-    pub run: i64,
-    pub config: &'a TrainConfig,
-    /// Folder of the model to start from.
-    pub model_folder: &'a Path,
-    /// Folder of the run: `model/` and `checkpoints/` are written here.
-    pub run_folder: &'a Path,
-    /// Folder of the built-in bag of words, which learns from the same texts for comparison; none
-    /// where the run's own model is that.
-    pub words_folder: Option<&'a Path>,
-    pub train: Part<'a>,
-    pub valid: Part<'a>,
-    /// Whether the texts are the made-up sample's, which is written into the model.
-    pub made_up: bool,
-    /// The checkpoint in the run's folder to go on from; none to begin.
-    pub resume: Option<Checkpoint>,
-}
-
-/// How a run ended that did not fail.
-#[derive(Debug)]
-pub struct Outcome {
-    pub finished: Finished,
-    /// Where the trained model lies; none when the run was stopped before anything was saved.
-    pub model_folder: Option<PathBuf>,
-}
 
 /// Trains: texts → tokens → batches → loss → gradients → weights, with evaluations and
 /// checkpoints on the way, and the trained model in the run's folder at the end.
@@ -116,85 +79,6 @@ fn judge_the_words(inputs: &Inputs, tell: &mut Tell) -> Result<bool> {
     Ok(true)
 }
 
-/// What a run has before its first step.
-pub(crate) struct Ready<'a> {
-    pub(crate) learner: Learner<'a>,
-    pub(crate) valid: ValidationSet,
-    pub(crate) max_length: usize,
-    /// A hash of all tokens and types.
-    pub(crate) texts: String,
-}
-
-/// Loads the model and makes the texts into tokens; `None` when it was stopped on the way.
-fn prepare<'a>(inputs: &Inputs<'a>, tell: &mut Tell) -> Result<Option<Ready<'a>>> {
-    let config = inputs.config;
-    let types = inputs.train.types();
-    let weights = class_weights(config.class_weights, &types, &config.axes)?;
-    let mut network = model::start(inputs.model_folder, &Setup::of(config))?;
-    network.products = products(config.dtype);
-    let trainable = network.weights.trainable_count();
-    tell(Progress::Loaded { report: &network.report, trainable })?;
-    let Some((train, valid, max_length)) = encode_both(inputs, &network, tell)? else { return Ok(None) };
-    let valid =
-        ValidationSet { encoded: valid, types: inputs.valid.types(), authors: inputs.valid.authors() };
-    let texts = fingerprint([(&train, &types), (&valid.encoded, &valid.types)])?;
-    let learner = Learner::new(config, network, TrainingSet { encoded: train, types, weights });
-    Ok(Some(Ready { learner, valid, max_length, texts }))
-}
-
-/// In bf16 where the settings ask for it and the processor is faster by it.
-fn products(dtype: Dtype) -> Products {
-    match dtype {
-        Dtype::Bf16 | Dtype::Bf16Mixed if model::bf16_products_are_faster() => Products::Bf16,
-        _ => Products::F32,
-    }
-}
-
-fn encode_both(
-    inputs: &Inputs,
-    network: &Network,
-    tell: &mut Tell,
-) -> Result<Option<(Encoded, Encoded, usize)>> {
-    let (tokenizer, max_length) = network.tokenizer(inputs.config.max_length as usize)?;
-    let total = inputs.train.len() + inputs.valid.len();
-    let mut one = |part: Part, before: usize| {
-        tokenize(&tokenizer, part, max_length, |done| {
-            Ok(tell(Progress::Tokenizing { done: before + done, total })?.goes_on())
-        })
-    };
-    let Some(train) = one(inputs.train, 0)? else { return Ok(None) };
-    let Some(valid) = one(inputs.valid, inputs.train.len())? else { return Ok(None) };
-    Ok(Some((train, valid, max_length)))
-}
-
-pub(crate) fn tokenize(
-    tokenizer: &Tokenizer,
-    part: Part,
-    max_length: usize,
-    mut tell: impl FnMut(usize) -> Result<bool>,
-) -> Result<Option<Encoded>> {
-    let mut failed = None;
-    let encoded = encode_rows(part.table, part.rows, tokenizer, max_length, |done| {
-        tell(done).unwrap_or_else(|error| {
-            failed = Some(error);
-            false
-        })
-    })?;
-    failed.map_or(Ok(encoded), Err)
-}
-
-/// A hash of all tokens and types, so that a run is not gone on with on other texts.
-fn fingerprint(parts: [(&Encoded, &Vec<Type>); 2]) -> Result<String> {
-    use sha2::{Digest, Sha256};
-    let mut hash = Sha256::new();
-    for (encoded, types) in parts {
-        hash.update((encoded.len() as u64).to_le_bytes());
-        encoded.visit(|bytes| hash.update(bytes))?;
-        types.iter().for_each(|mbti| hash.update([mbti.index() as u8]));
-    }
-    Ok(checkpoint::hex(&hash.finalize()))
-}
-
 fn stopped_before_the_first_step(run: i64) -> Outcome {
     let finished = Finished {
         run,
@@ -210,10 +94,4 @@ fn stopped_before_the_first_step(run: i64) -> Outcome {
         axes: BTreeMap::new(),
     };
     Outcome { finished, model_folder: None }
-}
-
-impl<'a> Ready<'a> {
-    pub(crate) fn plan(&self) -> Result<crate::batching::Plan> {
-        plan(&self.learner.set.encoded, self.learner.config).map_err(Error::Progress)
-    }
 }

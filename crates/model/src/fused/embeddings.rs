@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     Mode,
+    embeddings::Embeddings,
     kernels::{Buffer, buffer},
     ops::drop_all,
+    packed::Packed,
     timing::timed,
-    transformer::{Embeddings, Packed},
     weights::Weight,
 };
 

@@ -31,8 +31,8 @@ use crate::{
     kernels::{Buffer, Products, View, ViewMut, buffer},
     layers::Linear,
     ops::{Rotation, drop_all},
+    packed::Packed,
     timing::timed,
-    transformer::Packed,
 };
 
 /// Whether a block can be one operation on x.

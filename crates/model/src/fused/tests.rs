@@ -10,9 +10,10 @@ use super::{blocks, embed, fits};
 use crate::{
     GradientSum, Mode, Products,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
+    embeddings::{Embeddings, Positions},
     layers::{Linear, Norm, NormKind},
     ops::{Activation, Heads, Rotation, Span, gradient_check::random},
-    transformer::{Embeddings, Packed, Positions},
+    packed::Packed,
     weights::{Weight, Weights},
 };
 

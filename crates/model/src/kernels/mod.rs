@@ -3,6 +3,7 @@
 
 mod bf16;
 mod buffer;
+mod limit;
 mod product;
 mod rounding;
 mod turned;
@@ -12,6 +13,7 @@ mod view;
 pub(crate) use bf16::product_in;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16};
 pub(crate) use buffer::{Buffer, buffer};
+pub use limit::product_limit;
 pub use product::Products;
 pub(crate) use product::{Threads, product};
 pub(crate) use rounding::rounded;

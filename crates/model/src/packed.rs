@@ -1,0 +1,12 @@
+use std::sync::Arc;
+
+use crate::ops::Rotation;
+
+/// A batch as the layers read it.
+pub(crate) struct Packed {
+    pub(crate) ids: Arc<[u32]>,
+    /// Cumulative lengths, `[texts + 1]`.
+    pub(crate) offsets: Arc<[u32]>,
+    /// One for each kind of layers.
+    pub(crate) rotations: Vec<Rotation>,
+}

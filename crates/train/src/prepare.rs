@@ -1,0 +1,101 @@
+//! From a run's settings and texts to what its steps work on: the network, tokens, and weights of the classes.
+
+use data::{Encoded, Part, Tokenizer, encode_rows};
+use mbti::Type;
+use model::{Network, Products, Setup};
+use record::Dtype;
+
+use crate::{
+    Error, Inputs, Progress,
+    batching::{Plan, plan},
+    checkpoint, class_weights,
+    error::Result,
+    evaluate::ValidationSet,
+    learner::{Learner, TrainingSet},
+    progress::Tell,
+};
+
+/// What a run has before its first step.
+pub(crate) struct Ready<'a> {
+    pub(crate) learner: Learner<'a>,
+    pub(crate) valid: ValidationSet,
+    pub(crate) max_length: usize,
+    /// A hash of all tokens and types.
+    pub(crate) texts: String,
+}
+
+impl<'a> Ready<'a> {
+    pub(crate) fn plan(&self) -> Result<Plan> {
+        plan(&self.learner.set.encoded, self.learner.config).map_err(Error::Progress)
+    }
+}
+
+/// Loads the model and makes the texts into tokens; `None` when it was stopped on the way.
+pub(crate) fn prepare<'a>(inputs: &Inputs<'a>, tell: &mut Tell) -> Result<Option<Ready<'a>>> {
+    let config = inputs.config;
+    let types = inputs.train.types();
+    let weights = class_weights(config.class_weights, &types, &config.axes)?;
+    let mut network = model::start(inputs.model_folder, &Setup::of(config))?;
+    network.products = products(config.dtype);
+    let trainable = network.weights.trainable_count();
+    tell(Progress::Loaded { report: &network.report, trainable })?;
+    let Some((train, valid, max_length)) = encode_both(inputs, &network, tell)? else { return Ok(None) };
+    let valid =
+        ValidationSet { encoded: valid, types: inputs.valid.types(), authors: inputs.valid.authors() };
+    let texts = fingerprint([(&train, &types), (&valid.encoded, &valid.types)])?;
+    let learner = Learner::new(config, network, TrainingSet { encoded: train, types, weights });
+    Ok(Some(Ready { learner, valid, max_length, texts }))
+}
+
+/// In bf16 where the settings ask for it and the processor is faster by it.
+fn products(dtype: Dtype) -> Products {
+    match dtype {
+        Dtype::Bf16 | Dtype::Bf16Mixed if model::bf16_products_are_faster() => Products::Bf16,
+        _ => Products::F32,
+    }
+}
+
+fn encode_both(
+    inputs: &Inputs,
+    network: &Network,
+    tell: &mut Tell,
+) -> Result<Option<(Encoded, Encoded, usize)>> {
+    let (tokenizer, max_length) = network.tokenizer(inputs.config.max_length as usize)?;
+    let total = inputs.train.len() + inputs.valid.len();
+    let mut one = |part: Part, before: usize| {
+        tokenize(&tokenizer, part, max_length, |done| {
+            Ok(tell(Progress::Tokenizing { done: before + done, total })?.goes_on())
+        })
+    };
+    let Some(train) = one(inputs.train, 0)? else { return Ok(None) };
+    let Some(valid) = one(inputs.valid, inputs.train.len())? else { return Ok(None) };
+    Ok(Some((train, valid, max_length)))
+}
+
+pub(crate) fn tokenize(
+    tokenizer: &Tokenizer,
+    part: Part,
+    max_length: usize,
+    mut tell: impl FnMut(usize) -> Result<bool>,
+) -> Result<Option<Encoded>> {
+    let mut failed = None;
+    let encoded = encode_rows(part.table, part.rows, tokenizer, max_length, |done| {
+        tell(done).unwrap_or_else(|error| {
+            failed = Some(error);
+            false
+        })
+    })?;
+    failed.map_or(Ok(encoded), Err)
+}
+
+/// A hash of all tokens and types, so that a run is not gone on with on other texts.
+fn fingerprint(parts: [(&Encoded, &Vec<Type>); 2]) -> Result<String> {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    for (encoded, types) in parts {
+        hash.update((encoded.len() as u64).to_le_bytes());
+        encoded.visit(|bytes| hash.update(bytes))?;
+        types.iter().for_each(|mbti| hash.update([mbti.index() as u8]));
+    }
+    Ok(checkpoint::hex(&hash.finalize()))
+}

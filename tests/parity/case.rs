@@ -99,14 +99,14 @@ impl Case {
     /// Loss and gradients of the case's texts as one batch; dropout is zero by the case's config.
     pub fn learn(&self, network: &Network, checkpointing: bool) -> (f64, Gradients) {
         let group = self.group_weight();
-        let mut gradients = Gradients::default();
+        let mut gradients = network.gradients().unwrap();
         let loss = network
             .learn(
                 &self.batch,
                 1,
                 checkpointing,
                 &|logits| train::loss(logits, &self.types, &network.head, &self.weights, &group),
-                &mut |grads| gradients.add(&network.weights, grads),
+                &mut gradients,
             )
             .unwrap();
         (f64::from(loss.to_scalar::<f32>().unwrap()), gradients)

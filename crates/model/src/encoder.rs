@@ -1,8 +1,6 @@
 //! The families that read in both directions: bert, roberta, xlm-roberta, distilbert and
 //! modernbert. In what they differ stands in [`Traits`] and in the names of their weights.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use crate::{
@@ -378,15 +376,14 @@ pub(crate) fn load(
     let norm = loader.norm(&format!("{prefix}{}", traits.names.embedding_norm), hidden, config.eps, style)?;
     let dropout = config.embedding_dropout;
     let embeddings = Embeddings { words, positions, token_types, norm: Some(norm), dropout };
-    let blocks = (0..config.layers)
-        .map(|layer| block(loader, traits, &config, layer).map(Arc::new))
-        .collect::<Result<_, _>>()?;
+    let blocks =
+        (0..config.layers).map(|layer| block(loader, traits, &config, layer)).collect::<Result<_, _>>()?;
     let final_norm = match traits.style {
         Style::Bert { .. } => None,
         Style::Modern => Some(loader.norm(&format!("{prefix}final_norm"), hidden, config.eps, style)?),
     };
     Ok(Transformer {
-        embeddings: Arc::new(embeddings),
+        embeddings,
         blocks,
         final_norm,
         classifier: classifier(loader, traits, &config, head)?,

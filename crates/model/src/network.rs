@@ -1,19 +1,21 @@
 use std::path::{Path, PathBuf};
 
-use candle_core::{Tensor, backprop::GradStore};
+use candle_core::Tensor;
+use compute::{Cpu, Products};
 use data::{Batch, Tokenizer};
 use mbti::Axis;
 use record::{Dtype, Trainable};
 use serde_json::{Map, Value};
 
 use crate::{
-    Error, Head, LoadReport, LoraSetup, Mode, Products, Setup, Weights,
+    Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
     adapter::Adapter,
-    callbacks::{Loss, Take},
+    callbacks::Loss,
     config_file::{CONFIG, NOTES, read_config},
     decoder, encoder,
     error::Result,
     loader::Loader,
+    pass::{self, Keep},
     source::Source,
     transformer::{Learns, Transformer},
     words::Words,
@@ -194,13 +196,14 @@ impl Network {
     /// Logits `[texts, outputs]` of a packed batch, in `f32`.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         in_pool(|| match &self.family {
-            Family::Transformer(transformer) => transformer.forward(batch, mode),
+            Family::Transformer(transformer) => {
+                pass::logits(&Cpu, transformer, &transformer.pack(batch)?, mode)
+            }
             Family::Words(words) => words.forward(batch, mode),
         })
     }
 
-    /// Forward and backward over one batch: the loss, a scalar, with the gradients given to
-    /// `take`, once or in pieces that together have every parameter once.
+    /// Forward and backward over one batch: the loss, a scalar, with the gradients added to what `gradients` holds.
     ///
     /// `loss` makes a scalar of the logits `[texts, outputs]`. The seed decides dropout. With
     /// `checkpointing` the activations of one layer exist at a time and the others are computed
@@ -211,35 +214,41 @@ impl Network {
         seed: u64,
         checkpointing: bool,
         loss: &Loss,
-        take: &mut Take,
+        gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        // What a pass that failed has left is no part of this one.
-        self.weights.parameters.iter().for_each(|parameter| parameter.gradient.clear());
-        let mut take = |mut grads: GradStore| {
-            for parameter in &self.weights.parameters {
-                if let Some(gradient) = parameter.gradient.take() {
-                    grads.insert(parameter.var.as_tensor(), gradient);
-                }
+        let mode = Mode::Train { seed, products: self.products };
+        let parameters = &self.weights.parameters;
+        in_pool(|| match &self.family {
+            Family::Transformer(transformer) => {
+                let keep = if checkpointing { Keep::Inputs } else { Keep::All };
+                let packed = transformer.pack(batch)?;
+                pass::learn(&Cpu, transformer, &packed, mode, keep, loss, parameters, gradients)
             }
-            take(grads)
-        };
-        let products = self.products;
-        let (rehearse, train) = (Mode::Rehearse { seed, products }, Mode::Train { seed, products });
-        in_pool(|| {
-            if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
-                return transformer.learn_in_pieces(batch, [rehearse, train], loss, &mut take);
+            Family::Words(words) => {
+                let found = loss(&words.forward(batch, mode)?)?;
+                gradients.add_store(parameters, found.backward()?)?;
+                Ok(found.detach())
             }
-            let found = loss(&self.forward(batch, train)?)?;
-            take(found.backward()?)?;
-            Ok(found.detach())
         })
+    }
+
+    /// Room for the gradients of all parameters, on the device that the network is on.
+    pub fn gradients(&self) -> Result<Gradients> {
+        Ok(Gradients::new(Cpu, &self.weights)?)
     }
 
     /// What the base model gives for every token of a packed batch, `[total, hidden]`; none for
     /// `words`, which has no such thing.
     pub fn hidden_states(&self, batch: &Batch) -> Result<Option<Tensor>> {
         match &self.family {
-            Family::Transformer(transformer) => transformer.hidden_states(batch).map(Some),
+            Family::Transformer(transformer) => {
+                let x = pass::hidden_states(&Cpu, transformer, &transformer.pack(batch)?)?;
+                transformer
+                    .final_norm
+                    .as_ref()
+                    .map_or(Ok(x.clone()), |norm| norm.forward(&x, Mode::Evaluate))
+                    .map(Some)
+            }
             Family::Words(_) => Ok(None),
         }
     }

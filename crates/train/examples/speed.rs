@@ -85,19 +85,18 @@ fn timed(times: usize, mut f: impl FnMut()) -> f64 {
 }
 
 /// Forward and backward of the weighted loss.
-fn pass(network: &Network, batch: &Batch, types: &[Type], seed: u64) -> Gradients {
+fn pass(network: &Network, batch: &Batch, types: &[Type], seed: u64, gradients: &mut Gradients) {
     let total = vec![types.iter().map(|mbti| f64::from(WEIGHTS[usize::from(mbti.class(AXES[0]))])).sum()];
-    let mut gradients = Gradients::default();
+    gradients.clear();
     network
         .learn(
             batch,
             seed,
             false,
             &|logits| train::loss(logits, types, &network.head, &vec![WEIGHTS], &total),
-            &mut |grads| gradients.add(&network.weights, grads),
+            gradients,
         )
         .expect("a pass");
-    gradients
 }
 
 fn dense(network: &mut Network) -> f64 {
@@ -110,14 +109,17 @@ fn dense(network: &mut Network) -> f64 {
         rows: (0..texts as u32).collect(),
         tokens: (texts * tokens) as u64,
     };
-    timed(7, || pass(network, &batch, &types, 1).give_back(&network.weights))
+    let mut gradients = network.gradients().expect("room");
+    timed(7, || pass(network, &batch, &types, 1, &mut gradients))
 }
 
 fn optimizer(network: &mut Network, moments: Moments) -> f64 {
     let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), moments);
-    let ones =
-        |parameter: &model::Parameter| Some(parameter.var.ones_like().unwrap().affine(1e-3, 0.0).unwrap());
-    let gradients: Gradients = network.weights.parameters.iter().map(ones).collect();
+    let mut gradients = network.gradients().expect("room");
+    for (place, parameter) in network.weights.parameters.iter().enumerate() {
+        let gradient = parameter.var.ones_like().unwrap().affine(1e-3, 0.0).unwrap();
+        gradients.add_tensor(place, &gradient).expect("a gradient");
+    }
     timed(15, || {
         optimizer.step(&network.weights, &gradients, 1e-6).expect("a step");
     })
@@ -161,6 +163,7 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
     let order = data::epoch_order(examples.len(), 0, 0);
     let batches: Vec<Vec<u32>> = order.chunks(8).take(42).map(<[u32]>::to_vec).collect();
     let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
+    let mut gradients = network.gradients().expect("room");
     let mut steps = 0;
     let (mut tokens, mut squares, mut passes, mut norms, mut updates) = (0, 0.0, 0.0, 0.0, 0.0);
     for (number, rows) in batches.iter().enumerate() {
@@ -171,7 +174,7 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
         let batch = data::pack(&encoded, rows);
         let types: Vec<Type> = rows.iter().map(|&row| examples[row as usize].mbti).collect();
         let begin = Instant::now();
-        let gradients = pass(network, &batch, &types, number as u64);
+        pass(network, &batch, &types, number as u64, &mut gradients);
         passes += begin.elapsed().as_secs_f64();
         let begin = Instant::now();
         gradients.norm().expect("a norm");
@@ -179,7 +182,6 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
         let begin = Instant::now();
         optimizer.step(&network.weights, &gradients, 2e-5).expect("a step");
         updates += begin.elapsed().as_secs_f64();
-        gradients.give_back(&network.weights);
         (steps, tokens) = (steps + 1, tokens + batch.ids.len());
         squares += batch.offsets.windows(2).map(|text| f64::from(text[1] - text[0]).powi(2)).sum::<f64>();
     }

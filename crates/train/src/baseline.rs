@@ -87,7 +87,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     let total = whole.min(MOST_STEPS);
     let learning_rate = network.default_learning_rate();
     let set = TrainingSet { encoded: train, types, weights };
-    let mut learner = Learner::new(&config, network, set);
+    let mut learner = Learner::new(&config, network, set)?;
     // It is small beside any language model, and no smaller batch would help it.
     learner.watches_memory = false;
     'epochs: for epoch in 0.. {

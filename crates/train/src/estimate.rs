@@ -5,7 +5,7 @@ use model::{Setup, Weights};
 use record::{Dtype, Estimate, Optim, TrainConfig, Trainable};
 
 use crate::{
-    Error, Gradients, Kept, State, ValidationSet,
+    Error, Kept, State, ValidationSet,
     batching::{Plan, typical},
     error::Result,
     learner::Learner,
@@ -27,17 +27,15 @@ fn seconds_of_a_move(states: &[State]) -> f64 {
     states.iter().map(of_state).sum()
 }
 
-/// What every run holds in MiB: weights, gradients, optimizer.
+/// What every run holds in MiB: weights, gradients (in 32 bits), optimizer.
 fn fixed(count: usize, trainable: usize, config: &TrainConfig) -> [f64; 3] {
     let half = config.dtype == Dtype::Bf16;
     let a_weight = if half { 2.0 } else { 4.0 };
     let whole = config.trainable == Trainable::All;
-    // Where LoRA or the head learns, that is in 32 bits whatever the base has.
-    let a_gradient = if half && whole && config.gradient_accumulation_steps == 1 { 2.0 } else { 4.0 };
     let moments = if config.optim == Optim::Adamw8bit && whole { 2.1 } else { 8.0 };
     let remainder = if half && whole { 2.0 } else { 0.0 };
     let (count, trainable) = (count as f64 / MIB, trainable as f64 / MIB);
-    [count * a_weight, trainable * a_gradient, trainable * (moments + remainder)]
+    [count * a_weight, trainable * 4.0, trainable * (moments + remainder)]
 }
 
 /// Refuses a run whose weights, gradients and optimizer alone are more than there is, before
@@ -106,33 +104,21 @@ pub(crate) fn measured(
 ) -> Result<Estimate> {
     let weights = weights_mib(&learner.network.weights);
     let optimizer = learner.optimizer.state_bytes() as f64 / MIB;
-    let sums = learner.config.gradient_accumulation_steps > 1;
-    let parameters = &learner.network.weights.parameters;
-    let gradients = parameters
-        .iter()
-        .map(|p| p.var.elem_count() as f64 * if sums { 4.0 } else { p.var.dtype().size_in_bytes() as f64 })
-        .sum::<f64>()
-        / MIB;
+    let gradients = learner.gradients.bytes() as f64 / MIB;
     let saving = saving_mib(learner);
     let available = memory::limit_mib();
     memory::forget_peak();
     let before = memory::rss_mib().unwrap_or(0.0);
-    let mut kept = Gradients::default();
     let begin = Instant::now();
     let mut of_largest = 0.0;
     for pass in 0..2 {
-        // Where gradients are summed, the second pass has those of the first beside its own.
-        if !sums {
-            std::mem::take(&mut kept).give_back(&learner.network.weights);
-        }
         let begin_of_pass = Instant::now();
-        match learner.gradients(&vec![plan.largest.clone()], &mut kept) {
+        match learner.sum_gradients(&vec![plan.largest.clone()]) {
             // It will be halved when its time comes.
             Err(Error::OutOfMemory { .. }) if pass > 0 => {}
             other => of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64,
         }
     }
-    kept.give_back(&learner.network.weights);
     // Where there is no room for any of them, the largest has to do for the time too.
     let a_token = seconds_a_token(learner, begin)?.unwrap_or(of_largest);
     let evaluation = evaluation_seconds(learner, valid)?;
@@ -159,14 +145,12 @@ pub(crate) fn measured(
 fn seconds_a_token(learner: &mut Learner, begin: Instant) -> Result<Option<f64>> {
     let (mut seconds, mut tokens) = (0.0, 0);
     for rows in typical(&learner.set.encoded, learner.config) {
-        let mut gradients = Gradients::default();
         let begin_of_pass = Instant::now();
-        match learner.gradients(&vec![rows], &mut gradients) {
+        match learner.sum_gradients(&vec![rows]) {
             Err(Error::OutOfMemory { .. }) => break,
             other => tokens += other?.tokens,
         }
         seconds += begin_of_pass.elapsed().as_secs_f64();
-        gradients.give_back(&learner.network.weights);
         if begin.elapsed().as_secs_f64() > LONG_ENOUGH {
             break;
         }

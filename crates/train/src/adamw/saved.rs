@@ -302,7 +302,6 @@ mod tests {
             var: Var::ones(shape, dtype, &Device::Cpu).unwrap(),
             decays: shape.len() > 1,
             remainder: None,
-            gradient: Default::default(),
         };
         vec![
             parameter("matrix", &[67, 71], DType::F32),
@@ -320,12 +319,13 @@ mod tests {
 
     fn step(optimizer: &mut AdamW, weights: &Weights, steps: std::ops::Range<usize>) {
         for step in steps {
-            let gradient = |parameter: &Parameter| {
+            let mut gradients = Gradients::new(compute::Cpu, weights).unwrap();
+            for (place, parameter) in weights.parameters.iter().enumerate() {
                 let count = parameter.var.elem_count();
                 let values = (0..count).map(|n| ((n * 37 + step * 11) % 101) as f32 / 101.0 - 0.4).collect();
-                Some(Tensor::from_vec(values, parameter.var.shape(), &Device::Cpu).unwrap())
-            };
-            let gradients: Gradients = weights.parameters.iter().map(gradient).collect();
+                let gradient = Tensor::from_vec(values, parameter.var.shape(), &Device::Cpu).unwrap();
+                gradients.add_tensor(place, &gradient).unwrap();
+            }
             optimizer.step(weights, &gradients, 1e-3).unwrap();
         }
     }

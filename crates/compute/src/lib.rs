@@ -13,19 +13,18 @@ mod element;
 pub mod halves;
 mod held;
 pub mod math;
-mod matrix;
-mod shapes;
 mod step;
 pub mod timing;
 
 pub use activation::{Activation, WithFunction};
-pub use backend::{Backend, Memory, NormGradients, Sum};
+pub use backend::{
+    Angles, Backend, Dropout, Heads, In, Matrix, Memory, NormGradients, NormKind, Out, Place, Products, Span,
+    Sum, Texts,
+};
 pub use cpu::Cpu;
 pub use element::Element;
 pub use held::Held;
-pub use matrix::{In, Matrix, Out, Place};
-pub use shapes::{Angles, Dropout, Heads, NormKind, Products, Span, Texts};
-pub use step::Step;
+pub use step::{Moments, Step};
 
 #[doc(hidden)]
 pub use cpu::vectorised::{NullaryFnOnce, dispatch};

@@ -1,3 +1,11 @@
+/// In what moments are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moments {
+    F32,
+    /// By blocks of 8 bits.
+    Blocks8,
+}
+
 /// The numbers of one step of AdamW on one weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {

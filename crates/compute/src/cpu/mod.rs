@@ -26,8 +26,8 @@ use std::{ops::Range, sync::Arc};
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::{
-    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, NormGradients, NormKind, Out,
-    Products, Span, Step, Sum, Texts, timing::timed,
+    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
+    Out, Products, Span, Step, Sum, Texts, timing::timed,
 };
 use attention::Over;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16, product_in};
@@ -376,6 +376,10 @@ impl Backend for Cpu {
         }
     }
 
+    fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<adamw::State> {
+        Ok(adamw::State::new(count, moments, remainder))
+    }
+
     fn adamw(&self, weight: &Tensor, gradient: &[f32], state: &mut adamw::State, step: &Step) -> Result<()> {
         adamw::step(weight, gradient, state, step)
     }
@@ -386,4 +390,9 @@ fn same(found: usize, wanted: usize) -> Result<()> {
         bail!("an operand has {found} numbers where {wanted} are wanted");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    crate::conforms!(crate::Cpu);
 }

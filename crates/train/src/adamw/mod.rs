@@ -9,8 +9,11 @@ mod reference;
 mod tests;
 
 use candle_core::Result;
-pub use compute::cpu::adamw::{Blocks, Kept, Moments, State};
 use compute::{Backend, Step};
+pub use compute::{
+    Moments,
+    cpu::adamw::{Blocks, Kept, State},
+};
 use model::{Gradients, Weights};
 
 pub use saved::{load_state, save_state};

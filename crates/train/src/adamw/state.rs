@@ -1,5 +1,5 @@
 use candle_core::DType;
-use compute::cpu::adamw::{Moments, State};
+use compute::{Moments, cpu::adamw::State};
 use model::Parameter;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -16,7 +16,7 @@ use crate::{
 pub use blocks::Blocks;
 use blocks::{BLOCK, dequantise, quantise};
 pub use code_book::CodeBook;
-pub use state::{Kept, Moments, State};
+pub use state::{Kept, State};
 
 /// Elements that one task works on; a multiple of a block.
 const PIECE: usize = 32 * 1024;

@@ -1,12 +1,5 @@
 use super::{blocks::Blocks, code_book::CodeBook};
-
-/// In what moments are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moments {
-    F32,
-    /// By blocks of 8 bits.
-    Blocks8,
-}
+use crate::Moments;
 
 /// What AdamW keeps of one parameter.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,10 +10,20 @@ pub fn processor_multiplies_bf16() -> bool {
 }
 
 /// Whether it makes them faster than products in `f32`, and right. Found out once, by products of the
-/// shapes of a small encoder's feed-forward block, in some hundredths of a second.
+/// shapes of a small encoder's feed-forward block, in some hundredths of a second; the variable
+/// `MBTI_BF16_PRODUCTS`, on or off, decides it where runs are to be compared to the last bit.
 pub fn bf16_products_are_faster() -> bool {
     static FASTER: OnceLock<bool> = OnceLock::new();
-    *FASTER.get_or_init(|| is_there() && rayon::scope(|_| are_faster_and_right()))
+    let found = || rayon::scope(|_| are_faster_and_right());
+    *FASTER.get_or_init(|| is_there() && set().unwrap_or_else(found))
+}
+
+fn set() -> Option<bool> {
+    match std::env::var("MBTI_BF16_PRODUCTS").ok()?.as_str() {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
 }
 
 /// Times that each is tried, and the best of which counts.

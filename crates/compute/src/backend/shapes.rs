@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use candle_core::{Result, bail};
 
-use crate::Backend;
+use super::Backend;
 
 /// How the features of a token are parted among heads. With fewer heads for keys and values than
 /// for queries, consecutive query heads share one of them (Ainslie et al., arXiv 2305.13245).

@@ -1,10 +1,17 @@
+//! The contract that a device fulfils.
+
+mod matrix;
+mod shapes;
+
 use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use crate::{
-    Activation, Angles, Dropout, Heads, Held, In, Matrix, NormKind, Out, Products, Span, Step, Texts,
+pub use self::{
+    matrix::{In, Matrix, Out, Place},
+    shapes::{Angles, Dropout, Heads, NormKind, Products, Span, Texts},
 };
+use crate::{Activation, Held, Moments, Step};
 
 /// Memory of a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,7 +248,13 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Σ x², in double precision; of some rows where they are given.
     fn sum_of_squares(&self, x: In<Self>, rows: Option<&Self::Ids>) -> Result<f64>;
 
-    /// One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101) on a weight, in place, by its gradient.
+    /// What AdamW keeps of a weight of so many numbers: moments of nothing yet, and, of a weight in bf16, what each of its
+    /// numbers lacks of its 32 bits (see [`halves`](crate::halves)).
+    fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<Self::State>;
+
+    /// One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101) on a weight in `f32` or bf16, in place, by its gradient
+    /// g: g′ = clip · g, m = β₁ m + (1 − β₁) g′, v = β₂ v + (1 − β₂) g′², w = keep · w − step_size · m / (√v · correction + ε).
+    /// Moments in 8 bits are those of Dettmers et al. (arXiv 2110.02861), in blocks of 256.
     fn adamw(
         &self,
         weight: &Tensor,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-use crate::Backend;
+use super::Backend;
 
 /// A matrix of `f32` that its owner alone writes, its rows one after another.
 pub struct Matrix<B: Backend> {

@@ -1,10 +1,16 @@
 use candle_core::{DType, Result, Tensor};
 
+use crate::quantised::{Int8, Nf4};
+
 /// A matrix of weights `[out, in]` as a device holds it.
 #[derive(Debug, Clone)]
 pub enum Held {
     /// In `f32` or bf16.
     Plain(Tensor),
+    /// In 4 bits, by blocks.
+    Nf4(Box<Nf4>),
+    /// In 8 bits, by rows.
+    Int8(Box<Int8>),
 }
 
 impl Held {
@@ -12,6 +18,8 @@ impl Held {
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Held::Plain(tensor) => tensor.dims2(),
+            Held::Nf4(held) => Ok((held.rows, held.cols)),
+            Held::Int8(held) => Ok((held.rows, held.cols)),
         }
     }
 
@@ -19,6 +27,26 @@ impl Held {
     pub fn values(&self) -> Result<Tensor> {
         match self {
             Held::Plain(tensor) => tensor.to_dtype(DType::F32),
+            Held::Nf4(held) => held.values(),
+            Held::Int8(held) => held.values(),
+        }
+    }
+
+    /// How many numbers it has.
+    pub fn count(&self) -> usize {
+        match self {
+            Held::Plain(tensor) => tensor.elem_count(),
+            Held::Nf4(held) => held.rows * held.cols,
+            Held::Int8(held) => held.rows * held.cols,
+        }
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Held::Plain(tensor) => tensor.elem_count() * tensor.dtype().size_in_bytes(),
+            Held::Nf4(held) => held.bytes(),
+            Held::Int8(held) => held.bytes(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod element;
 pub mod halves;
 mod held;
 pub mod math;
+pub mod quantised;
 mod step;
 pub mod timing;
 

@@ -4,14 +4,14 @@ use candle_core::Tensor;
 use compute::{Cpu, Products};
 use data::{Batch, Tokenizer};
 use mbti::Axis;
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use serde_json::{Map, Value};
 
 use crate::{
     Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
     adapter::Adapter,
     callbacks::Loss,
-    config_file::{CONFIG, NOTES, read_config},
+    config_file::{CONFIG, NOTES, QUANTIZATION, read_config},
     decoder, encoder,
     error::Result,
     loader::Loader,
@@ -36,6 +36,7 @@ pub struct Network {
     pub(crate) trainable: Trainable,
     pub(crate) dtype: Dtype,
     pub(crate) lora: LoraSetup,
+    pub(crate) quantization: Quantization,
     /// How linear layers multiply in a pass that learns; `f32` until it is set otherwise.
     pub products: Products,
     pub(crate) about: About,
@@ -69,8 +70,18 @@ pub fn start(folder: &Path, setup: &Setup) -> Result<Network> {
 }
 
 /// Opens a network that was trained, to predict with or, from an adapter, to train on: a whole
-/// model, or an adapter as PEFT lays it out, whose base model its adapter_config.json names.
+/// model, or an adapter as PEFT lays it out, whose base model its adapter_config.json names. The base is held in as many
+/// bits as it was while the adapter learned.
 pub fn open(folder: &Path) -> Result<Network> {
+    open_held(folder, true)
+}
+
+/// The same to merge an adapter into its base, which is read in its own precision.
+pub fn open_to_merge(folder: &Path) -> Result<Network> {
+    open_held(folder, false)
+}
+
+fn open_held(folder: &Path, quantised: bool) -> Result<Network> {
     let config = read_config(folder)?;
     let head = Head::read(&config).ok_or_else(|| Error::NotAClassifier { path: folder.join(CONFIG) })?;
     let dtype = match config.get("dtype").or_else(|| config.get("torch_dtype")).and_then(Value::as_str) {
@@ -86,6 +97,10 @@ pub fn open(folder: &Path) -> Result<Network> {
     let adapter = Adapter::open(folder)?;
     setup.trainable = Trainable::Lora;
     setup.lora = adapter.setup();
+    if quantised {
+        let noted = config.get(NOTES).and_then(|notes| notes.get(QUANTIZATION)).cloned();
+        setup.quantization = noted.and_then(|noted| serde_json::from_value(noted).ok()).unwrap_or_default();
+    }
     let base = find_base(folder, adapter.config.base_model_name_or_path.as_deref().unwrap_or_default())?;
     build(folder, &base, config, head, true, &setup, Some(&adapter)).and_then(whole)
 }
@@ -144,7 +159,8 @@ fn build(
     let source = || Source::of_folder(base_folder);
     let (decoder, encoder) = (decoder::traits(name), encoder::traits(name));
     // The bag of words is all head: every weight of it learns, in 32 bits.
-    let plain = Setup { dtype: Dtype::F32, trainable: Trainable::All, ..setup.clone() };
+    let quantization = Quantization::None;
+    let plain = Setup { dtype: Dtype::F32, trainable: Trainable::All, quantization, ..setup.clone() };
     let (family, about, loader, setup) = if let Some(traits) = &decoder {
         let mut loader = Loader::new(Some(source()?), adapter, decoder::PREFIX, setup, keep_head);
         let built = decoder::load(&mut loader, traits, &config, &head, learns, wrong)?;
@@ -166,7 +182,8 @@ fn build(
     } else {
         return Err(Error::Family { path: folder.to_owned(), family: name.to_owned() });
     };
-    let (trainable, dtype, lora) = (setup.trainable, setup.dtype, setup.lora.clone());
+    let (trainable, dtype, lora, quantization) =
+        (setup.trainable, setup.dtype, setup.lora.clone(), setup.quantization);
     let (weights, report) = loader.finish()?;
     let (folder, base_folder) = (folder.to_owned(), base_folder.to_owned());
     let products = Products::default();
@@ -180,6 +197,7 @@ fn build(
         trainable,
         dtype,
         lora,
+        quantization,
         products,
         about,
         family,

@@ -18,14 +18,14 @@ use crate::{
 impl Embeddings {
     /// `[total, hidden]`
     pub(crate) fn forward(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
-        let mut x = embedding(self.words.get(mode), packed.ids.clone())?;
+        let mut x = embedding(&self.words.get(mode)?, packed.ids.clone())?;
         if let Some(Positions { table, offset }) = &self.positions {
             let lengths = packed.offsets.windows(2).map(|range| range[1] - range[0]);
             let positions: Arc<[u32]> = lengths.flat_map(|length| *offset..offset + length).collect();
-            x = (x + embedding(table.get(mode), positions)?)?;
+            x = (x + embedding(&table.get(mode)?, positions)?)?;
         }
         if let Some(token_types) = &self.token_types {
-            x = x.broadcast_add(&embedding(token_types.get(mode), [0].into())?)?;
+            x = x.broadcast_add(&embedding(&token_types.get(mode)?, [0].into())?)?;
         }
         if let Some(norm) = &self.norm {
             x = norm.forward(&x, mode)?;

@@ -6,14 +6,15 @@ use std::{
 };
 
 use candle_core::Tensor;
+use compute::Held;
 use data::TOKENIZER_LIMIT;
 use files::JSON_LIMIT;
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Network, Weights, adapter,
-    config_file::{CONFIG, NOTES},
+    config_file::{CONFIG, NOTES, QUANTIZATION},
     error::Result,
     ops::add_into,
     source::{self, Source},
@@ -111,7 +112,7 @@ pub fn save_merged_anew(
 }
 
 fn merge(network: &Network) -> Result<()> {
-    let tensors = whole_weights(&network.weights);
+    let tensors = whole_weights(&network.weights)?;
     for adapted in &network.weights.adapted {
         if let Some(weight) = tensors.get(&format!("{}.weight", adapted.layer)) {
             add_into(weight, &(adapted.b.matmul(&adapted.a)? * adapted.scale)?)?;
@@ -168,7 +169,7 @@ fn write_model(
     shard_bytes: usize,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<()> {
-    let tensors = whole_weights(&network.weights);
+    let tensors = whole_weights(&network.weights)?;
     write_json(&new.join(CONFIG), &Value::Object(config(network, notes)))?;
     write_weights(&tensors, new, shard_bytes, goes_on)?;
     copy_companions(network, new)
@@ -211,6 +212,11 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
     {
         config.insert("pad_token_id".into(), json!(id));
     }
+    let mut notes = notes;
+    notes.remove(QUANTIZATION);
+    if network.quantization != Quantization::None {
+        notes.insert(QUANTIZATION.into(), json!(network.quantization));
+    }
     config.insert(NOTES.into(), Value::Object(notes));
     config
 }
@@ -244,12 +250,18 @@ fn end_id(config: &Map<String, Value>) -> Option<u64> {
     }
 }
 
-/// All weights by their names in Transformers, without LoRA's matrices.
-fn whole_weights(weights: &Weights) -> BTreeMap<String, Tensor> {
+/// All weights by their names in Transformers, without LoRA's matrices. Those in 4 or 8 bits are no longer what the base
+/// model has, and are not written as if they were.
+fn whole_weights(weights: &Weights) -> Result<BTreeMap<String, Tensor>> {
     let is_lora = |name: &str| name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight");
     let learned = weights.parameters.iter().filter(|parameter| !is_lora(&parameter.name));
-    let learned = learned.map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor()));
-    learned.chain(weights.frozen.iter().cloned()).collect()
+    let mut all: BTreeMap<String, Tensor> =
+        learned.map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor())).collect();
+    for (name, held) in &weights.frozen {
+        let Held::Plain(tensor) = held else { return Err(Error::Quantised { name: name.clone() }) };
+        all.insert(name.clone(), tensor.clone());
+    }
+    Ok(all)
 }
 
 /// Writes weights as one file, or as shards of at most so many bytes with an index.

@@ -22,7 +22,9 @@ pub struct Weights {
     /// Those that learn.
     pub parameters: Vec<Parameter>,
     /// Those that stay as they are, by their names in Transformers.
-    pub frozen: Vec<(String, Tensor)>,
+    pub frozen: Vec<(String, Held)>,
+    /// Number of single weights that are held in 4 or 8 bits, or would be, where shapes alone are looked at.
+    pub quantised: usize,
     /// Where LoRA's matrices stand.
     pub(crate) adapted: Vec<Adapted>,
 }
@@ -49,7 +51,7 @@ impl From<Vec<Parameter>> for Weights {
 impl Weights {
     /// Number of single weights.
     pub fn count(&self) -> usize {
-        self.trainable_count() + self.frozen.iter().map(|(_, tensor)| tensor.elem_count()).sum::<usize>()
+        self.trainable_count() + self.frozen.iter().map(|(_, held)| held.count()).sum::<usize>()
     }
 
     /// Number of single weights that learn.
@@ -63,7 +65,7 @@ impl Weights {
         let tracked = var.as_tensor().clone();
         let (held, decays, place) = (tracked.detach().into(), tracked.rank() >= 2, self.parameters.len());
         self.parameters.push(Parameter { name, var, decays, remainder: None });
-        Ok(Weight { tracked, held, place: Some(place) })
+        Ok(Weight { tracked: Some(tracked), held, place: Some(place) })
     }
 
     /// A weight that learns and is held in bf16, out of one with more bits.
@@ -77,17 +79,18 @@ impl Weights {
     }
 
     /// A weight that stays as it is.
-    pub(crate) fn freeze(&mut self, name: String, tensor: Tensor) -> Weight {
-        self.frozen.push((name, tensor.clone()));
-        Weight { held: tensor.clone().into(), tracked: tensor, place: None }
+    pub(crate) fn freeze(&mut self, name: String, held: impl Into<Held>) -> Weight {
+        let held = held.into();
+        self.frozen.push((name, held.clone()));
+        Weight { tracked: None, held, place: None }
     }
 }
 
 /// A weight inside a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Weight {
-    /// In candle's graph where it learns; what is frozen is never tracked.
-    tracked: Tensor,
+    /// In candle's graph, where it learns; what is frozen is never tracked.
+    tracked: Option<Tensor>,
     /// The same memory, to compute with outside any graph.
     held: Held,
     /// Which of the parameters it is, if it learns.
@@ -96,14 +99,18 @@ pub(crate) struct Weight {
 
 impl Weight {
     /// The weight as candle's operations take it: where no graph is wanted detached, so that no activation is kept.
-    pub(crate) fn get(&self, mode: Mode) -> &Tensor {
-        if mode.tracks() { &self.tracked } else { self.values() }
+    pub(crate) fn get(&self, mode: Mode) -> candle_core::Result<Tensor> {
+        match &self.tracked {
+            Some(tracked) if mode.tracks() => Ok(tracked.clone()),
+            _ => self.values(),
+        }
     }
 
-    /// Its values, to compute with outside any graph.
-    pub(crate) fn values(&self) -> &Tensor {
+    /// Its values outside any graph: those that it is held in, or, where that is fewer bits, their numbers.
+    pub(crate) fn values(&self) -> candle_core::Result<Tensor> {
         match &self.held {
-            Held::Plain(tensor) => tensor,
+            Held::Plain(tensor) => Ok(tensor.clone()),
+            held => held.values(),
         }
     }
 

@@ -2,7 +2,7 @@ use std::{path::Path, time::Instant};
 
 use candle_core::Tensor;
 use model::{Setup, Weights};
-use record::{Dtype, Estimate, Optim, TrainConfig, Trainable};
+use record::{Dtype, Estimate, Optim, Quantization, TrainConfig, Trainable};
 
 use crate::{
     Error, Kept, State, ValidationSet,
@@ -28,14 +28,21 @@ fn seconds_of_a_move(states: &[State]) -> f64 {
 }
 
 /// What every run holds in MiB: weights, gradients (in 32 bits), optimizer.
-fn fixed(count: usize, trainable: usize, config: &TrainConfig) -> [f64; 3] {
+fn fixed(weights: &Weights, trainable: usize, config: &TrainConfig) -> [f64; 3] {
     let half = config.dtype == Dtype::Bf16;
     let a_weight = if half { 2.0 } else { 4.0 };
+    // 4 bits a weight, 8 bits for 64 of them, and 32 for 256 of these.
+    let a_quantised = match config.quantization {
+        Quantization::None => a_weight,
+        Quantization::Nf4 => 0.5 + 1.0 / 64.0 + 4.0 / (64.0 * 256.0),
+        Quantization::Int8 => 1.0,
+    };
     let whole = config.trainable == Trainable::All;
     let moments = if config.optim == Optim::Adamw8bit && whole { 2.1 } else { 8.0 };
     let remainder = if half && whole { 2.0 } else { 0.0 };
-    let (count, trainable) = (count as f64 / MIB, trainable as f64 / MIB);
-    [count * a_weight, trainable * 4.0, trainable * (moments + remainder)]
+    let (quantised, trainable) = (weights.quantised as f64 / MIB, trainable as f64 / MIB);
+    let others = weights.count() as f64 / MIB - quantised;
+    [others * a_weight + quantised * a_quantised, trainable * 4.0, trainable * (moments + remainder)]
 }
 
 /// Refuses a run whose weights, gradients and optimizer alone are more than there is, before
@@ -50,7 +57,7 @@ pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig) -> Result<()
         let setup = Setup { shapes_only: true, trainable, ..Setup::of(config) };
         let weights = model::start(model_folder, &setup)?.weights;
         let learning = if all { weights.count() } else { weights.trainable_count() };
-        Ok(fixed(weights.count(), learning, config).iter().sum())
+        Ok(fixed(&weights, learning, config).iter().sum())
     };
     let needed = needs(config)?;
     if needed <= available {
@@ -58,9 +65,16 @@ pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig) -> Result<()
     }
     let mut fitting = config.clone();
     let mut changed = Vec::new();
-    for (name, value) in [("optim", "adamw_8bit"), ("dtype", "bf16"), ("trainable", "lora")] {
+    for (name, value) in [
+        ("optim", "adamw_8bit"),
+        ("dtype", "bf16"),
+        ("trainable", "lora"),
+        ("quantization", "int8"),
+        ("quantization", "nf4"),
+    ] {
         let before = fitting.clone();
         if fitting.set(name, value).is_ok() && fitting != before {
+            changed.retain(|said: &String| !said.starts_with(name));
             changed.push(format!("{name}={value}"));
         }
         // Activations want room too.
@@ -77,7 +91,7 @@ fn mib<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> f64 {
 
 fn weights_mib(weights: &Weights) -> f64 {
     let learning = weights.parameters.iter().map(|parameter| parameter.var.as_tensor());
-    mib(learning.chain(weights.frozen.iter().map(|(_, tensor)| tensor)))
+    mib(learning) + weights.frozen.iter().map(|(_, held)| held.bytes() as f64).sum::<f64>() / MIB
 }
 
 /// What a checkpoint takes while it is written: the largest tensor in it once more, and as much of
@@ -85,9 +99,9 @@ fn weights_mib(weights: &Weights) -> f64 {
 fn saving_mib(learner: &Learner) -> f64 {
     let weights = &learner.network.weights;
     let whole = learner.config.trainable != Trainable::Lora;
-    let frozen = weights.frozen.iter().map(|(_, tensor)| tensor).filter(|_| whole);
-    let saved = weights.parameters.iter().map(|parameter| parameter.var.as_tensor()).chain(frozen);
-    2.0 * saved.map(|tensor| mib(std::iter::once(tensor))).fold(0.0, f64::max)
+    let frozen = weights.frozen.iter().map(|(_, held)| held.bytes() as f64 / MIB).filter(|_| whole);
+    let saved = weights.parameters.iter().map(|parameter| mib(std::iter::once(parameter.var.as_tensor())));
+    2.0 * saved.chain(frozen).fold(0.0, f64::max)
 }
 
 /// Seconds after which no more passes are measured.

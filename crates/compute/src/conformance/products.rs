@@ -1,7 +1,10 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::numbers::{close, down, numbers, up, wide};
-use crate::{Backend, Held, Products};
+use crate::{
+    Backend, Held, Products,
+    quantised::{Int8, Nf4},
+};
 
 /// a `[m, k]` and b `[k, n]` in double precision; either may lie turned.
 fn exact(a: &[f64], b: &[f64], [m, k, n]: [usize; 3], turned: [bool; 2]) -> Vec<f64> {
@@ -75,5 +78,10 @@ pub fn products_with_held_weights_are_those_of_their_numbers<B: Backend>(backend
 }
 
 fn held_in_all_ways(tensor: &Tensor) -> Vec<Held> {
-    vec![Held::from(tensor.clone()), Held::from(tensor.to_dtype(DType::BF16).unwrap())]
+    vec![
+        Held::from(tensor.clone()),
+        Held::from(tensor.to_dtype(DType::BF16).unwrap()),
+        Held::Nf4(Nf4::quantise(tensor).unwrap().into()),
+        Held::Int8(Int8::quantise(tensor).unwrap().into()),
+    ]
 }

@@ -11,7 +11,7 @@ pub(super) fn gather(x: &mut [f32], table: &Held, ids: &[u32], add: bool) -> Res
     if x.len() != ids.len() * d {
         bail!("{} rows of {d} numbers are not {}", ids.len(), x.len());
     }
-    let Held::Plain(tensor) = table;
+    let Held::Plain(tensor) = table else { bail!("rows are taken of tables in f32 or bf16 alone") };
     let (storage, layout) = tensor.storage_and_layout();
     let Some((from, to)) = layout.contiguous_offsets() else { bail!("a table is not contiguous") };
     match &*storage {

@@ -43,6 +43,12 @@ pub(super) fn product(
                 _ => bail!("a weight is held in {:?} and not on the CPU in f32 or bf16", tensor.dtype()),
             }
         }
+        Held::Nf4(held) => strips(out, x, (rows, k), turned, (scale, add), products, |first, strip| {
+            held.read(first * k, strip)
+        }),
+        Held::Int8(held) => {
+            strips(out, x, (rows, k), turned, (scale, add), products, |first, strip| held.read(first, strip))
+        }
     }
 }
 

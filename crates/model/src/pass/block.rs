@@ -201,9 +201,9 @@ impl<B: Backend> Pass<'_, B> {
     ) -> Result<(Matrix<B>, Option<Matrix<B>>)> {
         let mut out = self.matrix(x, residual.cols)?;
         let low = linear::forward(self.backend, layer, x.all(), Part::all(&mut out), mode)?;
-        let bias = layer.bias.as_ref().map(|bias| bias.values());
+        let bias = layer.bias.as_ref().map(|bias| bias.values()).transpose()?;
         let (width, residual) = (residual.cols, residual.all().values);
-        self.backend.close(out.all_mut().values, bias, dropout, residual, width)?;
+        self.backend.close(out.all_mut().values, bias.as_ref(), dropout, residual, width)?;
         Ok((out, low))
     }
 
@@ -383,8 +383,8 @@ pub(super) fn norm_forward<B: Backend>(
     y: &mut Matrix<B>,
 ) -> Result<()> {
     let (kind, bias) = kind_of(norm);
-    let (weight, bias) = (norm.weight.values(), bias.map(|bias| bias.values()));
-    backend.norm(kind, y.all_mut().values, x.all().values, weight, bias, norm.eps as f32)
+    let (weight, bias) = (norm.weight.values()?, bias.map(|bias| bias.values()).transpose()?);
+    backend.norm(kind, y.all_mut().values, x.all().values, &weight, bias.as_ref(), norm.eps as f32)
 }
 
 /// The gradient of x into dx; those of the weights to where they are summed.
@@ -400,7 +400,7 @@ pub(super) fn norm_backward<B: Backend>(
     let places = [norm.weight.place(), bias.and_then(|bias| bias.place())];
     let [weight, bias] = gradients.sums(places);
     let (values, g) = (x.all().values, g.all().values);
-    let (w, eps) = (norm.weight.values(), norm.eps as f32);
+    let (w, eps) = (norm.weight.values()?, norm.eps as f32);
     let gradients = NormGradients { weight, bias };
-    backend.norm_backward(kind, dx.all_mut().values, values, g, w, eps, gradients)
+    backend.norm_backward(kind, dx.all_mut().values, values, g, &w, eps, gradients)
 }

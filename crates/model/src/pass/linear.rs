@@ -143,7 +143,7 @@ pub(super) fn side_by_side<B: Backend>(
         let part = Part { matrix: &mut out, columns: columns.clone() };
         lows.push(forward(backend, layer, x, part, *mode)?);
         if let Some(bias) = &layer.bias {
-            backend.add_bias(out.columns_mut(columns.clone()), bias.values())?;
+            backend.add_bias(out.columns_mut(columns.clone()), &bias.values()?)?;
         }
         from = columns.end;
     }

@@ -348,7 +348,7 @@ fn widen(block: &mut Block) {
         MlpInputs::Gated { gate, up } => layers.extend([gate, up]),
     }
     for layer in layers {
-        let tensor = layer.weight.values().to_dtype(DType::F32).unwrap();
+        let tensor = layer.weight.values().unwrap().to_dtype(DType::F32).unwrap();
         layer.weight = Weights::default().freeze("w".into(), tensor);
     }
 }

@@ -32,11 +32,22 @@ impl PushTarget {
 pub async fn check_rights(network: &Network, repo: &str) -> Result<(String, Account)> {
     let repo = hub::download::parse_repo(repo)?;
     let account = push::check_rights(network, &repo).await?;
-    Ok((owned(&repo, &account), account))
+    Ok((owned(&repo, &account, network)?, account))
 }
 
-fn owned(repo: &str, account: &Account) -> String {
-    if repo.contains('/') { repo.to_owned() } else { format!("{}/{repo}", account.name) }
+/// The name with its owner. The account's own name is what the other side says that it is.
+fn owned(repo: &str, account: &Account, network: &Network) -> Result<String> {
+    let repo = if repo.contains('/') { repo.to_owned() } else { format!("{}/{repo}", account.name) };
+    match record::is_repo_name(&repo) {
+        true => Ok(repo),
+        false => {
+            let reason = format!(
+                "by the name of the account that it tells, \"{}\", the push would go to {repo}",
+                account.name
+            );
+            Err(hub::Error::BadAnswer { host: network.host(), reason }.into())
+        }
+    }
 }
 
 /// Pushes the model folder `folder` of a run, with a card written from it, in one commit. An adapter must have been

@@ -500,3 +500,17 @@ fn what_one_of_us_and_python_has_pushed_or_fetched_the_other_reads() {
     let rows = python("load", &["alice/texts"]);
     assert_eq!(rows.trim(), "64");
 }
+
+#[test]
+fn the_name_that_the_hub_gives_the_account_leads_a_push_nowhere_else() {
+    let alice = alice();
+    for name in ["../evil", "evil/x", "", "a b"] {
+        let lie = Fault::Rewrite { find: r#""name":"alice""#.into(), with: format!(r#""name":"{name}""#) };
+        alice.hub.faults().add(Rule::always("/api/whoami-v2", lie));
+        let output = alice.command(&["push", "1", "x"]).env("HF_TOKEN", TOKEN).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("the name of the account that it tells"), "{name}: {told}");
+        alice.hub.faults().clear();
+    }
+    assert!(alice.hub.log().matching("POST", "/api/repos/create").is_empty());
+}

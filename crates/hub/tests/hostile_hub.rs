@@ -338,11 +338,11 @@ async fn sizes_that_cannot_be_are_refused_by_name() {
 
 #[tokio::test]
 async fn a_file_that_is_longer_than_was_said_is_cut_off() {
-    let (place, _) = with_weights(60_000_000);
-    place.hub.faults().add(rewrite(TREE, r#""size":60000000"#, r#""size":1000000"#));
+    let (place, _) = with_weights(1_000_000);
     let network = place.stranger();
     let plan = planned(&network).await.unwrap();
-    assert!(plan.bytes < 2_000_000);
+    // It does not say how much it will send.
+    place.hub.faults().add(Rule::always(WEIGHTS, Fault::Endless { status: 200 }).at(Listener::Storage));
     let reason = refused(fetch(&network, &plan, &Transfer::default(), 0).await);
     assert!(reason.contains("sends more of model.safetensors"), "{reason}");
     let log = place.hub.log().all();
@@ -527,4 +527,82 @@ async fn texts_of_the_hub_reach_nobody_with_their_escape_codes() {
     faults.add(rewrite(TREE, r#""path":"config.json""#, &format!(r#""path":"{EVIL}config.json""#)));
     let plan = planned(&network).await.unwrap();
     assert!(plan.files.iter().all(|file| !file.path.contains("config.json")), "that is no name of a file");
+}
+
+#[tokio::test]
+async fn the_token_is_taken_out_of_whatever_sends_it_back() {
+    let written: String = TOKEN.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    for token in [TOKEN, &written, &TOKEN.to_lowercase()] {
+        let (place, _) = with_weights(1000);
+        let network = place.alice();
+        place.hub.faults().add(rewrite(INFO, "\"mit\"", &format!("\"mit {token}\"")));
+        place.hub.faults().add(rewrite(TREE, "README.md", token));
+        place.hub.faults().add(rewrite("/api/models", SMALL, &format!("alice/{token}")));
+        place.hub.faults().add(rewrite("/api/whoami-v2", "\"alice\"", &format!("\"{token}\"")));
+        let plan = planned(&network).await.unwrap();
+        let found = search(&network, RepoKind::Model, "small").await.unwrap();
+        let account = whoami(&network).await.unwrap();
+        let told = format!("{plan:?} {found:?} {account:?}");
+        assert!(!told.to_lowercase().contains(&TOKEN.to_lowercase()), "{told}");
+        assert_eq!((plan.licence.as_deref(), account.name.as_str()), (Some("mit …"), "…"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_file_is_named_and_not_taken_for_a_full_disk() {
+    for status in [416, 206] {
+        let (place, _) = with_weights(300_000);
+        let network = place.stranger();
+        let plan = planned(&network).await.unwrap();
+        place
+            .hub
+            .faults()
+            .add(Rule::always(WEIGHTS, Fault::Status { status, retry_after: None }).at(Listener::Storage));
+        let transfer = Transfer::default();
+        let reason = refused(fetch(&network, &plan, &transfer, 0).await);
+        assert!(reason.contains("it sends no beginning") && reason.contains(&status.to_string()), "{reason}");
+        // Nor where there is a beginning, and every rest is refused.
+        place.hub.faults().clear();
+        place.hub.faults().add(Rule::once(WEIGHTS, Fault::Cut { after: 100_000 }).at(Listener::Storage));
+        place
+            .hub
+            .faults()
+            .add(Rule::always(WEIGHTS, Fault::Status { status, retry_after: None }).at(Listener::Storage));
+        let reason = refused(fetch(&network, &plan, &transfer, 0).await);
+        assert!(reason.contains("it sends no beginning"), "{reason}");
+        assert_eq!(transfer.progress().bytes_again, 0, "nothing came for the second time");
+    }
+}
+
+#[tokio::test]
+async fn a_listed_file_that_is_not_there_is_no_absent_repository() {
+    let (place, _) = with_weights(300_000);
+    let network = place.stranger();
+    let plan = planned(&network).await.unwrap();
+    place
+        .hub
+        .faults()
+        .add(Rule::always("*/resolve/*safetensors", Fault::Status { status: 404, retry_after: None }));
+    let reason = refused(fetch(&network, &plan, &Transfer::default(), 0).await);
+    assert!(reason.contains("lists model.safetensors of alice/small, and does not have it"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_file_of_another_length_than_the_listed_one_is_refused_before_it_comes() {
+    for (drip, size) in
+        [(Fault::Slow { bytes_per_second: 1 }, 200_000), (Fault::Slow { bytes_per_second: 1 }, 400_000)]
+    {
+        let (place, _) = with_weights(300_000);
+        place.hub.faults().add(rewrite(TREE, "300000", &size.to_string()));
+        let network = place.stranger();
+        let plan = planned(&network).await.unwrap();
+        place.hub.faults().add(Rule::always(WEIGHTS, drip).at(Listener::Storage));
+        let begun = Instant::now();
+        let reason = refused(fetch(&network, &plan, &Transfer::default(), 0).await);
+        assert!(
+            reason.contains("300000 bytes of model.safetensors") && reason.contains(&size.to_string()),
+            "{reason}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
 }

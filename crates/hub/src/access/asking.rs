@@ -9,7 +9,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Network, answers::passes, limits::bytes, reasons::host_of};
+use super::{Network, answers::passes, limits::bytes};
 use crate::error::{Error, Result};
 
 /// Redirects in a row; the Hub needs two.
@@ -42,7 +42,7 @@ impl Network {
             let follows = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let Some(next) = answer.headers().get(LOCATION).filter(|_| follows) else { return Ok(answer) };
             let next = next.to_str().ok().and_then(|next| url.join(next).ok());
-            let bad = |reason: &str| Error::BadAnswer { host: host_of(&url), reason: reason.to_owned() };
+            let bad = |reason: &str| Error::BadAnswer { host: self.host_in(&url), reason: reason.to_owned() };
             let next = next
                 .filter(|next| matches!(next.scheme(), "http" | "https"))
                 .ok_or_else(|| bad("a redirect that leads nowhere"))?;
@@ -54,7 +54,10 @@ impl Network {
             }
             url = next;
         }
-        Err(Error::BadAnswer { host: host_of(&url), reason: "more redirects than there can be".to_owned() })
+        Err(Error::BadAnswer {
+            host: self.host_in(&url),
+            reason: "more redirects than there can be".to_owned(),
+        })
     }
 
     /// Sends a request, again where it fails for reasons that pass, and gives a small answer as a whole; `repo` is what
@@ -101,7 +104,7 @@ impl Network {
         (limit, what): (usize, &str),
         shape: impl Fn(RequestBuilder) -> RequestBuilder + Sync,
     ) -> Result<(T, HeaderMap)> {
-        let host = host_of(&url);
+        let host = self.host_in(&url);
         let answer = self.send(method, url, repo, (limit, what), shape).await?;
         match serde_json::from_slice(&answer.body) {
             Ok(found) => Ok((found, answer.headers)),
@@ -109,18 +112,19 @@ impl Network {
         }
     }
 
-    /// Reads an answer as a whole, unless it is larger than `limit`; what is past that is not even received.
+    /// Reads an answer as a whole, unless it is larger than `limit`; what is past that is not even received. Should the
+    /// token have been sent back in it, it is there no more.
     pub(crate) async fn read(&self, mut answer: Response, limit: usize, what: &str) -> Result<Small> {
         let (url, headers) = (answer.url().clone(), answer.headers().clone());
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| self.unreachable(&url, &error))? {
             if piece.len() > limit - body.len() {
                 let reason = format!("it sends more than {limit} bytes to tell {what}");
-                return Err(Error::BadAnswer { host: host_of(&url), reason });
+                return Err(Error::BadAnswer { host: self.host_in(&url), reason });
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Small { headers, body })
+        Ok(Small { headers, body: self.without_token_in_json(body) })
     }
 
     /// The beginning of an answer that refuses something, of which a cut or slow end is no loss.

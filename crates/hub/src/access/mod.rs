@@ -3,6 +3,7 @@
 mod account;
 mod answers;
 mod asking;
+mod echo;
 mod endpoint;
 mod keyring;
 mod limits;

@@ -11,7 +11,7 @@ use reqwest::{
 };
 
 use super::{
-    Limits, Token,
+    Limits, Token, echo,
     endpoint::{DEFAULT_ENDPOINT, cache_of, is_private_way, parse_endpoint},
     reasons::{host_of, innermost},
     settings::{Variables, cache_folder, is_on},
@@ -197,8 +197,16 @@ impl Network {
     }
 
     /// A text without the token, should the other side have sent it back.
-    pub(super) fn without_token(&self, text: &str) -> String {
+    pub(crate) fn without_token(&self, text: &str) -> String {
         self.token.as_ref().map_or_else(|| text.to_owned(), |(token, _)| token.scrub(text))
+    }
+
+    /// The same for an answer in JSON, in each of its texts.
+    pub(super) fn without_token_in_json(&self, json: Vec<u8>) -> Vec<u8> {
+        match &self.token {
+            Some((token, _)) => echo::without_token(json, token),
+            None => json,
+        }
     }
 
     pub(super) fn token_source(&self) -> Option<&TokenSource> {

@@ -7,7 +7,7 @@ use hub::{
     access::Network,
     push::{self, CardFacts, Content, Upload},
 };
-use record::{Account, PushFile, PushPlan, Pushed, Run, RunStatus};
+use record::{Account, PushFile, PushPlan, Pushed, RepoKind, Run, RunStatus};
 
 use crate::{Error, Home, account, engine, error::Result, runs};
 
@@ -30,7 +30,7 @@ impl PushTarget {
 
 /// Finds out whether one may push, before anything is trained. A name without an owner is put under the account's own.
 pub async fn check_rights(network: &Network, repo: &str) -> Result<(String, Account)> {
-    let repo = hub::download::parse_repo(repo)?;
+    let repo = hub::download::parse_repo_at(network, RepoKind::Model, repo)?;
     let account = push::check_rights(network, &repo).await?;
     Ok((owned(&repo, &account, network)?, account))
 }
@@ -79,7 +79,7 @@ pub async fn push(
 /// What a push would send, without sending or merging anything. The Hub is asked for no more than the owner of a name
 /// that has none.
 pub async fn plan(home: &Home, network: &Network, run: i64, repo: &str) -> Result<PushPlan> {
-    let repo = hub::download::parse_repo(repo)?;
+    let repo = hub::download::parse_repo_at(network, RepoKind::Model, repo)?;
     let repo = match repo.contains('/') {
         true => repo,
         false => check_rights(network, &repo).await?.0,

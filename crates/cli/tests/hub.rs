@@ -126,6 +126,7 @@ fn from_a_clean_home_one_logs_in_fetches_trains_and_pushes() {
     let model = alice.json(&["models", "add", "alice/tiny"]);
     assert_eq!(model["origin"]["repo"], "alice/tiny");
     assert_eq!(model["origin"]["licence"], "mit");
+    assert_eq!(model["origin"]["endpoint"], alice.hub.url(), "not huggingface.co");
 
     let out = alice.ok(&[&TRAIN[..], &["--push-to-hub", "alice/made"]].concat());
     assert!(out.contains("/alice/made"), "{out}");
@@ -139,9 +140,9 @@ fn from_a_clean_home_one_logs_in_fetches_trains_and_pushes() {
     for part in [
         "pipeline_tag: text-classification",
         "library_name: transformers",
-        "base_model: alice/tiny",
         "license: mit",
-        "datasets:\n- alice/texts",
+        &format!("alice/tiny from `{}`", alice.hub.url()),
+        &format!("alice/texts from `{}`", alice.hub.url()),
         "widget:",
         "| E-I |",
         "majority",
@@ -152,6 +153,10 @@ fn from_a_clean_home_one_logs_in_fetches_trains_and_pushes() {
     ] {
         assert!(card.contains(part), "{part} is in {card}");
     }
+    assert!(
+        !card.contains("base_model:") && !card.contains("huggingface.co"),
+        "it is from another Hub: {card}"
+    );
     assert!(!card.contains(alice.engine.home.path().to_str().unwrap()), "no path of this machine: {card}");
     assert!(alice.hub.log().tokens_at_storage().is_empty());
     let puts = alice.hub.log().matching("PUT", "*");
@@ -513,4 +518,24 @@ fn the_name_that_the_hub_gives_the_account_leads_a_push_nowhere_else() {
         alice.hub.faults().clear();
     }
     assert!(alice.hub.log().matching("POST", "/api/repos/create").is_empty());
+}
+
+#[test]
+fn a_page_of_another_place_is_not_asked_for_at_the_hub_that_is_set() {
+    let alice = alice();
+    for args in [
+        &["models", "add", "https://other.example/alice/tiny"][..],
+        &["datasets", "import", "https://other.example/datasets/alice/texts"],
+        &["push", "1", "http://127.0.0.1:1/alice/x"],
+        &["push", "1", "http://127.0.0.1:1/alice/x", "--plan"],
+    ] {
+        let told = alice.fails(args);
+        assert!(told.contains("is at another address than the Hub that is asked"), "{args:?}: {told}");
+    }
+    let told = alice.fails(&["push", "1", "datasets/x"]);
+    assert!(told.contains("is no name of a repository"), "{told}");
+    let told = alice.fails(&["models", "add", "alice/tiny", "--revision", ".."]);
+    assert!(told.contains("can be the name of no revision"), "{told}");
+    assert!(alice.hub.log().all().is_empty());
+    alice.ok(&["models", "add", &format!("{}/alice/tiny/tree/main", alice.hub.url())]);
 }

@@ -90,8 +90,17 @@ pub enum Error {
     NoRepo { repo: String },
     #[error("{repo} has no revision {revision}. Leave it out for the newest.")]
     NoRevision { repo: String, revision: String },
+    #[error(
+        "\"{revision}\" can be the name of no revision, which is a branch, a tag or a commit. Leave it out for the newest."
+    )]
+    BadRevision { revision: String },
     #[error("\"{repo}\" is no name of a repository, which is such as user/name.")]
     BadRepo { repo: String },
+    #[error(
+        "{repo} is at another address than the Hub that is asked, which is {endpoint}. Give the name alone, such as \
+         user/name, to ask there, or set the other address: mbti hub set --endpoint."
+    )]
+    RepoElsewhere { repo: String, endpoint: String },
     #[error("{repo} holds no {needed}. Choose another repository.")]
     NothingUsable { repo: String, needed: Needed },
     #[error("{repo} has no split {split}; it has {known}. Choose one of these with --split.")]
@@ -137,6 +146,7 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needed {
     Weights,
+    Config,
     Texts,
 }
 
@@ -145,6 +155,7 @@ impl Needed {
     fn name(self) -> &'static str {
         match self {
             Needed::Weights => "weights",
+            Needed::Config => "config",
             Needed::Texts => "texts",
         }
     }
@@ -154,6 +165,7 @@ impl std::fmt::Display for Needed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Needed::Weights => "weights in safetensors",
+            Needed::Config => "config.json beside its weights, which tells what they are of",
             Needed::Texts => "file of texts in a format that is read",
         })
     }
@@ -242,6 +254,10 @@ impl Error {
             Error::NoRepo { repo } => new(Code::NoRepo).with("repo", repo),
             Error::NoRevision { repo, revision } => {
                 new(Code::NoRevision).with("repo", repo).with("revision", revision)
+            }
+            Error::BadRevision { revision } => new(Code::BadRevision).with("revision", revision),
+            Error::RepoElsewhere { repo, endpoint } => {
+                new(Code::RepoElsewhere).with("repo", repo).with("endpoint", endpoint)
             }
             Error::BadRepo { repo } => new(Code::BadRepo).with("repo", repo),
             Error::NothingUsable { repo, needed } => {

@@ -524,9 +524,9 @@ async fn texts_of_the_hub_reach_nobody_with_their_escape_codes() {
     let error = plan_data_set(&network, "alice/texts", None, &wish).await.unwrap_err();
     clean(error.to_string());
     faults.clear();
-    faults.add(rewrite(TREE, r#""path":"config.json""#, &format!(r#""path":"{EVIL}config.json""#)));
+    faults.add(rewrite(TREE, r#""path":"README.md""#, &format!(r#""path":"{EVIL}README.md""#)));
     let plan = planned(&network).await.unwrap();
-    assert!(plan.files.iter().all(|file| !file.path.contains("config.json")), "that is no name of a file");
+    assert!(plan.files.iter().all(|file| !file.path.contains("README.md")), "that is no name of a file");
 }
 
 #[tokio::test]
@@ -604,5 +604,46 @@ async fn a_file_of_another_length_than_the_listed_one_is_refused_before_it_comes
             "{reason}"
         );
         assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn another_repository_than_was_asked_for_is_refused_unless_it_was_renamed() {
+    let (place, _) = with_weights(1000);
+    let place = place.with_model("bob/new", &model(noise(1000, 3)));
+    let network = place.stranger();
+    place.hub.faults().add(rewrite(INFO, r#""id":"alice/small""#, r#""id":"bob/new""#));
+    assert!(refused(planned(&network).await).contains("asked for alice/small, it tells of bob/new"));
+    place.hub.faults().clear();
+    place.hub.faults().add(rewrite(INFO, r#""id":"alice/small""#, r#""id":"Alice/Small""#));
+    assert_eq!(planned(&network).await.unwrap().renamed, None);
+    place.hub.faults().clear();
+    // As the Hub does with repositories that were renamed.
+    let commit = place.hub.commits(Kind::Model, "bob/new", "main").unwrap()[0].id.clone();
+    let moved = Fault::Redirect { to: format!("{}/api/models/bob/new/tree/{commit}?from=", place.hub.url()) };
+    let renamed = Fault::Redirect { to: format!("{}/api/models/bob/new?from=", place.hub.url()) };
+    place.hub.faults().add(Rule::always(INFO, renamed));
+    place.hub.faults().add(Rule::always(TREE, moved));
+    let plan = planned(&network).await.unwrap();
+    assert_eq!((plan.repo.as_str(), plan.renamed.as_deref()), (SMALL, Some("bob/new")));
+    assert_eq!(plan.commit, commit);
+}
+
+#[tokio::test]
+async fn what_can_be_no_revision_is_not_asked_for() {
+    let (place, _) = with_weights(1000);
+    let network = place.stranger();
+    place.hub.log().clear();
+    let long = "a".repeat(2000);
+    for revision in [
+        "", ".", "..", "a/../b", "/main", "main/", "a//b", "a/.b", "a\u{1b}b", "a b", "a\\b", "HEAD~1", &long,
+    ] {
+        let error = plan_model(&network, SMALL, Some(revision)).await.unwrap_err();
+        assert!(matches!(error, Error::BadRevision { .. }), "{revision}: {error}");
+    }
+    assert!(place.hub.log().all().is_empty());
+    for revision in ["main", "refs/pr/1", "v1.0"] {
+        let found = plan_model(&network, SMALL, Some(revision)).await;
+        assert!(matches!(found, Ok(_) | Err(Error::NoRevision { .. })), "{revision}: {found:?}");
     }
 }

@@ -160,9 +160,13 @@ pub enum ProblemCode {
     NoRepo,
     /// The repository has no such revision. `repo`, `revision`.
     NoRevision,
+    /// Nothing that can be a revision's name. `revision`.
+    BadRevision,
     /// The name is none that a repository can have. `repo`.
     BadRepo,
-    /// The repository holds nothing of the kind that is needed. `repo`, `needed`: `weights` or `texts`.
+    /// The address of a repository is at another place than the Hub that is asked. `repo`, `endpoint`.
+    RepoElsewhere,
+    /// The repository holds nothing of the kind that is needed. `repo`, `needed`: `weights`, `config` or `texts`.
     NothingUsable,
     /// The data set has no such split. `repo`, `split`, `known`.
     NoSplit,

@@ -19,8 +19,15 @@ const ATTEMPTS: u32 = 5;
 
 /// What of an answer is worked with.
 pub(crate) struct Small {
-    pub headers: HeaderMap,
+    pub envelope: Envelope,
     pub body: Vec<u8>,
+}
+
+/// What is known of an answer besides what it says.
+pub(crate) struct Envelope {
+    /// Where it came from, after all redirects.
+    pub url: Url,
+    pub headers: HeaderMap,
 }
 
 impl Network {
@@ -103,11 +110,11 @@ impl Network {
         repo: &str,
         (limit, what): (usize, &str),
         shape: impl Fn(RequestBuilder) -> RequestBuilder + Sync,
-    ) -> Result<(T, HeaderMap)> {
+    ) -> Result<(T, Envelope)> {
         let host = self.host_in(&url);
-        let answer = self.send(method, url, repo, (limit, what), shape).await?;
-        match serde_json::from_slice(&answer.body) {
-            Ok(found) => Ok((found, answer.headers)),
+        let Small { envelope, body } = self.send(method, url, repo, (limit, what), shape).await?;
+        match serde_json::from_slice(&body) {
+            Ok(found) => Ok((found, envelope)),
             Err(_) => Err(Error::BadAnswer { host, reason: format!("it does not tell {what}") }),
         }
     }
@@ -124,7 +131,7 @@ impl Network {
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Small { headers, body: self.without_token_in_json(body) })
+        Ok(Small { envelope: Envelope { url, headers }, body: self.without_token_in_json(body) })
     }
 
     /// The beginning of an answer that refuses something, of which a cut or slow end is no loss.

@@ -166,6 +166,23 @@ impl Network {
         url.origin() == self.endpoint.origin()
     }
 
+    /// The address, where it is another than the Hub's own.
+    pub fn other_endpoint(&self) -> Option<String> {
+        Some(self.access().endpoint).filter(|address| address != DEFAULT_ENDPOINT)
+    }
+
+    /// The path of one of the pages of the Hub that is asked; none of those of any other place.
+    pub(crate) fn path_of_page<'a>(&self, page: &'a Url) -> Option<&'a str> {
+        let is_hugging_face =
+            matches!(page.host_str(), Some("huggingface.co" | "www.huggingface.co" | "hf.co"));
+        let is_default = self.other_endpoint().is_none() && page.port().is_none();
+        if !self.is_own(page) && !(is_default && is_hugging_face) {
+            return None;
+        }
+        let path = page.path();
+        Some(path.strip_prefix(self.endpoint.path()).unwrap_or(path))
+    }
+
     /// Whether something may be fetched from an address, or sent to it, that the other side has named: not in the open
     /// where the endpoint itself is asked by https.
     pub(crate) fn is_as_safe(&self, url: &Url) -> bool {

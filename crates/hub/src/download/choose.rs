@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Needed, Result},
-    folder::{FILES, NOTES},
+    folder::{CONFIG, FILES, NOTES},
 };
 
+/// Where sentence-transformers may keep the language model.
+const INNER: &str = "0_Transformer/";
 /// Patterns of files that a card may have.
 const PATTERNS: usize = 1000;
 
@@ -21,14 +23,19 @@ pub(crate) fn model_files(repo: &str, files: &[RemoteFile]) -> Result<Vec<Remote
         files.iter().filter(inside).collect()
     };
     let has_weights = |files: &[&RemoteFile]| files.iter().any(|file| is_weights(name_of(&file.path)));
-    let mut chosen = at("");
+    let (mut chosen, mut folder) = (at(""), "");
     if !has_weights(&chosen) {
         // sentence-transformers may keep the language model in a folder of its own.
-        let inner = at("0_Transformer/");
+        folder = INNER;
+        let inner = at(INNER);
         if !has_weights(&inner) {
             return Err(Error::NothingUsable { repo: repo.to_owned(), needed: Needed::Weights });
         }
         chosen.extend(inner);
+    }
+    // Nothing could be done with gigabytes without these few bytes.
+    if !chosen.iter().any(|file| file.path.strip_prefix(folder) == Some(CONFIG)) {
+        return Err(Error::NothingUsable { repo: repo.to_owned(), needed: Needed::Config });
     }
     let single = chosen.iter().any(|file| name_of(&file.path) == "model.safetensors");
     let wanted = |file: &&&RemoteFile| {
@@ -273,6 +280,13 @@ mod tests {
             "0_Transformer/config.json",
         ]);
         assert_eq!(model_files("a/b", &inner).unwrap().len(), 4);
+        for without in [
+            &["model.safetensors", "1_Pooling/config.json", "config.json/x"][..],
+            &["config.json", "0_Transformer/model.safetensors"],
+        ] {
+            let found = model_files("a/b", &files(without));
+            assert!(matches!(found, Err(Error::NothingUsable { needed: Needed::Config, .. })), "{without:?}");
+        }
         let none = files(&["config.json", "pytorch_model.bin", "sub/model.safetensors"]);
         assert!(matches!(model_files("a/b", &none), Err(Error::NothingUsable { .. })));
     }

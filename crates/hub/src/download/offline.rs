@@ -225,6 +225,7 @@ mod tests {
     fn a_choice_that_was_made_with_a_network_holds_without_one() {
         let (cache, snapshot) = cache(&[("x/1.csv", ""), ("x/2.csv", "")]);
         let plan = |path: &str| DownloadPlan {
+            renamed: None,
             kind: RepoKind::Dataset,
             repo: "a/b".into(),
             revision: None,

@@ -94,6 +94,7 @@ fn plan(
         kind,
         repo: repo.to_owned(),
         revision: Some(revision.to_owned()).filter(|revision| !is_commit(revision)),
+        renamed: head.renamed.clone(),
         commit: head.commit.clone(),
         bytes: sum(network, repo, &files)?,
         // No more than the sum before.

@@ -114,6 +114,8 @@ describe("the dictionaries", () => {
       gated_repo: ["page", "repo"],
       no_repo: ["repo"],
       no_revision: ["repo", "revision"],
+      bad_revision: ["revision"],
+      repo_elsewhere: ["endpoint", "repo"],
       bad_repo: ["repo"],
       nothing_usable: ["needed", "repo"],
       no_split: ["known", "repo", "split"],

@@ -63,6 +63,8 @@ export const problems = {
   gated_repo: "{repo} is shared only with those who ask. Log in, ask on {page}, and try again once you were let in.",
   no_repo: "There is no repository {repo} on the Hub, or it is private and your token may not see it. Check the name, or log in.",
   no_revision: "{repo} has no revision {revision}. Leave it out for the newest.",
+  bad_revision: "\"{revision}\" can be the name of no revision, which is a branch, a tag or a commit. Leave it out for the newest.",
+  repo_elsewhere: "{repo} is at another address than the Hub that is asked, which is {endpoint}. Give the name alone, such as user/name, or set the other address on the page \"Hugging Face\".",
   bad_repo: "\"{repo}\" is no name of a repository, which is such as user/name.",
   nothing_usable: "{repo} holds nothing that can be used here: {needed} is missing. Choose another repository.",
   no_split: "{repo} has no split {split}; it has {known}. Choose one of these.",

@@ -62,6 +62,8 @@ export const problems: Dictionary["problems"] = {
   gated_repo: "{repo} 需要先申请。请登录后在 {page} 申请，获准后重试。",
   no_repo: "Hub 上没有仓库 {repo}，或它是私有的而您的令牌看不到。请检查名称，或先登录。",
   no_revision: "{repo} 没有版本 {revision}。留空即用最新版本。",
+  bad_revision: "“{revision}”不能是版本名。版本是分支、标签或提交。留空即用最新版本。",
+  repo_elsewhere: "{repo} 不在目前使用的 Hub（{endpoint}）上。请只写仓库名，如 user/name，或在“Hugging Face”中改设地址。",
   bad_repo: "“{repo}”不是仓库名。仓库名形如 user/name。",
   nothing_usable: "{repo} 中没有这里可用的内容：缺少{needed}。请选择其他仓库。",
   no_split: "{repo} 没有 {split} 部分，只有 {known}。请从中选择。",

@@ -196,7 +196,8 @@ pub async fn push_run(home: &Home, run: i64, target: &PushTarget, transfer: &Tra
     let folder = match &merge_into {
         Some(merged) => {
             if !merged.exists() {
-                transfer.or_stop(engine::merge_into(home, run, merged)).await??;
+                let merging = transfer.or_stop(engine::merge_into(home, run, merged)).await;
+                merging.map_err(|_| hub::Error::PushStopped)??;
             }
             merged
         }

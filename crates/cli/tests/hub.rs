@@ -539,3 +539,13 @@ fn a_page_of_another_place_is_not_asked_for_at_the_hub_that_is_set() {
     assert!(alice.hub.log().all().is_empty());
     alice.ok(&["models", "add", &format!("{}/alice/tiny/tree/main", alice.hub.url())]);
 }
+
+#[test]
+fn a_wait_that_the_hub_asks_for_is_told_in_a_line() {
+    let alice = alice();
+    let busy = Fault::Status { status: 429, retry_after: Some(1) };
+    alice.hub.faults().add(Rule::once("/api/models/alice/tiny", busy));
+    let output = alice.output(&["models", "add", "alice/tiny", "--plan"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("asked less often. Waiting 1 s.\n"), "{told}");
+}

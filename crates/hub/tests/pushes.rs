@@ -308,7 +308,9 @@ async fn a_stopped_push_ends_at_once_and_goes_on_later() {
         transfer.stop();
     };
     let (done, ()) = tokio::join!(work, stopper);
-    assert!(matches!(done, Err(Error::Stopped)), "{done:?}");
+    let told = done.unwrap_err();
+    assert!(matches!(told, Error::PushStopped) && !told.to_string().contains("fetched"), "{told}");
+    assert_eq!(told.problem().code, record::ProblemCode::Stopped, "the window takes it for what was wished");
     pushed(&network, &place, &weights, &Transfer::default()).await.unwrap();
     assert_eq!(content(&place, "model.safetensors"), weights);
 }

@@ -176,6 +176,8 @@ pub enum ProblemCode {
     NoNetwork,
     /// The host answers with an error of its own. `host`, `status`.
     ServerTrouble,
+    /// The host answers with an error that it would answer with again. `host`, `status`.
+    ServerRefuses,
     /// What came is not what was asked for. `host`.
     BadAnswer,
     /// `HF_HUB_OFFLINE` is set and something had to be fetched. `what`.

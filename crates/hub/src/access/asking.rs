@@ -9,7 +9,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Network, answers::passes, limits::bytes};
+use super::{Network, answers::passes, limits::bytes, waits::waits};
 use crate::error::{Error, Result};
 
 /// Redirects in a row; the Hub needs two.
@@ -98,6 +98,7 @@ impl Network {
             if attempt >= ATTEMPTS || !passes(&error) || waited > self.limits.waiting {
                 return Err(error);
             }
+            waits(&error, wait);
             tokio::time::sleep(wait).await;
         }
     }

@@ -24,7 +24,7 @@ use super::{
     plan::sum,
 };
 use crate::{
-    access::{Network, passes},
+    access::{Network, passes, waits},
     error::{Error, Result},
     shown::shown,
     transfer::Transfer,
@@ -225,6 +225,7 @@ async fn gather(
             let reason = format!("it begins {} of {repo} anew again and again", shown(&file.path));
             return Err(Error::BadAnswer { host: network.host(), reason });
         }
+        waits(&error, time);
         transfer.wait(time).await?;
     }
 }

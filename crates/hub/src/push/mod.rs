@@ -91,7 +91,8 @@ pub async fn push(
     if !network.has_token() {
         return Err(Error::NoToken);
     }
-    transfer.or_stop(all(network, repo, private, uploads, summary, notes, transfer)).await?
+    let done = transfer.or_stop(all(network, repo, private, uploads, summary, notes, transfer)).await;
+    done.flatten().map_err(|error| if matches!(error, Error::Stopped) { Error::PushStopped } else { error })
 }
 
 async fn all(

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::{Content, Hashed};
 use crate::{
-    access::{Network, bytes, passes},
+    access::{Network, bytes, passes, waits},
     error::{Error, Result},
     transfer::Transfer,
 };
@@ -118,6 +118,7 @@ pub(super) async fn put(
         if attempt >= ATTEMPTS || !passes(&error) || waited > network.limits.waiting {
             return Err(error);
         }
+        waits(&error, wait);
         transfer.wait(wait).await?;
     }
 }

@@ -122,6 +122,7 @@ describe("the dictionaries", () => {
       rate_limited: ["seconds"],
       no_network: ["host", "reason"],
       server_trouble: ["host", "status"],
+      server_refuses: ["host", "status"],
       bad_answer: ["host"],
       offline: ["what"],
       no_uploads: ["host"],

@@ -71,6 +71,7 @@ export const problems = {
   rate_limited: "The Hub wants to be asked less often. Try again in {seconds} seconds.",
   no_network: "{host} cannot be reached: {reason}. Check the network, or set a mirror or a proxy in Hugging Face.",
   server_trouble: "{host} answers with the error {status}. Try again later.",
+  server_refuses: "{host} answers with the error {status}, and would again. Check what was asked for, and the address of the mirror, if one is set.",
   bad_answer: "{host} answers something else than was asked for. Check the address of the mirror, if one is set.",
   offline: "HF_HUB_OFFLINE is set, and {what} is not in the cache. Start the program without it to fetch this.",
   no_uploads: "{host} takes no uploads. Set the Hub's own address, https://huggingface.co, to push.",

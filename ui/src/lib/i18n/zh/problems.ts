@@ -70,6 +70,7 @@ export const problems: Dictionary["problems"] = {
   rate_limited: "Hub 要求放慢请求。请在 {seconds} 秒后重试。",
   no_network: "无法连接 {host}：{reason}。请检查网络，或在“Hugging Face”中设置镜像或代理。",
   server_trouble: "{host} 返回错误 {status}。请稍后重试。",
+  server_refuses: "{host} 返回错误 {status}，重试也不会改变。请检查所请求的内容；如果设置了镜像，请检查其地址。",
   bad_answer: "{host} 返回的内容不对。如果设置了镜像，请检查其地址。",
   offline: "已设置 HF_HUB_OFFLINE，而缓存中没有 {what}。要获取它，请去掉该设置后重新启动程序。",
   no_uploads: "{host} 不接受上传。要推送，请把地址设为 Hub 本身：https://huggingface.co。",

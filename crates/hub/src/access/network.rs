@@ -176,11 +176,9 @@ impl Network {
         let is_hugging_face =
             matches!(page.host_str(), Some("huggingface.co" | "www.huggingface.co" | "hf.co"));
         let is_default = self.other_endpoint().is_none() && page.port().is_none();
-        if !self.is_own(page) && !(is_default && is_hugging_face) {
-            return None;
-        }
         let path = page.path();
-        Some(path.strip_prefix(self.endpoint.path()).unwrap_or(path))
+        let is_ours = self.is_own(page) || (is_default && is_hugging_face);
+        is_ours.then(|| path.strip_prefix(self.endpoint.path()).unwrap_or(path))
     }
 
     /// Whether something may be fetched from an address, or sent to it, that the other side has named: not in the open

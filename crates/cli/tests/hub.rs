@@ -498,10 +498,8 @@ fn what_one_of_us_and_python_has_pushed_or_fetched_the_other_reads() {
     let own = alice.engine.home.path().join("runs/1/model/model.safetensors");
     assert_eq!(hash.trim(), python("hash-file", &[own.to_str().unwrap()]).trim());
     let card = python("card", &["alice/made"]);
-    assert!(
-        card.contains("alice/tiny") && card.contains("text-classification") && card.contains("mit"),
-        "{card}"
-    );
+    // What is from another Hub than huggingface.co is no base model to that.
+    assert!(card.starts_with("None text-classification mit"), "{card}");
     let rows = python("load", &["alice/texts"]);
     assert_eq!(rows.trim(), "64");
 }

@@ -127,7 +127,7 @@ async fn trip() {
         })
         .await;
     let card = String::from_utf8(hub.read(Kind::Model, "alice/made", "main", "README.md").unwrap()).unwrap();
-    assert!(card.contains("base_model: alice/tiny"), "{card}");
+    assert!(card.contains(&format!("alice/tiny from `{}`", hub.url())), "{card}");
 
     // Once more by the panel of the run, from the window's own process.
     window.click("nav-runs").await;

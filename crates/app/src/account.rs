@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use hub::access::tell_of_waits;
 use hub::access::{self, Found, Kept, Network, Token};
 use record::{Account, HubAccess, HubSettings, HubState, LoggedIn, LoggedOut, MASK, TokenSource};
 

@@ -26,8 +26,9 @@ pub async fn search(home: &Home, kind: RepoKind, words: &str) -> Result<Vec<Foun
 
 /// What a model would cost to fetch.
 pub async fn plan_model(home: &Home, repo: &str, revision: Option<&str>) -> Result<DownloadPlan> {
-    let repo = download::parse_repo(repo)?;
-    Ok(download::plan_model(&account::network(home)?, &repo, revision).await?)
+    let network = account::network(home)?;
+    let repo = download::parse_repo_at(&network, RepoKind::Model, repo)?;
+    Ok(download::plan_model(&network, &repo, revision).await?)
 }
 
 /// The name that a model or a data set has here unless another is given: the repository's own.
@@ -46,11 +47,11 @@ pub async fn add_model(
     told: impl FnOnce(&DownloadPlan),
     look: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Model> {
-    let repo = download::parse_repo(repo)?;
+    let network = account::network(home)?;
+    let repo = download::parse_repo_at(&network, RepoKind::Model, repo)?;
     let name = name.map_or_else(|| own_name(&repo), str::to_owned);
     // A name that is taken is told before gigabytes are fetched.
     models::is_free(home, &name).await?;
-    let network = account::network(home)?;
     let (folder, origin) = model_folder(&network, &repo, revision, transfer, told).await?;
     goes_on(transfer).await?;
     let found = models::checked(&folder)?;
@@ -72,7 +73,7 @@ async fn model_folder(
     told(&plan);
     // The home's copy needs as much room again where it lies on the same disk.
     let folder = download::fetch(network, &plan, transfer, plan.bytes).await?;
-    Ok((folder, origin_of(&plan)))
+    Ok((folder, origin_of(&plan, network)))
 }
 
 /// Fails where the work is to be stopped.
@@ -88,11 +89,17 @@ fn offline(
 ) -> std::result::Result<(PathBuf, Origin), hub::Error> {
     let found = download::snapshot_offline(&network.cache, RepoKind::Model, repo, revision);
     let (commit, folder) = found.ok_or_else(|| hub::Error::Offline { what: repo.to_owned() })?;
-    Ok((folder, Origin { repo: repo.to_owned(), commit, licence: None }))
+    let endpoint = network.other_endpoint();
+    Ok((folder, Origin { endpoint, repo: repo.to_owned(), commit, licence: None }))
 }
 
-fn origin_of(plan: &DownloadPlan) -> Origin {
-    Origin { repo: plan.repo.clone(), commit: plan.commit.clone(), licence: plan.licence.clone() }
+fn origin_of(plan: &DownloadPlan, network: &Network) -> Origin {
+    Origin {
+        endpoint: network.other_endpoint(),
+        repo: plan.renamed.as_ref().unwrap_or(&plan.repo).clone(),
+        commit: plan.commit.clone(),
+        licence: plan.licence.clone(),
+    }
 }
 
 /// Which part of a data set on the Hub is wanted.
@@ -115,7 +122,8 @@ impl HubData {
 /// What a data set would cost to fetch.
 pub async fn plan_data_set(home: &Home, wanted: &HubData) -> Result<DownloadPlan> {
     let network = account::network(home)?;
-    plan_data(&network, &download::parse_repo(&wanted.repo)?, wanted).await
+    let repo = download::parse_repo_at(&network, RepoKind::Dataset, &wanted.repo)?;
+    plan_data(&network, &repo, wanted).await
 }
 
 async fn plan_data(network: &Network, repo: &str, wanted: &HubData) -> Result<DownloadPlan> {
@@ -132,14 +140,15 @@ pub async fn fetch_data_set(
     transfer: &Transfer,
     told: impl FnOnce(&DownloadPlan),
 ) -> Result<Fetched> {
-    let repo = download::parse_repo(&wanted.repo)?;
     let network = account::network(home)?;
+    let repo = download::parse_repo_at(&network, RepoKind::Dataset, &wanted.repo)?;
     let endings = data::endings();
     let endings: Vec<&str> = endings.iter().map(String::as_str).collect();
     let (revision, wish) = (wanted.revision.as_deref(), wanted.wish(&endings));
     if network.access().offline {
         let found = download::data_set_offline(&network.cache, &repo, revision, &wish)?;
-        let origin = Origin { repo, commit: found.commit, licence: found.licence };
+        let endpoint = network.other_endpoint();
+        let origin = Origin { endpoint, repo, commit: found.commit, licence: found.licence };
         return Ok(Fetched { files: found.files, origin });
     }
     let plan = transfer.or_stop(plan_data(&network, &repo, wanted)).await??;
@@ -148,7 +157,7 @@ pub async fn fetch_data_set(
     let folder = download::fetch(&network, &plan, transfer, plan.bytes / 2).await?;
     download::remember_choice(&network.cache, &plan, &wish);
     let files = plan.files.iter().map(|file| folder.join(&file.path)).collect();
-    Ok(Fetched { files, origin: origin_of(&plan) })
+    Ok(Fetched { files, origin: origin_of(&plan, &network) })
 }
 
 /// Files that lie in the cache.
@@ -167,7 +176,7 @@ pub async fn import(
     options: &ImportOptions,
     progress: impl FnMut(ImportProgress) -> bool,
 ) -> Result<ImportReport> {
-    let name = name.map_or_else(|| data_name(wanted, &fetched.origin), str::to_owned);
+    let name = name.map_or_else(|| data_name(wanted, &fetched.origin.repo), str::to_owned);
     let Origin { repo, commit, .. } = &fetched.origin;
     let split = wanted.split.as_deref().unwrap_or("train");
     let source = format!("hf://datasets/{repo}@{commit}/{split}");
@@ -182,8 +191,8 @@ pub async fn import(
     .await
 }
 
-fn data_name(wanted: &HubData, origin: &Origin) -> String {
-    let own = own_name(&origin.repo);
+fn data_name(wanted: &HubData, repo: &str) -> String {
+    let own = own_name(repo);
     match wanted.split.as_deref() {
         None | Some("train") => own,
         Some(split) => format!("{own}-{split}"),
@@ -193,8 +202,7 @@ fn data_name(wanted: &HubData, origin: &Origin) -> String {
 /// Refuses a name that is taken before anything is fetched.
 pub async fn name_is_free(home: &Home, wanted: &HubData, name: Option<&str>) -> Result<()> {
     let repo = download::parse_repo(&wanted.repo)?;
-    let origin = Origin { repo, commit: String::new(), licence: None };
-    let name = name.map_or_else(|| data_name(wanted, &origin), str::to_owned);
+    let name = name.map_or_else(|| data_name(wanted, &repo), str::to_owned);
     data_sets::is_free(home, &name).await
 }
 

@@ -7,7 +7,7 @@ use hub::{
     access::Network,
     push::{self, CardFacts, Content, Upload},
 };
-use record::{Account, PushFile, PushPlan, Pushed, Run, RunStatus};
+use record::{Account, PushFile, PushPlan, Pushed, RepoKind, Run, RunStatus};
 
 use crate::{Error, Home, account, engine, error::Result, runs};
 
@@ -30,13 +30,24 @@ impl PushTarget {
 
 /// Finds out whether one may push, before anything is trained. A name without an owner is put under the account's own.
 pub async fn check_rights(network: &Network, repo: &str) -> Result<(String, Account)> {
-    let repo = hub::download::parse_repo(repo)?;
+    let repo = hub::download::parse_repo_at(network, RepoKind::Model, repo)?;
     let account = push::check_rights(network, &repo).await?;
-    Ok((owned(&repo, &account), account))
+    Ok((owned(&repo, &account, network)?, account))
 }
 
-fn owned(repo: &str, account: &Account) -> String {
-    if repo.contains('/') { repo.to_owned() } else { format!("{}/{repo}", account.name) }
+/// The name with its owner. The account's own name is what the other side says that it is.
+fn owned(repo: &str, account: &Account, network: &Network) -> Result<String> {
+    let repo = if repo.contains('/') { repo.to_owned() } else { format!("{}/{repo}", account.name) };
+    match record::is_repo_name(&repo) {
+        true => Ok(repo),
+        false => {
+            let reason = format!(
+                "by the name of the account that it tells, \"{}\", the push would go to {repo}",
+                account.name
+            );
+            Err(hub::Error::BadAnswer { host: network.host(), reason }.into())
+        }
+    }
 }
 
 /// Pushes the model folder `folder` of a run, with a card written from it, in one commit. An adapter must have been
@@ -68,7 +79,7 @@ pub async fn push(
 /// What a push would send, without sending or merging anything. The Hub is asked for no more than the owner of a name
 /// that has none.
 pub async fn plan(home: &Home, network: &Network, run: i64, repo: &str) -> Result<PushPlan> {
-    let repo = hub::download::parse_repo(repo)?;
+    let repo = hub::download::parse_repo_at(network, RepoKind::Model, repo)?;
     let repo = match repo.contains('/') {
         true => repo,
         false => check_rights(network, &repo).await?.0,
@@ -185,7 +196,8 @@ pub async fn push_run(home: &Home, run: i64, target: &PushTarget, transfer: &Tra
     let folder = match &merge_into {
         Some(merged) => {
             if !merged.exists() {
-                transfer.or_stop(engine::merge_into(home, run, merged)).await??;
+                let merging = transfer.or_stop(engine::merge_into(home, run, merged)).await;
+                merging.map_err(|_| hub::Error::PushStopped)??;
             }
             merged
         }

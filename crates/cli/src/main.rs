@@ -42,6 +42,7 @@ pub struct Context {
 fn main() -> ExitCode {
     print::panics_too();
     signals::listen();
+    app::account::tell_of_waits(transfer::told_to_wait);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

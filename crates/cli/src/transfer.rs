@@ -56,6 +56,11 @@ fn show(bar: &ProgressBar, transfer: &Transfer) {
     print::message(bar, &said);
 }
 
+/// Says that nothing moves because the Hub wants it so.
+pub fn told_to_wait(time: Duration) {
+    print::note(&format!("The Hub wants to be asked less often. Waiting {} s.", time.as_secs()));
+}
+
 /// Says what is about to be fetched, before it is.
 pub fn announce(plan: &DownloadPlan) {
     let bytes = |count: i64| HumanBytes(count.unsigned_abs()).to_string();

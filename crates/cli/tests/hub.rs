@@ -126,6 +126,7 @@ fn from_a_clean_home_one_logs_in_fetches_trains_and_pushes() {
     let model = alice.json(&["models", "add", "alice/tiny"]);
     assert_eq!(model["origin"]["repo"], "alice/tiny");
     assert_eq!(model["origin"]["licence"], "mit");
+    assert_eq!(model["origin"]["endpoint"], alice.hub.url(), "not huggingface.co");
 
     let out = alice.ok(&[&TRAIN[..], &["--push-to-hub", "alice/made"]].concat());
     assert!(out.contains("/alice/made"), "{out}");
@@ -139,9 +140,9 @@ fn from_a_clean_home_one_logs_in_fetches_trains_and_pushes() {
     for part in [
         "pipeline_tag: text-classification",
         "library_name: transformers",
-        "base_model: alice/tiny",
         "license: mit",
-        "datasets:\n- alice/texts",
+        &format!("alice/tiny from `{}`", alice.hub.url()),
+        &format!("alice/texts from `{}`", alice.hub.url()),
         "widget:",
         "| E-I |",
         "majority",
@@ -152,6 +153,10 @@ fn from_a_clean_home_one_logs_in_fetches_trains_and_pushes() {
     ] {
         assert!(card.contains(part), "{part} is in {card}");
     }
+    assert!(
+        !card.contains("base_model:") && !card.contains("huggingface.co"),
+        "it is from another Hub: {card}"
+    );
     assert!(!card.contains(alice.engine.home.path().to_str().unwrap()), "no path of this machine: {card}");
     assert!(alice.hub.log().tokens_at_storage().is_empty());
     let puts = alice.hub.log().matching("PUT", "*");
@@ -493,10 +498,52 @@ fn what_one_of_us_and_python_has_pushed_or_fetched_the_other_reads() {
     let own = alice.engine.home.path().join("runs/1/model/model.safetensors");
     assert_eq!(hash.trim(), python("hash-file", &[own.to_str().unwrap()]).trim());
     let card = python("card", &["alice/made"]);
-    assert!(
-        card.contains("alice/tiny") && card.contains("text-classification") && card.contains("mit"),
-        "{card}"
-    );
+    // What is from another Hub than huggingface.co is no base model to that.
+    assert!(card.starts_with("None text-classification mit"), "{card}");
     let rows = python("load", &["alice/texts"]);
     assert_eq!(rows.trim(), "64");
+}
+
+#[test]
+fn the_name_that_the_hub_gives_the_account_leads_a_push_nowhere_else() {
+    let alice = alice();
+    for name in ["../evil", "evil/x", "", "a b"] {
+        let lie = Fault::Rewrite { find: r#""name":"alice""#.into(), with: format!(r#""name":"{name}""#) };
+        alice.hub.faults().add(Rule::always("/api/whoami-v2", lie));
+        let output = alice.command(&["push", "1", "x"]).env("HF_TOKEN", TOKEN).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("the name of the account that it tells"), "{name}: {told}");
+        alice.hub.faults().clear();
+    }
+    assert!(alice.hub.log().matching("POST", "/api/repos/create").is_empty());
+}
+
+#[test]
+fn a_page_of_another_place_is_not_asked_for_at_the_hub_that_is_set() {
+    let alice = alice();
+    for args in [
+        &["models", "add", "https://other.example/alice/tiny"][..],
+        &["datasets", "import", "https://other.example/datasets/alice/texts"],
+        &["push", "1", "http://127.0.0.1:1/alice/x"],
+        &["push", "1", "http://127.0.0.1:1/alice/x", "--plan"],
+    ] {
+        let told = alice.fails(args);
+        assert!(told.contains("is at another address than the Hub that is asked"), "{args:?}: {told}");
+    }
+    let told = alice.fails(&["push", "1", "datasets/x"]);
+    assert!(told.contains("is no name of a repository"), "{told}");
+    let told = alice.fails(&["models", "add", "alice/tiny", "--revision", ".."]);
+    assert!(told.contains("can be the name of no revision"), "{told}");
+    assert!(alice.hub.log().all().is_empty());
+    alice.ok(&["models", "add", &format!("{}/alice/tiny/tree/main", alice.hub.url())]);
+}
+
+#[test]
+fn a_wait_that_the_hub_asks_for_is_told_in_a_line() {
+    let alice = alice();
+    let busy = Fault::Status { status: 429, retry_after: Some(1) };
+    alice.hub.faults().add(Rule::once("/api/models/alice/tiny", busy));
+    let output = alice.output(&["models", "add", "alice/tiny", "--plan"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("asked less often. Waiting 1 s.\n"), "{told}");
 }

@@ -225,8 +225,8 @@ fn work_on_texts_ends_at_the_first_signal_and_leaves_nothing() {
         std::thread::sleep(Duration::from_millis(250));
         signal(&child, "INT");
         let (code, error) = end(child);
-        // On a fast machine it may have ended before.
-        if code == Some(0) {
+        // On a fast machine it may have ended before, the cleaning by an error, since it keeps none of these texts.
+        if code == Some(0) || error.contains("There are only 0 texts") {
             eprintln!("{args:?} had ended before it was stopped");
             for name in ["e", "d-train", "d-valid"] {
                 engine.output(&["datasets", "remove", name]);

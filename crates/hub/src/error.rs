@@ -90,8 +90,17 @@ pub enum Error {
     NoRepo { repo: String },
     #[error("{repo} has no revision {revision}. Leave it out for the newest.")]
     NoRevision { repo: String, revision: String },
+    #[error(
+        "\"{revision}\" can be the name of no revision, which is a branch, a tag or a commit. Leave it out for the newest."
+    )]
+    BadRevision { revision: String },
     #[error("\"{repo}\" is no name of a repository, which is such as user/name.")]
     BadRepo { repo: String },
+    #[error(
+        "{repo} is at another address than the Hub that is asked, which is {endpoint}. Give the name alone, such as \
+         user/name, to ask there, or set the other address: mbti hub set --endpoint."
+    )]
+    RepoElsewhere { repo: String, endpoint: String },
     #[error("{repo} holds no {needed}. Choose another repository.")]
     NothingUsable { repo: String, needed: Needed },
     #[error("{repo} has no split {split}; it has {known}. Choose one of these with --split.")]
@@ -100,7 +109,11 @@ pub enum Error {
     RateLimited { seconds: u64 },
     #[error("{host} cannot be reached: {reason}. Check the network, or set a mirror or a proxy.")]
     NoNetwork { host: String, reason: String },
-    #[error("{host} answers with the error {status}{}. Try again later.", .said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    #[error(
+        "{host} answers with the error {status}{}. {}",
+        .said.as_ref().map(|said| format!(": {said}")).unwrap_or_default(),
+        if may_pass(*.status) { "Try again later." } else { "It would answer so again. Check what was asked for, and the address of the mirror, if one is set." }
+    )]
     Server { host: String, status: u16, said: Option<String> },
     #[error(
         "{host} answers something else than was asked for: {reason}. Check the address of the mirror, if one is set."
@@ -129,14 +142,30 @@ pub enum Error {
     Changed { repo: String },
     #[error("Stopped. What has been fetched is kept, and goes on next time.")]
     Stopped,
+    #[error(
+        "Stopped. The repository has all of the push or nothing of it, and large files that have arrived there are not \
+         sent again."
+    )]
+    PushStopped,
     #[error("The keyring does not take the token: {reason}.")]
     Keyring { reason: String },
+}
+
+/// Whether a server that answers with this status may answer otherwise some time later. What is wrong with a question
+/// stays wrong.
+fn may_pass(status: u16) -> bool {
+    match status {
+        501 | 505 => false,
+        408 | 409 | 423 | 425 | 429 => true,
+        other => other >= 500,
+    }
 }
 
 /// What a repository lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needed {
     Weights,
+    Config,
     Texts,
 }
 
@@ -145,6 +174,7 @@ impl Needed {
     fn name(self) -> &'static str {
         match self {
             Needed::Weights => "weights",
+            Needed::Config => "config",
             Needed::Texts => "texts",
         }
     }
@@ -154,6 +184,7 @@ impl std::fmt::Display for Needed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Needed::Weights => "weights in safetensors",
+            Needed::Config => "config.json beside its weights, which tells what they are of",
             Needed::Texts => "file of texts in a format that is read",
         })
     }
@@ -243,6 +274,10 @@ impl Error {
             Error::NoRevision { repo, revision } => {
                 new(Code::NoRevision).with("repo", repo).with("revision", revision)
             }
+            Error::BadRevision { revision } => new(Code::BadRevision).with("revision", revision),
+            Error::RepoElsewhere { repo, endpoint } => {
+                new(Code::RepoElsewhere).with("repo", repo).with("endpoint", endpoint)
+            }
             Error::BadRepo { repo } => new(Code::BadRepo).with("repo", repo),
             Error::NothingUsable { repo, needed } => {
                 new(Code::NothingUsable).with("repo", repo).with("needed", needed.name())
@@ -255,7 +290,8 @@ impl Error {
                 new(Code::NoNetwork).with("host", host).with("reason", reason)
             }
             Error::Server { host, status, .. } => {
-                new(Code::ServerTrouble).with("host", host).with("status", status)
+                let code = if may_pass(*status) { Code::ServerTrouble } else { Code::ServerRefuses };
+                new(code).with("host", host).with("status", status)
             }
             Error::BadAnswer { host, .. } => new(Code::BadAnswer).with("host", host),
             Error::Offline { what } => new(Code::Offline).with("what", what),
@@ -270,9 +306,27 @@ impl Error {
                 .with("free", free_mib),
             Error::WrongHash { repo, path } => new(Code::WrongHash).with("repo", repo).with("path", path),
             Error::Changed { repo } => new(Code::RepoChanged).with("repo", repo),
-            Error::Stopped => new(Code::Stopped),
+            Error::Stopped | Error::PushStopped => new(Code::Stopped),
             // The folders' own are told above.
             _ => new(Code::Internal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_try_again_is_advised_only_where_that_may_help() {
+        for (status, later) in
+            [(400, false), (410, false), (413, false), (422, false), (451, false), (501, false)]
+                .into_iter()
+                .chain([408, 409, 423, 500, 503, 504].map(|status| (status, true)))
+        {
+            let error = Error::Server { host: "hub.example".into(), status, said: Some("no".into()) };
+            assert_eq!(error.to_string().contains("Try again later"), later, "{error}");
+            assert_eq!(error.problem().code == ProblemCode::ServerTrouble, later, "{error}");
         }
     }
 }

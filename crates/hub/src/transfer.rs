@@ -80,9 +80,13 @@ impl Transfer {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes that were counted have to travel once more.
+    /// Bytes that were counted are lost: they have to travel once more, if it comes to that.
     pub(crate) fn take_back(&self, bytes: i64) {
         self.done.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that have travelled for the second time.
+    pub(crate) fn came_again(&self, bytes: i64) {
         self.again.fetch_add(bytes, Ordering::Relaxed);
     }
 

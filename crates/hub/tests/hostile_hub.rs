@@ -302,7 +302,7 @@ async fn planning_and_pushing_can_be_stopped_at_any_point() {
         place.hub.faults().add(Rule::always(path, fault.clone()));
         let transfer = Transfer::default();
         let (done, ()) = tokio::join!(transfer.or_stop(planned(&network)), stopped(&transfer, path));
-        assert!(matches!(done, Err(Error::Stopped)), "{fault:?}");
+        assert!(matches!(done, Err(Error::Stopped | Error::PushStopped)), "{fault:?}");
         place.hub.faults().clear();
     }
     for path in ["/api/repos/create", INFO, TREE, "*/preupload/*", "*/info/lfs/*", "*/commit/*"] {
@@ -310,7 +310,7 @@ async fn planning_and_pushing_can_be_stopped_at_any_point() {
         place.hub.faults().add(Rule::always(path, busy()));
         let transfer = Transfer::default();
         let (done, ()) = tokio::join!(pushed(&place, &network, &transfer), stopped(&transfer, path));
-        assert!(matches!(done, Err(Error::Stopped)), "{path}: {done:?}");
+        assert!(matches!(done, Err(Error::Stopped | Error::PushStopped)), "{path}: {done:?}");
         place.hub.faults().clear();
     }
 }
@@ -338,11 +338,11 @@ async fn sizes_that_cannot_be_are_refused_by_name() {
 
 #[tokio::test]
 async fn a_file_that_is_longer_than_was_said_is_cut_off() {
-    let (place, _) = with_weights(60_000_000);
-    place.hub.faults().add(rewrite(TREE, r#""size":60000000"#, r#""size":1000000"#));
+    let (place, _) = with_weights(1_000_000);
     let network = place.stranger();
     let plan = planned(&network).await.unwrap();
-    assert!(plan.bytes < 2_000_000);
+    // It does not say how much it will send.
+    place.hub.faults().add(Rule::always(WEIGHTS, Fault::Endless { status: 200 }).at(Listener::Storage));
     let reason = refused(fetch(&network, &plan, &Transfer::default(), 0).await);
     assert!(reason.contains("sends more of model.safetensors"), "{reason}");
     let log = place.hub.log().all();
@@ -524,7 +524,126 @@ async fn texts_of_the_hub_reach_nobody_with_their_escape_codes() {
     let error = plan_data_set(&network, "alice/texts", None, &wish).await.unwrap_err();
     clean(error.to_string());
     faults.clear();
-    faults.add(rewrite(TREE, r#""path":"config.json""#, &format!(r#""path":"{EVIL}config.json""#)));
+    faults.add(rewrite(TREE, r#""path":"README.md""#, &format!(r#""path":"{EVIL}README.md""#)));
     let plan = planned(&network).await.unwrap();
-    assert!(plan.files.iter().all(|file| !file.path.contains("config.json")), "that is no name of a file");
+    assert!(plan.files.iter().all(|file| !file.path.contains("README.md")), "that is no name of a file");
+}
+
+#[tokio::test]
+async fn the_token_is_taken_out_of_whatever_sends_it_back() {
+    let written: String = TOKEN.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    for token in [TOKEN, &written, &TOKEN.to_lowercase()] {
+        let (place, _) = with_weights(1000);
+        let network = place.alice();
+        place.hub.faults().add(rewrite(INFO, "\"mit\"", &format!("\"mit {token}\"")));
+        place.hub.faults().add(rewrite(TREE, "README.md", token));
+        place.hub.faults().add(rewrite("/api/models", SMALL, &format!("alice/{token}")));
+        place.hub.faults().add(rewrite("/api/whoami-v2", "\"alice\"", &format!("\"{token}\"")));
+        let plan = planned(&network).await.unwrap();
+        let found = search(&network, RepoKind::Model, "small").await.unwrap();
+        let account = whoami(&network).await.unwrap();
+        let told = format!("{plan:?} {found:?} {account:?}");
+        assert!(!told.to_lowercase().contains(&TOKEN.to_lowercase()), "{told}");
+        assert_eq!((plan.licence.as_deref(), account.name.as_str()), (Some("mit …"), "…"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_file_is_named_and_not_taken_for_a_full_disk() {
+    for status in [416, 206] {
+        let (place, _) = with_weights(300_000);
+        let network = place.stranger();
+        let plan = planned(&network).await.unwrap();
+        place
+            .hub
+            .faults()
+            .add(Rule::always(WEIGHTS, Fault::Status { status, retry_after: None }).at(Listener::Storage));
+        let transfer = Transfer::default();
+        let reason = refused(fetch(&network, &plan, &transfer, 0).await);
+        assert!(reason.contains("it sends no beginning") && reason.contains(&status.to_string()), "{reason}");
+        // Nor where there is a beginning, and every rest is refused.
+        place.hub.faults().clear();
+        place.hub.faults().add(Rule::once(WEIGHTS, Fault::Cut { after: 100_000 }).at(Listener::Storage));
+        place
+            .hub
+            .faults()
+            .add(Rule::always(WEIGHTS, Fault::Status { status, retry_after: None }).at(Listener::Storage));
+        let reason = refused(fetch(&network, &plan, &transfer, 0).await);
+        assert!(reason.contains("it sends no beginning"), "{reason}");
+        assert_eq!(transfer.progress().bytes_again, 0, "nothing came for the second time");
+    }
+}
+
+#[tokio::test]
+async fn a_listed_file_that_is_not_there_is_no_absent_repository() {
+    let (place, _) = with_weights(300_000);
+    let network = place.stranger();
+    let plan = planned(&network).await.unwrap();
+    place
+        .hub
+        .faults()
+        .add(Rule::always("*/resolve/*safetensors", Fault::Status { status: 404, retry_after: None }));
+    let reason = refused(fetch(&network, &plan, &Transfer::default(), 0).await);
+    assert!(reason.contains("lists model.safetensors of alice/small, and does not have it"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_file_of_another_length_than_the_listed_one_is_refused_before_it_comes() {
+    for (drip, size) in
+        [(Fault::Slow { bytes_per_second: 1 }, 200_000), (Fault::Slow { bytes_per_second: 1 }, 400_000)]
+    {
+        let (place, _) = with_weights(300_000);
+        place.hub.faults().add(rewrite(TREE, "300000", &size.to_string()));
+        let network = place.stranger();
+        let plan = planned(&network).await.unwrap();
+        place.hub.faults().add(Rule::always(WEIGHTS, drip).at(Listener::Storage));
+        let begun = Instant::now();
+        let reason = refused(fetch(&network, &plan, &Transfer::default(), 0).await);
+        assert!(
+            reason.contains("300000 bytes of model.safetensors") && reason.contains(&size.to_string()),
+            "{reason}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn another_repository_than_was_asked_for_is_refused_unless_it_was_renamed() {
+    let (place, _) = with_weights(1000);
+    let place = place.with_model("bob/new", &model(noise(1000, 3)));
+    let network = place.stranger();
+    place.hub.faults().add(rewrite(INFO, r#""id":"alice/small""#, r#""id":"bob/new""#));
+    assert!(refused(planned(&network).await).contains("asked for alice/small, it tells of bob/new"));
+    place.hub.faults().clear();
+    place.hub.faults().add(rewrite(INFO, r#""id":"alice/small""#, r#""id":"Alice/Small""#));
+    assert_eq!(planned(&network).await.unwrap().renamed, None);
+    place.hub.faults().clear();
+    // As the Hub does with repositories that were renamed.
+    let commit = place.hub.commits(Kind::Model, "bob/new", "main").unwrap()[0].id.clone();
+    let moved = Fault::Redirect { to: format!("{}/api/models/bob/new/tree/{commit}?from=", place.hub.url()) };
+    let renamed = Fault::Redirect { to: format!("{}/api/models/bob/new?from=", place.hub.url()) };
+    place.hub.faults().add(Rule::always(INFO, renamed));
+    place.hub.faults().add(Rule::always(TREE, moved));
+    let plan = planned(&network).await.unwrap();
+    assert_eq!((plan.repo.as_str(), plan.renamed.as_deref()), (SMALL, Some("bob/new")));
+    assert_eq!(plan.commit, commit);
+}
+
+#[tokio::test]
+async fn what_can_be_no_revision_is_not_asked_for() {
+    let (place, _) = with_weights(1000);
+    let network = place.stranger();
+    place.hub.log().clear();
+    let long = "a".repeat(2000);
+    for revision in [
+        "", ".", "..", "a/../b", "/main", "main/", "a//b", "a/.b", "a\u{1b}b", "a b", "a\\b", "HEAD~1", &long,
+    ] {
+        let error = plan_model(&network, SMALL, Some(revision)).await.unwrap_err();
+        assert!(matches!(error, Error::BadRevision { .. }), "{revision}: {error}");
+    }
+    assert!(place.hub.log().all().is_empty());
+    for revision in ["main", "refs/pr/1", "v1.0"] {
+        let found = plan_model(&network, SMALL, Some(revision)).await;
+        assert!(matches!(found, Ok(_) | Err(Error::NoRevision { .. })), "{revision}: {found:?}");
+    }
 }

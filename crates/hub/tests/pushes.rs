@@ -308,7 +308,46 @@ async fn a_stopped_push_ends_at_once_and_goes_on_later() {
         transfer.stop();
     };
     let (done, ()) = tokio::join!(work, stopper);
-    assert!(matches!(done, Err(Error::Stopped)), "{done:?}");
+    let told = done.unwrap_err();
+    assert!(matches!(told, Error::PushStopped) && !told.to_string().contains("fetched"), "{told}");
+    assert_eq!(told.problem().code, record::ProblemCode::Stopped, "the window takes it for what was wished");
     pushed(&network, &place, &weights, &Transfer::default()).await.unwrap();
     assert_eq!(content(&place, "model.safetensors"), weights);
+}
+
+#[tokio::test]
+async fn a_large_file_never_goes_within_the_commit_whatever_the_hub_says() {
+    let place = place(Role::Write);
+    let regular = Fault::Rewrite { find: "\"lfs\"".into(), with: "\"regular\"".into() };
+    place.hub.faults().add(Rule::always("*/preupload/*", regular));
+    let weights = noise(9 << 20, 8);
+    pushed(&place.alice(), &place, &weights, &Transfer::default()).await.unwrap();
+    assert!(content(&place, "model.safetensors") == weights);
+    let committed = place.hub.log().matching("POST", "*/commit/*");
+    assert!(committed.iter().all(|asked| asked.bytes_received < 10_000), "{committed:?}");
+}
+
+#[tokio::test]
+async fn only_what_was_sent_a_second_time_is_said_to_have_travelled_twice() {
+    for (status, times, again) in [(403, 1, 0..=0), (503, 100, 1..=5 * 200_000), (503, 1, 1..=200_000)] {
+        let place = place(Role::Write);
+        let refused =
+            Rule::always("*", Fault::Status { status, retry_after: None }).method("PUT").times(times);
+        place.hub.faults().add(refused);
+        let transfer = Transfer::default();
+        let done = pushed(&place.alice(), &place, &noise(200_000, 8), &transfer).await;
+        assert_eq!(done.is_ok(), times == 1 && status == 503, "{done:?}");
+        let moved = transfer.progress();
+        assert!(again.contains(&moved.bytes_again), "{status}, {times} times: {}", moved.bytes_again);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_of_an_upload_is_named() {
+    let place = place(Role::Write);
+    let away = Fault::Redirect { to: "http://127.0.0.1:9".into() };
+    place.hub.faults().add(Rule::always("*", away).method("PUT"));
+    let error = pushed(&place.alice(), &place, &noise(200_000, 8), &Transfer::default()).await.unwrap_err();
+    assert!(error.to_string().contains("the storage redirects an upload"), "{error}");
+    assert_eq!(place.hub.log().matching("PUT", "*").len(), 1, "nothing is sent again");
 }

@@ -179,6 +179,9 @@ pub enum RepoKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct Origin {
+    /// The address of the Hub, where it is not huggingface.co. Older versions did not write it down.
+    #[serde(default)]
+    pub endpoint: Option<String>,
     pub repo: String,
     pub commit: String,
     pub licence: Option<String>,
@@ -248,6 +251,10 @@ pub struct DownloadPlan {
     #[serde(skip)]
     #[ts(skip)]
     pub revision: Option<String>,
+    /// What the repository is called now, where it was asked for by an older name. The cache knows it by that one.
+    #[serde(skip)]
+    #[ts(skip)]
+    pub renamed: Option<String>,
     /// What is fetched is pinned to it.
     pub commit: String,
     pub files: Vec<RemoteFile>,

@@ -160,9 +160,13 @@ pub enum ProblemCode {
     NoRepo,
     /// The repository has no such revision. `repo`, `revision`.
     NoRevision,
+    /// Nothing that can be a revision's name. `revision`.
+    BadRevision,
     /// The name is none that a repository can have. `repo`.
     BadRepo,
-    /// The repository holds nothing of the kind that is needed. `repo`, `needed`: `weights` or `texts`.
+    /// The address of a repository is at another place than the Hub that is asked. `repo`, `endpoint`.
+    RepoElsewhere,
+    /// The repository holds nothing of the kind that is needed. `repo`, `needed`: `weights`, `config` or `texts`.
     NothingUsable,
     /// The data set has no such split. `repo`, `split`, `known`.
     NoSplit,
@@ -172,6 +176,8 @@ pub enum ProblemCode {
     NoNetwork,
     /// The host answers with an error of its own. `host`, `status`.
     ServerTrouble,
+    /// The host answers with an error that it would answer with again. `host`, `status`.
+    ServerRefuses,
     /// What came is not what was asked for. `host`.
     BadAnswer,
     /// `HF_HUB_OFFLINE` is set and something had to be fetched. `what`.

@@ -73,11 +73,7 @@ pub async fn whoami(network: &Network) -> Result<Account> {
     let asked = network.send_json(Method::GET, url, "", what, |request| request);
     let (answer, _) = network.question(asked).await?;
     let mut found = account(answer);
-    // A Hub may send back what it was sent.
-    found.name = network.scrub(&found.name);
-    found.token_name = found.token_name.map(|name| network.scrub(&name));
     found.writes_to.truncate(MOST_PLACES);
-    found.writes_to.iter_mut().for_each(|place| *place = network.scrub(place));
     Ok(found)
 }
 

@@ -19,11 +19,16 @@ impl Network {
         if error.is_timeout() {
             return self.silent(url);
         }
-        Error::NoNetwork { host: host_of(url), reason: self.scrub(&innermost(error)) }
+        Error::NoNetwork { host: self.host_in(url), reason: self.scrub(&innermost(error)) }
     }
 
     pub(crate) fn silent(&self, url: &Url) -> Error {
-        Error::NoNetwork { host: host_of(url), reason: "it does not answer in time".to_owned() }
+        Error::NoNetwork { host: self.host_in(url), reason: "it does not answer in time".to_owned() }
+    }
+
+    /// The host of an address that the other side may have named.
+    pub(crate) fn host_in(&self, url: &Url) -> String {
+        self.scrub(&host_of(url))
     }
 
     /// A text of the other side, without the token should it be in there, and not longer than a line.
@@ -34,7 +39,7 @@ impl Network {
     /// What an answer that is no success means, to a request by this method.
     pub(crate) async fn refused(&self, method: &Method, answer: Response, repo: &str) -> Error {
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let host = host_of(answer.url());
+        let host = self.host_in(answer.url());
         let own = self.is_own(answer.url());
         let body = self.read_refusal(answer).await;
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

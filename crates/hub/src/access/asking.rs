@@ -9,7 +9,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Network, answers::passes, limits::bytes, reasons::host_of};
+use super::{Network, answers::passes, limits::bytes, waits::waits};
 use crate::error::{Error, Result};
 
 /// Redirects in a row; the Hub needs two.
@@ -19,8 +19,15 @@ const ATTEMPTS: u32 = 5;
 
 /// What of an answer is worked with.
 pub(crate) struct Small {
-    pub headers: HeaderMap,
+    pub envelope: Envelope,
     pub body: Vec<u8>,
+}
+
+/// What is known of an answer besides what it says.
+pub(crate) struct Envelope {
+    /// Where it came from, after all redirects.
+    pub url: Url,
+    pub headers: HeaderMap,
 }
 
 impl Network {
@@ -42,7 +49,7 @@ impl Network {
             let follows = matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let Some(next) = answer.headers().get(LOCATION).filter(|_| follows) else { return Ok(answer) };
             let next = next.to_str().ok().and_then(|next| url.join(next).ok());
-            let bad = |reason: &str| Error::BadAnswer { host: host_of(&url), reason: reason.to_owned() };
+            let bad = |reason: &str| Error::BadAnswer { host: self.host_in(&url), reason: reason.to_owned() };
             let next = next
                 .filter(|next| matches!(next.scheme(), "http" | "https"))
                 .ok_or_else(|| bad("a redirect that leads nowhere"))?;
@@ -54,7 +61,10 @@ impl Network {
             }
             url = next;
         }
-        Err(Error::BadAnswer { host: host_of(&url), reason: "more redirects than there can be".to_owned() })
+        Err(Error::BadAnswer {
+            host: self.host_in(&url),
+            reason: "more redirects than there can be".to_owned(),
+        })
     }
 
     /// Sends a request, again where it fails for reasons that pass, and gives a small answer as a whole; `repo` is what
@@ -88,6 +98,7 @@ impl Network {
             if attempt >= ATTEMPTS || !passes(&error) || waited > self.limits.waiting {
                 return Err(error);
             }
+            waits(&error, wait);
             tokio::time::sleep(wait).await;
         }
     }
@@ -100,27 +111,28 @@ impl Network {
         repo: &str,
         (limit, what): (usize, &str),
         shape: impl Fn(RequestBuilder) -> RequestBuilder + Sync,
-    ) -> Result<(T, HeaderMap)> {
-        let host = host_of(&url);
-        let answer = self.send(method, url, repo, (limit, what), shape).await?;
-        match serde_json::from_slice(&answer.body) {
-            Ok(found) => Ok((found, answer.headers)),
+    ) -> Result<(T, Envelope)> {
+        let host = self.host_in(&url);
+        let Small { envelope, body } = self.send(method, url, repo, (limit, what), shape).await?;
+        match serde_json::from_slice(&body) {
+            Ok(found) => Ok((found, envelope)),
             Err(_) => Err(Error::BadAnswer { host, reason: format!("it does not tell {what}") }),
         }
     }
 
-    /// Reads an answer as a whole, unless it is larger than `limit`; what is past that is not even received.
+    /// Reads an answer as a whole, unless it is larger than `limit`; what is past that is not even received. Should the
+    /// token have been sent back in it, it is there no more.
     pub(crate) async fn read(&self, mut answer: Response, limit: usize, what: &str) -> Result<Small> {
         let (url, headers) = (answer.url().clone(), answer.headers().clone());
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| self.unreachable(&url, &error))? {
             if piece.len() > limit - body.len() {
                 let reason = format!("it sends more than {limit} bytes to tell {what}");
-                return Err(Error::BadAnswer { host: host_of(&url), reason });
+                return Err(Error::BadAnswer { host: self.host_in(&url), reason });
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Small { headers, body })
+        Ok(Small { envelope: Envelope { url, headers }, body: self.without_token_in_json(body) })
     }
 
     /// The beginning of an answer that refuses something, of which a cut or slow end is no loss.

@@ -3,6 +3,7 @@
 mod account;
 mod answers;
 mod asking;
+mod echo;
 mod endpoint;
 mod keyring;
 mod limits;
@@ -12,6 +13,7 @@ mod settings;
 mod token;
 mod token_file;
 mod token_places;
+mod waits;
 
 pub use account::{whoami, writes_to};
 pub use limits::Limits;
@@ -19,6 +21,8 @@ pub use network::{Network, connect};
 pub use settings::{Variables, cache_folder, from_environment, origin};
 pub use token::Token;
 pub use token_places::{Found, Kept, find, forget, keep};
+pub use waits::tell_of_waits;
 
 pub(crate) use answers::passes;
 pub(crate) use limits::bytes;
+pub(crate) use waits::waits;

@@ -11,7 +11,7 @@ use reqwest::{
 };
 
 use super::{
-    Limits, Token,
+    Limits, Token, echo,
     endpoint::{DEFAULT_ENDPOINT, cache_of, is_private_way, parse_endpoint},
     reasons::{host_of, innermost},
     settings::{Variables, cache_folder, is_on},
@@ -166,6 +166,21 @@ impl Network {
         url.origin() == self.endpoint.origin()
     }
 
+    /// The address, where it is another than the Hub's own.
+    pub fn other_endpoint(&self) -> Option<String> {
+        Some(self.access().endpoint).filter(|address| address != DEFAULT_ENDPOINT)
+    }
+
+    /// The path of one of the pages of the Hub that is asked; none of those of any other place.
+    pub(crate) fn path_of_page<'a>(&self, page: &'a Url) -> Option<&'a str> {
+        let is_hugging_face =
+            matches!(page.host_str(), Some("huggingface.co" | "www.huggingface.co" | "hf.co"));
+        let is_default = self.other_endpoint().is_none() && page.port().is_none();
+        let path = page.path();
+        let is_ours = self.is_own(page) || (is_default && is_hugging_face);
+        is_ours.then(|| path.strip_prefix(self.endpoint.path()).unwrap_or(path))
+    }
+
     /// Whether something may be fetched from an address, or sent to it, that the other side has named: not in the open
     /// where the endpoint itself is asked by https.
     pub(crate) fn is_as_safe(&self, url: &Url) -> bool {
@@ -197,8 +212,16 @@ impl Network {
     }
 
     /// A text without the token, should the other side have sent it back.
-    pub(super) fn without_token(&self, text: &str) -> String {
+    pub(crate) fn without_token(&self, text: &str) -> String {
         self.token.as_ref().map_or_else(|| text.to_owned(), |(token, _)| token.scrub(text))
+    }
+
+    /// The same for an answer in JSON, in each of its texts.
+    pub(super) fn without_token_in_json(&self, json: Vec<u8>) -> Vec<u8> {
+        match &self.token {
+            Some((token, _)) => echo::without_token(json, token),
+            None => json,
+        }
     }
 
     pub(super) fn token_source(&self) -> Option<&TokenSource> {

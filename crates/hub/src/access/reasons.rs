@@ -2,8 +2,10 @@
 
 use reqwest::Url;
 
+/// The host, and the port where it is not the usual one.
 pub(crate) fn host_of(url: &Url) -> String {
-    url.host_str().unwrap_or_default().to_owned()
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// What is at the bottom of an error, which says what happened, without addresses and their signatures.

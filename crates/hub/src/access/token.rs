@@ -72,7 +72,24 @@ impl Token {
 
     /// A text of somebody else without this token in it, should it have been sent back.
     pub fn scrub(&self, text: &str) -> String {
-        text.replace(self.text.as_str(), "…")
+        let (mut clean, mut copied) = (String::new(), 0);
+        while let Some(at) = self.place_in(&text.as_bytes()[copied..]) {
+            // A token is ASCII, so that both its ends are ends of letters.
+            clean.push_str(&text[copied..copied + at]);
+            clean.push('…');
+            copied += at + self.text.len();
+        }
+        clean + &text[copied..]
+    }
+
+    pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        self.place_in(text).is_some()
+    }
+
+    /// Where it stands in a text, also in other cases: the name of a host, for one, is in small letters.
+    fn place_in(&self, text: &[u8]) -> Option<usize> {
+        let token = self.text.as_bytes();
+        text.windows(token.len()).position(|part| part.eq_ignore_ascii_case(token))
     }
 }
 

@@ -6,11 +6,16 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Needed, Result},
-    folder::{FILES, NOTES},
+    folder::{CONFIG, FILES, NOTES},
+    shown::shown_list,
 };
 
+/// Where sentence-transformers may keep the language model.
+const INNER: &str = "0_Transformer/";
 /// Patterns of files that a card may have.
 const PATTERNS: usize = 1000;
+/// Splits that are looked for to be told of, where the one that is wanted is not there.
+const KNOWN: usize = 20;
 
 /// What a model needs: its config, its tokenizer, its licence, and its weights in safetensors. A repository often has
 /// the same weights in three other formats, which would be three times the download for nothing.
@@ -21,14 +26,19 @@ pub(crate) fn model_files(repo: &str, files: &[RemoteFile]) -> Result<Vec<Remote
         files.iter().filter(inside).collect()
     };
     let has_weights = |files: &[&RemoteFile]| files.iter().any(|file| is_weights(name_of(&file.path)));
-    let mut chosen = at("");
+    let (mut chosen, mut folder) = (at(""), "");
     if !has_weights(&chosen) {
         // sentence-transformers may keep the language model in a folder of its own.
-        let inner = at("0_Transformer/");
+        folder = INNER;
+        let inner = at(INNER);
         if !has_weights(&inner) {
             return Err(Error::NothingUsable { repo: repo.to_owned(), needed: Needed::Weights });
         }
         chosen.extend(inner);
+    }
+    // Nothing could be done with gigabytes without these few bytes.
+    if !chosen.iter().any(|file| file.path.strip_prefix(folder) == Some(CONFIG)) {
+        return Err(Error::NothingUsable { repo: repo.to_owned(), needed: Needed::Config });
     }
     let single = chosen.iter().any(|file| name_of(&file.path) == "model.safetensors");
     let wanted = |file: &&&RemoteFile| {
@@ -165,23 +175,40 @@ fn by_card(
     // Of a card that has endless ones the rest matches nothing.
     patterns.truncate(PATTERNS);
     let folder = config.get("data_dir").and_then(Value::as_str).unwrap_or_default().trim_matches('/');
-    let mut set = GlobSetBuilder::new();
-    for (_, pattern) in patterns.iter().filter(|(split, _)| split == wish.split) {
-        let pattern = if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") };
-        // A pattern that is none matches nothing, which the user is told of as an absent split.
-        if let Ok(glob) = GlobBuilder::new(&pattern).literal_separator(true).build() {
-            set.add(glob);
+    let files_of = |wanted: &str| -> Vec<RemoteFile> {
+        let mut set = GlobSetBuilder::new();
+        for (_, pattern) in patterns.iter().filter(|(split, _)| split == wanted) {
+            let pattern = if folder.is_empty() { pattern.clone() } else { format!("{folder}/{pattern}") };
+            // A pattern that is none matches nothing, which the user is told of as an absent split.
+            if let Ok(glob) = GlobBuilder::new(&pattern).literal_separator(true).build() {
+                set.add(glob);
+            }
         }
-    }
-    let set = set.build().unwrap_or_else(|_| GlobSet::empty());
-    let chosen: Vec<RemoteFile> =
-        all.iter().filter(|file| set.is_match(&file.path)).map(|file| (*file).clone()).collect();
+        let set = set.build().unwrap_or_else(|_| GlobSet::empty());
+        all.iter().filter(|file| set.is_match(&file.path)).map(|file| (*file).clone()).collect()
+    };
+    let chosen = files_of(wish.split);
     if chosen.is_empty() {
-        let mut known: Vec<String> = patterns.into_iter().map(|(split, _)| split).collect();
-        known.dedup();
-        return Err(known);
+        let mut named: Vec<String> = Vec::new();
+        for (split, _) in &patterns {
+            if named.len() < KNOWN && !named.contains(split) {
+                named.push(split.clone());
+            }
+        }
+        // What the card names and no file belongs to is not there.
+        named.retain(|split| !files_of(split).is_empty());
+        return Err(named);
     }
     Ok(chosen)
+}
+
+/// Why a split is not there, whose repository has those that are known.
+pub(super) fn absent(repo: &str, wish: &DataWish, known: &[String]) -> Error {
+    let repo = repo.to_owned();
+    match known.is_empty() {
+        true => Error::NothingUsable { repo, needed: Needed::Texts },
+        false => Error::NoSplit { repo, split: wish.split.to_owned(), known: shown_list(known) },
+    }
 }
 
 /// The files of one split in the branch `refs/convert/parquet`, which the Hub makes itself: `CONFIG/SPLIT/0000.parquet`.
@@ -273,6 +300,13 @@ mod tests {
             "0_Transformer/config.json",
         ]);
         assert_eq!(model_files("a/b", &inner).unwrap().len(), 4);
+        for without in [
+            &["model.safetensors", "1_Pooling/config.json", "config.json/x"][..],
+            &["config.json", "0_Transformer/model.safetensors"],
+        ] {
+            let found = model_files("a/b", &files(without));
+            assert!(matches!(found, Err(Error::NothingUsable { needed: Needed::Config, .. })), "{without:?}");
+        }
         let none = files(&["config.json", "pytorch_model.bin", "sub/model.safetensors"]);
         assert!(matches!(model_files("a/b", &none), Err(Error::NothingUsable { .. })));
     }
@@ -320,6 +354,21 @@ mod tests {
         assert_eq!(paths(&find(Some("alt"), "train").unwrap()), ["alt/all.csv"]);
         assert_eq!(find(None, "dev").unwrap_err(), ["train", "test"]);
         assert_eq!(find(Some("x"), "train").unwrap_err(), ["alt", "main"]);
+    }
+
+    #[test]
+    fn of_the_splits_that_a_card_names_only_those_with_files_are_there() {
+        let there = files(&["data/hold.csv"]);
+        let card: Value = serde_json::from_str(
+            r#"{"configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*"},
+                {"split": "dev", "path": "none/*"}, {"split": "test", "path": "data/hold.csv"}]}]}"#,
+        )
+        .unwrap();
+        let known = data_files(&there, &card, &wish("train")).unwrap_err();
+        assert_eq!(known, ["test"]);
+        let known = data_files(&files(&["x.csv"]), &card, &wish("train")).unwrap_err();
+        let error = absent("a/b", &wish("train"), &known);
+        assert!(matches!(error, Error::NothingUsable { needed: Needed::Texts, .. }), "{error}");
     }
 
     #[test]

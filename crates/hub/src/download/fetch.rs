@@ -11,7 +11,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use record::{DownloadPlan, RemoteFile};
 use reqwest::{
     Method, Response, StatusCode, Url,
-    header::{ACCEPT_ENCODING, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE},
+    header::{
+        ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE,
+    },
 };
 
 use super::{
@@ -22,7 +24,7 @@ use super::{
     plan::sum,
 };
 use crate::{
-    access::{Network, passes},
+    access::{Network, passes, waits},
     error::{Error, Result},
     shown::shown,
     transfer::Transfer,
@@ -140,7 +142,9 @@ async fn one(
     let url = file_url(network, plan.kind, &plan.repo, &plan.commit, &file.path);
     transfer.spare(length(&part).min(file.bytes));
     for anew in 0..=ANEW {
-        gather(network, &url, &plan.repo, file, &part, transfer).await?;
+        // The second time, all of it has come once.
+        let state = State { etag: None, restarts: 0, lost: if anew > 0 { file.bytes } else { 0 } };
+        gather(network, &url, &plan.repo, file, &part, state, transfer).await?;
         if is_right(&part, file).await? {
             return place(&part, &blob).map_err(|error| Error::write(&blob, error));
         }
@@ -175,9 +179,9 @@ async fn gather(
     repo: &str,
     file: &RemoteFile,
     part: &Path,
+    mut state: State,
     transfer: &Transfer,
 ) -> Result<()> {
-    let mut state = State { etag: None, restarts: 0 };
     let (mut fruitless, mut waited) = (0, Duration::ZERO);
     let mut most = length(part).min(file.bytes);
     loop {
@@ -221,6 +225,7 @@ async fn gather(
             let reason = format!("it begins {} of {repo} anew again and again", shown(&file.path));
             return Err(Error::BadAnswer { host: network.host(), reason });
         }
+        waits(&error, time);
         transfer.wait(time).await?;
     }
 }
@@ -230,6 +235,8 @@ struct State {
     /// The storage's own name for what it serves, by which it tells whether the rest still belongs to the beginning.
     etag: Option<HeaderValue>,
     restarts: u32,
+    /// Bytes that had come and are to travel once more.
+    lost: i64,
 }
 
 /// One connection: asks for what is missing and writes what comes.
@@ -262,19 +269,51 @@ async fn piece(
         StatusCode::PARTIAL_CONTENT if starts_at(&answer, before) => before,
         // The server ignores ranges, or has something else now: from the beginning.
         StatusCode::OK => 0,
+        status @ (StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT) if before == 0 => {
+            let reason = format!(
+                "of {} of {repo}, of which it was asked for the whole, it sends no beginning (status {})",
+                shown(&file.path),
+                status.as_u16()
+            );
+            return Err(Error::BadAnswer { host: network.host(), reason });
+        }
         StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT => {
             std::fs::remove_file(part).map_err(|error| Error::write(part, error))?;
             transfer.take_back(before);
+            state.lost += before;
             state.etag = None;
             state.restarts += 1;
             return Err(Error::Server { host: network.host(), status: 503, said: None });
         }
+        StatusCode::NOT_FOUND if is_of_the_file(&answer) => {
+            let reason = format!("it lists {} of {repo}, and does not have it", shown(&file.path));
+            return Err(Error::BadAnswer { host: network.host(), reason });
+        }
         _ => return Err(network.refused(&Method::GET, answer, repo).await),
     };
+    if let Some(rest) = length_of(&answer).filter(|rest| start.checked_add(*rest) != Some(file.bytes)) {
+        let (path, bytes) = (shown(&file.path), file.bytes);
+        let reason =
+            format!("it would send {rest} bytes of {path} from {start} on, and lists the file with {bytes}");
+        return Err(Error::BadAnswer { host: network.host(), reason });
+    }
     let strong = answer.headers().get(ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"));
     state.etag = strong.cloned();
     state.restarts += u32::from(start < before);
-    write(answer, url, start, before, file, part, network, transfer).await
+    write(answer, url, start, before, file, part, &mut state.lost, network, transfer).await
+}
+
+/// Whether it is a file that is not there, rather than its repository or the commit.
+fn is_of_the_file(answer: &Response) -> bool {
+    let code = answer.headers().get("x-error-code");
+    code.is_none_or(|code| code == "EntryNotFound")
+}
+
+/// How many bytes an answer is to bring, where it says so and they are those of the file.
+fn length_of(answer: &Response) -> Option<i64> {
+    let headers = answer.headers();
+    let packed = headers.get(CONTENT_ENCODING).is_some_and(|packed| packed != "identity");
+    headers.get(CONTENT_LENGTH).filter(|_| !packed)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether a part of a file begins where it was asked to.
@@ -292,6 +331,7 @@ async fn write(
     before: i64,
     file: &RemoteFile,
     part: &Path,
+    lost: &mut i64,
     network: &Network,
     transfer: &Transfer,
 ) -> Result<()> {
@@ -302,6 +342,7 @@ async fn write(
     out.seek(SeekFrom::Start(offset)).map_err(failed)?;
     if start < before {
         transfer.take_back(before - start);
+        *lost += before - start;
     }
     let mut at = start;
     while let Some(bytes) =
@@ -316,6 +357,9 @@ async fn write(
         }
         out.write_all(&bytes).map_err(failed)?;
         transfer.advance(bytes.len() as i64);
+        let again = (*lost).min(bytes.len() as i64);
+        transfer.came_again(again);
+        *lost -= again;
     }
     if at < file.bytes {
         let reason = "the connection was cut".to_owned();

@@ -25,6 +25,8 @@ const LARGEST: i64 = 1 << 50;
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub commit: String,
+    /// What it is called, where that is another name than was asked for.
+    pub renamed: Option<String>,
     pub gated: bool,
     /// The YAML at the head of its README, as JSON.
     pub card: Value,
@@ -40,15 +42,20 @@ pub(crate) async fn head(
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct About {
+        id: Option<String>,
         sha: Option<String>,
         gated: Option<Value>,
         card_data: Option<Value>,
     }
+    if let Some(revision) = revision.filter(|revision| !can_be_revision(revision)) {
+        return Err(Error::BadRevision { revision: shown(revision) });
+    }
     let mut segments = RepoPath(kind, repo).api();
     segments.extend(revision.map(|revision| ["revision", revision]).into_iter().flatten());
     let what = (bytes::REPO, "what the repository is");
-    let asked = network.send_json(Method::GET, network.url(segments), repo, what, |request| request);
-    let (about, _): (About, _) = asked.await.map_err(|error| match (error, revision) {
+    let url = network.url(segments);
+    let asked = network.send_json(Method::GET, url.clone(), repo, what, |request| request);
+    let (about, envelope): (About, _) = asked.await.map_err(|error| match (error, revision) {
         (Error::NoRevision { repo, .. }, Some(revision)) => {
             Error::NoRevision { repo, revision: revision.to_owned() }
         }
@@ -61,8 +68,32 @@ pub(crate) async fn head(
     if revision.is_some_and(|asked| is_commit(asked) && !asked.eq_ignore_ascii_case(&commit)) {
         return Err(bad(format!("it tells of another commit of {repo} than was asked for")));
     }
+    let renamed = match about.id {
+        None => None,
+        Some(name) if name.eq_ignore_ascii_case(repo) => None,
+        Some(name) if record::is_repo_name(&name) && (envelope.url != url || is_of_old_name(&name, repo)) => {
+            Some(name)
+        }
+        Some(name) => return Err(bad(format!("asked for {repo}, it tells of {}", shown(&name)))),
+    };
     let gated = is_gated(about.gated.as_ref());
-    Ok(Head { commit, gated, card: about.card_data.unwrap_or_default() })
+    Ok(Head { commit, renamed, gated, card: about.card_data.unwrap_or_default() })
+}
+
+/// Whether a repository that had no owner once may have got one, as those of the Hub's first years have. Others that
+/// were renamed are redirected to.
+fn is_of_old_name(name: &str, asked: &str) -> bool {
+    name.split_once('/').is_some_and(|(_, own)| own.eq_ignore_ascii_case(asked))
+}
+
+/// Whether git may have a branch, a tag or a commit of this name. Others would be addresses of something else.
+fn can_be_revision(name: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with('.');
+    name.len() <= LONGEST_PATH
+        && record::one_line(name) == name
+        && !name.contains("..")
+        && !name.contains([' ', '\\', '~', '^', ':', '?', '*', '['])
+        && name.split('/').all(plain)
 }
 
 /// Whether a text is the full name of a commit.
@@ -118,8 +149,8 @@ pub(crate) async fn files(
     for _ in 0..PAGES {
         let what = (bytes::LIST, "which files there are");
         let asked = network.send_json(Method::GET, url.clone(), repo, what, |request| request);
-        let (entries, headers): (Vec<Entry>, _) = asked.await?;
-        let next = headers.get(LINK).and_then(|link| link.to_str().ok()).and_then(next_page);
+        let (entries, envelope): (Vec<Entry>, _) = asked.await?;
+        let next = envelope.headers.get(LINK).and_then(|link| link.to_str().ok()).and_then(next_page);
         for entry in entries.into_iter().filter(|entry| entry.kind == "file" && is_inside(&entry.path)) {
             found.push(remote_file(entry).map_err(|reason| bad(format!("{reason} of {repo}")))?);
         }

@@ -16,7 +16,7 @@ pub use choose::DataWish;
 pub use fetch::fetch;
 pub use offline::{OfflineData, data_set_offline, remember_choice};
 pub use plan::{plan_data_set, plan_model};
-pub use repo::parse_repo;
+pub use repo::{parse_repo, parse_repo_at};
 pub use search::search;
 
 pub(crate) use hash::{GivenUp, apart, hashes, hashes_of, matches};

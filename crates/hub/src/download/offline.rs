@@ -13,14 +13,11 @@ use serde_json::Value;
 
 use super::{
     cache::{RepoCache, snapshots_offline},
-    choose::{DataWish, data_files},
+    choose::{self, DataWish, data_files},
     listing::licence,
     yaml,
 };
-use crate::{
-    error::{Error, Needed, Result},
-    shown::shown_list,
-};
+use crate::error::{Error, Needed, Result};
 
 const FOLDER: &str = ".mbti";
 const CARD: &str = "README.md";
@@ -91,11 +88,8 @@ pub fn data_set_offline(
         None => {
             let card = card(snapshot)
                 .ok_or_else(|| Error::NothingUsable { repo: repo.to_owned(), needed: Needed::Texts })?;
-            let found = data_files(&listing(snapshot), &card, wish).map_err(|known| Error::NoSplit {
-                repo: repo.to_owned(),
-                split: wish.split.to_owned(),
-                known: shown_list(&known),
-            })?;
+            let found = data_files(&listing(snapshot), &card, wish)
+                .map_err(|known| choose::absent(repo, wish, &known))?;
             (found.into_iter().map(|file| file.path).collect(), licence(&card))
         }
     };
@@ -225,6 +219,7 @@ mod tests {
     fn a_choice_that_was_made_with_a_network_holds_without_one() {
         let (cache, snapshot) = cache(&[("x/1.csv", ""), ("x/2.csv", "")]);
         let plan = |path: &str| DownloadPlan {
+            renamed: None,
             kind: RepoKind::Dataset,
             repo: "a/b".into(),
             revision: None,

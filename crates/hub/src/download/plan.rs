@@ -4,7 +4,7 @@ use record::{DownloadPlan, RemoteFile, RepoKind};
 
 use super::{
     cache::RepoCache,
-    choose::{DataWish, converted_files, data_files, model_files},
+    choose::{DataWish, absent, converted_files, data_files, model_files},
     files, head,
     listing::{Head, is_commit, licence},
     repo::CONVERTED,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     access::Network,
     error::{Error, Needed, Result},
-    shown::{shown, shown_list},
+    shown::shown,
 };
 
 /// What is needed of a model at a revision, or at its newest.
@@ -52,11 +52,7 @@ async fn data_set(
         (own.card, own.gated) = (newest.card, newest.gated);
     }
     let all = files(network, kind, repo, &own.commit).await?;
-    let absent = |known: Vec<String>| Error::NoSplit {
-        repo: repo.to_owned(),
-        split: wish.split.to_owned(),
-        known: shown_list(&known),
-    };
+    let absent = |known: Vec<String>| absent(repo, wish, &known);
     let chosen = data_files(&all, &own.card, wish).map_err(absent)?;
     if !chosen.is_empty() {
         return plan(network, kind, repo, revision, &own, chosen);
@@ -68,8 +64,7 @@ async fn data_set(
         Err(error) => return Err(error),
     };
     let all = files(network, kind, repo, &converted.commit).await?;
-    let chosen = converted_files(&all, wish)
-        .map_err(|known| if known.is_empty() { nothing() } else { absent(known) })?;
+    let chosen = converted_files(&all, wish).map_err(absent)?;
     // The branch has no card of its own.
     let head = Head { commit: converted.commit, ..own };
     plan(network, kind, repo, Some(CONVERTED), &head, chosen)
@@ -94,6 +89,7 @@ fn plan(
         kind,
         repo: repo.to_owned(),
         revision: Some(revision.to_owned()).filter(|revision| !is_commit(revision)),
+        renamed: head.renamed.clone(),
         commit: head.commit.clone(),
         bytes: sum(network, repo, &files)?,
         // No more than the sum before.

@@ -2,8 +2,13 @@
 
 use hf_hub::{RepoType, RepoTypeDataset, RepoTypeModel};
 use record::RepoKind;
+use reqwest::Url;
 
-use crate::error::{Error, Result};
+use crate::{
+    access::Network,
+    error::{Error, Result},
+    shown::shown,
+};
 
 /// The branch in which the Hub keeps data sets that it has converted itself.
 pub(super) const CONVERTED: &str = "refs/convert/parquet";
@@ -11,20 +16,40 @@ pub(super) const CONVERTED: &str = "refs/convert/parquet";
 /// The name of a repository, `user/name` or, of old ones, `name`, out of what a person writes: the name, or the address
 /// of its page.
 pub fn parse_repo(text: &str) -> Result<String> {
-    let wrong = || Error::BadRepo { repo: text.trim().chars().take(120).collect() };
+    let wrong = || Error::BadRepo { repo: shown(&record::mask_password(text.trim())) };
     let mut name = text.trim().trim_end_matches('/');
     if let Some((_, rest)) = name.split_once("://") {
         name = rest.split_once('/').ok_or_else(wrong)?.1;
     }
-    name = name.strip_prefix("datasets/").unwrap_or(name);
+    name_in(name, text.contains("://")).ok_or_else(wrong)
+}
+
+/// The name in what was written, or in the path of a page.
+fn name_in(text: &str, is_page: bool) -> Option<String> {
+    let name = text.strip_prefix("datasets/").unwrap_or(text);
     let parts: Vec<&str> = name.split('/').take(3).collect();
     // The address of a page below the repository's own, such as its files, names the repository as well.
-    let named = if text.contains("://") && parts.len() > 2 { &parts[..2] } else { &parts[..] };
-    let name = named.join("/");
-    if !record::is_repo_name(&name) {
+    let named = if is_page && parts.len() > 2 { &parts[..2] } else { &parts[..] };
+    Some(named.join("/")).filter(|name| record::is_repo_name(name))
+}
+
+/// The same of a repository of a kind, which is to be at the Hub that is asked.
+pub fn parse_repo_at(network: &Network, kind: RepoKind, text: &str) -> Result<String> {
+    let wrong = || Error::BadRepo { repo: shown(&record::mask_password(text.trim())) };
+    let mut name = text.trim().trim_end_matches('/');
+    let page = if name.contains("://") { Some(Url::parse(name).map_err(|_| wrong())?) } else { None };
+    if let Some(page) = &page {
+        name = network.path_of_page(page).ok_or_else(|| Error::RepoElsewhere {
+            repo: shown(&record::mask_password(text.trim())),
+            endpoint: network.access().endpoint,
+        })?;
+    }
+    if page.is_some() && name.starts_with("spaces/")
+        || kind == RepoKind::Model && name.starts_with("datasets/")
+    {
         return Err(wrong());
     }
-    Ok(name)
+    name_in(name, page.is_some()).ok_or_else(wrong)
 }
 
 pub(crate) fn plural(kind: RepoKind) -> &'static str {
@@ -89,6 +114,47 @@ mod tests {
             &"a".repeat(97),
         ] {
             assert!(matches!(parse_repo(wrong), Err(Error::BadRepo { .. })), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_place_names_no_repository_of_the_hub_that_is_asked() {
+        let at = |endpoint: &str| {
+            let settings = record::HubSettings { endpoint: Some(endpoint.to_owned()), ..Default::default() };
+            crate::access::connect(&settings, &|_| None, None).unwrap()
+        };
+        let (hub, mirror, below) =
+            (at("https://huggingface.co"), at("http://127.0.0.1:9101"), at("https://all.example/hf"));
+        let model = |network: &Network, text: &str| parse_repo_at(network, RepoKind::Model, text);
+        for (network, text) in [
+            (&hub, "https://huggingface.co/a/b/tree/main"),
+            (&hub, "https://hf.co/a/b"),
+            (&hub, "https://www.huggingface.co/a/b/"),
+            (&mirror, "http://127.0.0.1:9101/a/b"),
+            (&below, "https://all.example/hf/a/b"),
+            (&below, "a/b"),
+        ] {
+            assert_eq!(model(network, text).unwrap(), "a/b", "{text}");
+        }
+        for (network, text) in [
+            (&mirror, "http://127.0.0.1:9102/a/b"),
+            (&mirror, "https://127.0.0.1:9101/a/b"),
+            (&mirror, "https://huggingface.co/a/b"),
+            (&hub, "https://other.example/a/b"),
+            (&hub, "https://huggingface.co@other.example/a/b"),
+            (&hub, "https://huggingface.co:8443/a/b"),
+            (&hub, "https://huggingface.co.other.example/a/b"),
+        ] {
+            let error = model(network, text).unwrap_err();
+            assert!(matches!(error, Error::RepoElsewhere { .. }), "{text}: {error}");
+        }
+        for text in
+            ["datasets/x", "https://hf.co/datasets/a/b", "https://hf.co/spaces/a/b", "https://", "hf://a/b"]
+        {
+            assert!(model(&hub, text).is_err(), "{text}");
+        }
+        for text in ["datasets/a/b", "https://hf.co/datasets/a/b/viewer", "a/b"] {
+            assert_eq!(parse_repo_at(&hub, RepoKind::Dataset, text).unwrap(), "a/b", "{text}");
         }
     }
 

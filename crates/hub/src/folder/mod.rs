@@ -14,4 +14,5 @@ pub use check::{ModelFolder, check};
 pub use format::WeightFormat;
 pub(crate) use install::{FILES, NOTES};
 pub use install::{WORDS, companions, install, install_words};
+pub(crate) use layout::CONFIG;
 pub use layout::locate;

@@ -88,12 +88,15 @@ fn write_card(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
 fn head(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
     writeln!(card, "---\npipeline_tag: text-classification\nlibrary_name: transformers")?;
     if let Some(base) = facts.base {
-        writeln!(card, "base_model: {}", foreign(&base.repo, Place::Yaml))?;
+        // The Hub would take the name for that of one of its own.
+        if base.endpoint.is_none() {
+            writeln!(card, "base_model: {}", foreign(&base.repo, Place::Yaml))?;
+        }
         if let Some(licence) = base.licence.as_deref().filter(|licence| is_word(licence)) {
             writeln!(card, "license: {}", foreign(licence, Place::Yaml))?;
         }
     }
-    if let Some(data) = facts.data {
+    if let Some(data) = facts.data.filter(|data| data.endpoint.is_none()) {
         writeln!(card, "datasets:\n- {}", foreign(&data.repo, Place::Yaml))?;
     }
     writeln!(card, "tags:\n- mbti\n- personality\n- mbti-tuner")?;
@@ -106,9 +109,13 @@ fn is_word(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
-/// A repository with its page, where its name is one.
+/// A repository with its page, where its name is one; of one at another Hub, which not everybody can go to, the address
+/// of that.
 fn linked(origin: &Origin, folder: &str) -> String {
     let shown = foreign(&origin.repo, Place::Markdown);
+    if let Some(endpoint) = &origin.endpoint {
+        return format!("{shown} from `{}`", foreign(endpoint, Place::Code));
+    }
     match record::is_repo_name(&origin.repo) {
         true => format!("[{shown}](https://huggingface.co/{folder}{})", origin.repo),
         false => shown,
@@ -300,18 +307,50 @@ mod tests {
         assert!(body.contains("\"my \\[posts\\]\\|\\<b\\>\" that is not on the Hub"), "{body}");
         let made_up = card(&run(json!({ "made_up": true })), None, &[]);
         assert!(made_up.contains("has learned nothing about people"), "{made_up}");
-        let origin = Origin { repo: "them/texts".into(), commit: "c0ffee".into(), licence: None };
+        let origin =
+            Origin { endpoint: None, repo: "them/texts".into(), commit: "c0ffee".into(), licence: None };
         let text = card(&run(json!({})), Some(&origin), &[]);
         assert!(text.contains("datasets:\n- them/texts") && text.contains("no licence is named"), "{text}");
+        assert!(text.contains("](https://huggingface.co/datasets/them/texts)"), "{text}");
+    }
+
+    #[test]
+    fn what_is_from_another_hub_is_said_to_be_from_there_and_not_from_hugging_face() {
+        let endpoint = Some("http://127.0.0.1:9101".to_owned());
+        let origin = Origin {
+            endpoint,
+            repo: "them/own".into(),
+            commit: "c0ffee".into(),
+            licence: Some("mit".into()),
+        };
+        let text = model_card(&CardFacts {
+            repo: "me/made",
+            run: &run(json!({})),
+            base: Some(&origin),
+            data: Some(&origin),
+            notices: &[],
+            settings: "seed = 0",
+            version: "1.0",
+        });
+        assert_eq!(text.matches("them/own from `http://127.0.0.1:9101`").count(), 2, "{text}");
+        for claim in ["base_model", "datasets:", "huggingface.co"] {
+            assert!(!text.contains(claim), "{claim}: {text}");
+        }
     }
 
     #[test]
     fn whatever_strangers_call_their_things_the_card_stays_the_users_own() {
         const EVIL: &str = "mit)\n---\n# Buy [this](https://evil.example) ![x](https://evil.example/x.png) <img src=x>\u{1b}[2J\u{202e}`";
-        let evil = Origin { repo: EVIL.into(), commit: EVIL.into(), licence: Some(EVIL.into()) };
+        let evil = Origin {
+            endpoint: Some(EVIL.into()),
+            repo: EVIL.into(),
+            commit: EVIL.into(),
+            licence: Some(EVIL.into()),
+        };
         let run = run(json!({ "config": { "data": EVIL, "model": EVIL, "axes": ["J-P"] } }));
-        for data in [None, Some(&evil)] {
-            for base in [None, Some(&evil)] {
+        let plain = Origin { endpoint: None, ..evil.clone() };
+        for data in [None, Some(&evil), Some(&plain)] {
+            for base in [None, Some(&evil), Some(&plain)] {
                 let facts = CardFacts {
                     repo: "me/made",
                     run: &run,

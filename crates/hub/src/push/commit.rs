@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{BRANCH, Content, Hashed, is_there, newest};
 use crate::{
-    access::{Network, bytes, passes},
+    access::{Network, bytes, passes, waits},
     download::{RepoPath, is_commit},
     error::{Error, Result},
     transfer::Transfer,
@@ -86,6 +86,7 @@ pub(super) async fn commit(
         if attempt >= ATTEMPTS || !passes(&error) || waited > network.limits.waiting {
             return Err(error);
         }
+        waits(&error, wait);
         transfer.wait(wait).await?;
         if let Some(made) = made_by_us(network, repo, changed).await? {
             transfer.advance(small);

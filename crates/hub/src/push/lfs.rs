@@ -62,10 +62,15 @@ pub(super) async fn upload<'a>(
 }
 
 async fn one(network: &Network, repo: &str, file: &Hashed, notes: &Path, transfer: &Transfer) -> Result<()> {
+    // What has arrived of an upload that has ended on the other side.
+    let mut lost = 0;
     if let Some(begun) = multipart::begun(network, repo, notes, file) {
         match multipart::upload(network, repo, file, begun, notes, transfer).await {
             // What was begun has ended on the other side; it is begun anew.
-            Err(Error::Server { status: 400..=499, .. }) => multipart::forget(notes, file),
+            Err(Error::Server { status: 400..=499, .. }) => {
+                lost = multipart::counted(network, repo, notes, file);
+                multipart::forget(notes, file);
+            }
             Err(error) => return arrived(network, repo, file, notes, error).await,
             Ok(()) => {}
         }
@@ -88,6 +93,7 @@ async fn one(network: &Network, repo: &str, file: &Hashed, notes: &Path, transfe
                 put(network, repo, &url, file, 0..file.bytes, transfer).await?;
             }
         }
+        transfer.came_again(lost);
     }
     if let Some(action) = &actions.verify {
         let body = json!({ "oid": file.sha256, "size": file.bytes });

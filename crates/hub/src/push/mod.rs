@@ -8,7 +8,10 @@ mod multipart;
 mod rights;
 mod sending;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use hf_hub::RepoType;
 use record::{RemoteFile, RepoKind};
@@ -30,6 +33,9 @@ pub use rights::check_rights;
 const BRANCH: &str = "main";
 /// What of a file's beginning the Hub wants to see, to tell text from binary.
 const SAMPLE: usize = 512;
+/// The largest file that goes within the commit, whatever the other side says: it stands there as text, a few times in
+/// memory. The Hub itself takes none above 10 MB, and takes every file by LFS.
+const INLINE: u64 = 8 << 20;
 
 /// A file to be pushed.
 #[derive(Debug, Clone)]
@@ -85,7 +91,8 @@ pub async fn push(
     if !network.has_token() {
         return Err(Error::NoToken);
     }
-    transfer.or_stop(all(network, repo, private, uploads, summary, notes, transfer)).await?
+    let done = transfer.or_stop(all(network, repo, private, uploads, summary, notes, transfer)).await;
+    done.flatten().map_err(|error| if matches!(error, Error::Stopped) { Error::PushStopped } else { error })
 }
 
 async fn all(
@@ -181,8 +188,8 @@ fn outdated(there: &[RemoteFile], new: &[Hashed]) -> Vec<String> {
     gone.map(|old| old.path.clone()).collect()
 }
 
-/// Asks which files have to go by LFS: `POST /api/models/ID/preupload/BRANCH`, as `huggingface_hub`'s
-/// `_fetch_upload_modes` does.
+/// Which files go by LFS: those of which the other side says so, by `POST /api/models/ID/preupload/BRANCH`, as
+/// `huggingface_hub`'s `_fetch_upload_modes` asks, and all that are too large for a commit.
 async fn preupload(network: &Network, repo: &str, changed: &[Hashed]) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -202,8 +209,9 @@ async fn preupload(network: &Network, repo: &str, changed: &[Hashed]) -> Result<
     let (url, what) = (network.url(segments), (bytes::REPO, "how files are to be uploaded"));
     let asked = network.send_json(Method::POST, url, repo, what, |request| request.json(&body));
     let (answer, _): (Answer, _) = asked.await?;
-    let large = answer.files.into_iter().filter(|mode| mode.upload_mode == "lfs");
+    let said: BTreeSet<String> =
+        answer.files.into_iter().filter(|mode| mode.upload_mode == "lfs").map(|mode| mode.path).collect();
     // An empty file is no LFS object, whatever its ending.
-    let empty = |path: &String| changed.iter().any(|file| file.path == *path && file.bytes == 0);
-    Ok(large.map(|mode| mode.path).filter(|path| !empty(path)).collect())
+    let is_large = |file: &&Hashed| file.bytes > INLINE || (file.bytes > 0 && said.contains(&file.path));
+    Ok(changed.iter().filter(is_large).map(|file| file.path.clone()).collect())
 }

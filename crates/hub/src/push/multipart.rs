@@ -126,7 +126,8 @@ pub(super) async fn upload(
             return Ok(None);
         }
         let answer = put(network, repo, &url, file, stretch, transfer).await?;
-        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        let etag = etag.map(|etag| network.without_token(etag));
         let etag = etag.ok_or_else(|| Error::BadAnswer {
             host: network.host(),
             reason: "the storage does not acknowledge a part".to_owned(),
@@ -152,7 +153,7 @@ pub(super) async fn upload(
     drop(sent);
     if let Some(error) = first_error {
         if matches!(error, Error::Server { status: 400..=499, .. }) {
-            // The addresses are of no use any more: what was counted will travel again.
+            // The addresses are of no use any more, and so is what has arrived there.
             transfer.take_back(bytes_of(&begun, file));
         }
         return Err(error);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::{Content, Hashed};
 use crate::{
-    access::{Network, bytes, passes},
+    access::{Network, bytes, passes, waits},
     error::{Error, Result},
     transfer::Transfer,
 };
@@ -89,6 +89,8 @@ pub(super) async fn put(
 ) -> Result<Response> {
     let length = stretch.end - stretch.start;
     let (mut attempt, mut waited) = (0, Duration::ZERO);
+    // How far the attempts before have come: what is sent up to there is sent again.
+    let mut farthest = 0;
     loop {
         attempt += 1;
         let sent = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
@@ -96,18 +98,27 @@ pub(super) async fn put(
         let request =
             network.request(Method::PUT, url.clone()).header(CONTENT_LENGTH, length).body(body).send();
         let watched = watch(request, &sent, transfer, network.limits.answer);
-        let error = match transfer.or_stop(watched).await? {
+        let done = transfer.or_stop(watched).await?;
+        let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+        transfer.came_again(sent.min(farthest));
+        farthest = farthest.max(sent);
+        let error = match done {
             Some(Ok(answer)) if answer.status().is_success() => return Ok(answer),
+            Some(Ok(answer)) if answer.status().is_redirection() => {
+                let reason = "the storage redirects an upload, and what is uploaded follows no redirect";
+                Error::BadAnswer { host: network.host_in(url), reason: reason.to_owned() }
+            }
             Some(Ok(answer)) => network.refused(&Method::PUT, answer, repo).await,
             Some(Err(error)) => network.unreachable(url, &error),
             None => network.silent(url),
         };
-        transfer.take_back(sent.load(std::sync::atomic::Ordering::Relaxed));
+        transfer.take_back(sent);
         let wait = network.wait_after(&error, attempt);
         waited += wait;
         if attempt >= ATTEMPTS || !passes(&error) || waited > network.limits.waiting {
             return Err(error);
         }
+        waits(&error, wait);
         transfer.wait(wait).await?;
     }
 }

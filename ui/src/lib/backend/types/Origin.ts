@@ -3,4 +3,8 @@
 /**
  * Where on the Hub something is from, down to the commit.
  */
-export type Origin = { repo: string, commit: string, licence: string | null, };
+export type Origin = { 
+/**
+ * The address of the Hub, where it is not huggingface.co. Older versions did not write it down.
+ */
+endpoint: string | null, repo: string, commit: string, licence: string | null, };

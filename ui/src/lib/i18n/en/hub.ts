@@ -105,7 +105,11 @@ export const hub = {
 export const token_places = { keyring: "the system's keyring" } as const;
 
 /** What a repository lacks, by the names that Rust sends. */
-export const hub_needs = { weights: "weights in safetensors", texts: "a file of texts in a format that is read" } as const;
+export const hub_needs = {
+  weights: "weights in safetensors",
+  config: "config.json beside the weights",
+  texts: "a file of texts in a format that is read",
+} as const;
 
 export const hub_settings = {
   endpoint: "the address of the Hub",

@@ -102,7 +102,11 @@ export const hub = {
 
 export const token_places: Dictionary["token_places"] = { keyring: "系统密钥环" };
 
-export const hub_needs: Dictionary["hub_needs"] = { weights: "safetensors 格式的权重", texts: "可读取格式的文本文件" };
+export const hub_needs: Dictionary["hub_needs"] = {
+  weights: "safetensors 格式的权重",
+  config: "权重旁的 config.json 文件",
+  texts: "可读取格式的文本文件",
+};
 
 export const hub_settings: Dictionary["hub_settings"] = {
   endpoint: "Hub 的地址",

@@ -11,7 +11,7 @@ use std::{collections::HashMap, path::PathBuf};
 use candle_core::{DType, Tensor};
 use case::{Case, cases};
 use model::{Mode, Network};
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use train::Gradients;
 
 fn largest(tensor: &Tensor) -> f64 {
@@ -166,6 +166,68 @@ fn logits_gradients_and_ten_steps_with_lora_equal_those_of_peft() {
         }
     }
     check(&rows);
+}
+
+/// The same model with the numbers that its linear layers have in 4 or 8 bits is the yardstick.
+#[test]
+fn lora_beside_a_base_in_4_or_8_bits_is_lora_beside_the_numbers_that_it_has_there() {
+    for case in cases() {
+        for quantization in [Quantization::Nf4, Quantization::Int8] {
+            let what = format!("{}, {}", case.name, quantization.name());
+            let mut network = case.start_quantised(&case.folder.join("model"), quantization);
+            let place = tempfile::tempdir().unwrap();
+            let exact = place.path().join("exact");
+            std::fs::create_dir(&exact).unwrap();
+            std::fs::copy(case.folder.join("model/config.json"), exact.join("config.json")).unwrap();
+            let frozen =
+                network.weights.frozen.iter().map(|(name, held)| (name.clone(), held.values().unwrap()));
+            let head =
+                network.weights.parameters.iter().filter(|parameter| !parameter.name.contains(".lora_"));
+            let head = head.map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor()));
+            let tensors: HashMap<String, Tensor> = frozen.chain(head).collect();
+            candle_core::safetensors::save(&tensors, exact.join("model.safetensors")).unwrap();
+            let mut widened = case.start_quantised(&exact, Quantization::None);
+            assert!(
+                network.weights.quantised > network.weights.count() / 10,
+                "{what}: hardly anything is quantised"
+            );
+            let off = difference(&logits(&network, &case), &logits(&widened, &case));
+            assert!(off < 1e-5, "{what}: logits differ by {off}");
+            assert!(
+                difference(&logits(&network, &case), &case.expected["logits"]) > 1e-5,
+                "{what}: nothing is lost"
+            );
+            for checkpointing in [false, true] {
+                let [found, expected] =
+                    [&network, &widened].map(|network| case.learn(network, checkpointing));
+                assert!((found.0 - expected.0).abs() < 1e-6, "{what}");
+                for (n, parameter) in network.weights.parameters.iter().enumerate() {
+                    let [found, expected] = [&found.1, &expected.1].map(|all| all.get(n).unwrap().unwrap());
+                    let share = difference(&found, &expected) / largest(&expected).max(1e-6);
+                    assert!(share < 1e-4, "{what}: the gradient of {} differs by {share}", parameter.name);
+                }
+            }
+            let [found, expected] =
+                [&mut network, &mut widened].map(|network| case.ten_losses(network, false));
+            let off = worst(found.into_iter().zip(expected));
+            assert!(off < 1e-5, "{what}: losses of ten steps differ by {off}");
+
+            // What is saved is the adapter: it opens to the same, and is merged into the base in its own precision.
+            let saved = place.path().join("saved");
+            model::save(&network, &saved, Default::default()).unwrap();
+            let opened = model::open(&saved).unwrap();
+            assert_eq!(opened.weights.quantised, network.weights.quantised, "{what}");
+            assert_eq!(difference(&logits(&opened, &case), &logits(&network, &case)), 0.0, "{what}");
+            let refused = model::save_merged(opened, &place.path().join("no"), Default::default(), &|| true);
+            assert!(matches!(refused, Err(model::Error::Quantised { .. })), "{what}");
+            let whole = model::open_to_merge(&saved).unwrap();
+            assert_eq!(whole.weights.quantised, 0);
+            let expected = logits(&whole, &case);
+            model::save_merged(whole, &place.path().join("merged"), Default::default(), &|| true).unwrap();
+            let merged = model::open(&place.path().join("merged")).unwrap();
+            assert!(difference(&logits(&merged, &case), &expected) < 1e-4, "{what}: merged");
+        }
+    }
 }
 
 /// bf16 has 8 bits, so that the yardstick is how far PyTorch's own bf16 is from its f32. In a

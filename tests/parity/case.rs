@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use data::Batch;
 use mbti::{Axis, Type};
 use model::{Network, Setup};
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use serde_json::Value;
 use train::{AdamW, ClassWeights, Gradients, Hyperparameters, Moments};
 
@@ -69,6 +69,12 @@ impl Case {
     pub fn start(&self, dtype: Dtype, trainable: Trainable) -> Network {
         let setup = Setup { dtype, trainable, ..Setup::plain(&self.axes, 0) };
         model::start(&self.folder.join("model"), &setup).unwrap()
+    }
+
+    /// LoRA that begins anew beside a base in so many bits, out of this folder.
+    pub fn start_quantised(&self, folder: &Path, quantization: Quantization) -> Network {
+        let setup = Setup { quantization, trainable: Trainable::Lora, ..Setup::plain(&self.axes, 0) };
+        model::start(folder, &setup).unwrap()
     }
 
     /// The model with the adapter that PEFT has saved for this case, which is given the

@@ -35,7 +35,7 @@ only train mbti record data metrics model files compute
 only predict mbti record data metrics model files
 only store mbti record files
 only app record data hub store files
-only cli mbti record files data hub metrics model train predict store app
+only cli mbti record files data hub metrics model train predict store app compute
 only small-hub
 only mbti-tuner app record
 for package in mbti-tuner cli; do never "$package" small-hub; done

@@ -25,6 +25,7 @@ pub mod ops;
 mod oracle;
 mod packed;
 mod pass;
+mod place;
 mod report;
 mod rope_config;
 mod rotation;

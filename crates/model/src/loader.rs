@@ -100,10 +100,10 @@ impl<'a> Loader<'a> {
         };
         source.check_shape(&stored, shape)?;
         let tensor = match self.setup.shapes_only {
-            // Zeros take no memory until they are touched.
+            // One number stands for all, so that a model that does not fit can be looked at.
             true => {
                 source.check_dtype(&stored)?;
-                Tensor::zeros(shape, dtype, &Device::Cpu)?
+                Tensor::zeros((), dtype, &Device::Cpu)?.broadcast_as(shape)?
             }
             false => source.load(&stored, dtype)?,
         };

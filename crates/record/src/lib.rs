@@ -7,6 +7,7 @@ mod class_weighting;
 mod cleaning;
 mod config;
 mod data_set;
+mod device_info;
 mod dtype;
 mod estimate;
 mod event;
@@ -36,6 +37,7 @@ pub use cleaning::{
 };
 pub use config::{Device, MAX_STEPS, TrainConfig, bad_setting};
 pub use data_set::{DataSet, DataSetDetail, ImportReport, SampleText, SkipReason, SkippedRow};
+pub use device_info::{DeviceInfo, Unusable};
 pub use dtype::Dtype;
 pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};

@@ -150,6 +150,8 @@ pub enum ProblemCode {
     UnknownToken,
     /// The bag of words is no model for the Hub. `run`.
     NotForTheHub,
+    /// A tokenizer has a token without a word embedding. `path`, `largest`, `rows`.
+    TokenOutside,
     /// The token may not write there. `repo`.
     NoRight,
     /// The repository may not be read. `repo`.

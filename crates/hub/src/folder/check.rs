@@ -34,6 +34,8 @@ pub struct ModelFolder {
     pub parameters: Option<i64>,
     /// Names of the files that hold the weights, with that of the index if there are shards.
     pub weights: Vec<String>,
+    /// Rows of the table of word embeddings: the ids that a tokenizer may give are below it.
+    pub vocabulary: Option<u32>,
 }
 
 /// Looks whether a folder holds a model that can be trained: its config.json, a tokenizer.json,
@@ -63,7 +65,13 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
     if family == "words" {
         // The built-in one starts empty, but one that was trained has weights to go on from.
         let weights = folder.join(weights::SINGLE).exists().then(|| weights::SINGLE.to_owned());
-        return Ok(ModelFolder { folder, family, parameters: None, weights: weights.into_iter().collect() });
+        return Ok(ModelFolder {
+            folder,
+            family,
+            parameters: None,
+            weights: weights.into_iter().collect(),
+            vocabulary: None,
+        });
     }
     let shards = weights::find(&model)?;
     match model.resolve(TOKENIZER) {
@@ -76,7 +84,8 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
     let count = weights::check(&model, &shards, &config)?;
     let index = (!shards.contains_key(weights::SINGLE)).then(|| weights::INDEX.to_owned());
     let weights = shards.into_keys().chain(index).collect();
-    Ok(ModelFolder { folder, family, parameters: i64::try_from(count).ok(), weights })
+    let vocabulary = config.get("vocab_size").and_then(Value::as_u64).and_then(|size| size.try_into().ok());
+    Ok(ModelFolder { folder, family, parameters: i64::try_from(count).ok(), weights, vocabulary })
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! One layer of a transformer, forward and backward by hand, on any device.
 
 use candle_core::Result;
-use compute::{Backend, Dropout, Heads, Matrix, NormGradients};
+use compute::{Backend, Dropout, Heads, Matrix};
 
 use super::{
     linear::{self, Lows, Part, backward_side_by_side, side_by_side},
+    norm,
     packed::OnDevice,
 };
 use crate::{
     Gradients, Mode,
     block::{Block, MlpInputs, Order, Projections},
-    layers::{Linear, Norm, NormKind},
+    layers::{Linear, Norm},
 };
 
 /// What the backward needs of the forward, each `[total, …]`.
@@ -112,7 +113,7 @@ impl<B: Backend> Pass<'_, B> {
 
     fn normed(&self, norm: &Norm, x: &Matrix<B>) -> Result<Matrix<B>> {
         let mut y = self.matrix(x, x.cols)?;
-        norm_forward(self.backend, norm, x, &mut y)?;
+        norm::forward(self.backend, norm, x, &mut y)?;
         Ok(y)
     }
 
@@ -182,7 +183,7 @@ impl<B: Backend> Pass<'_, B> {
             true => (last, None),
             false => {
                 let mut result = self.matrix(x, hidden)?;
-                norm_forward(backend, &block.mlp_norm, &last, &mut result)?;
+                norm::forward(backend, &block.mlp_norm, &last, &mut result)?;
                 (result, Some(last))
             }
         };
@@ -295,7 +296,7 @@ impl<B: Backend> Pass<'_, B> {
         let input = norm.map(|norm| self.normed(norm, x)).transpose()?;
         let read = input.as_ref().unwrap_or(x).all();
         // The gradient of what attention reads: x itself, besides the residual, or its norm, whose weights want it too.
-        let norm_learns = norm.is_some_and(learns);
+        let norm_learns = norm.is_some_and(norm::learns);
         let mut to_read = match (norm.is_some(), wanted) {
             (true, _) if wanted || norm_learns => Some(self.matrix(x, hidden)?),
             (false, true) => Some(self.copied(&to_middle)?),
@@ -322,7 +323,7 @@ impl<B: Backend> Pass<'_, B> {
         gradients: &mut Gradients<B>,
     ) -> Result<Matrix<B>> {
         let mut dx = self.matrix(x, x.cols)?;
-        norm_backward(self.backend, norm, x, g, &mut dx, gradients)?;
+        norm::backward(self.backend, norm, x, g, &mut dx, gradients)?;
         Ok(dx)
     }
 
@@ -357,50 +358,4 @@ impl<B: Backend> Pass<'_, B> {
 fn head_columns(heads: Heads) -> [std::ops::Range<usize>; 2] {
     let (queries, keys) = (heads.query * heads.d, heads.key_value * heads.d);
     [0..queries, queries..queries + keys]
-}
-
-/// Whether a norm has a weight that learns.
-fn learns(norm: &Norm) -> bool {
-    let bias = match &norm.kind {
-        NormKind::Layer { bias } => bias.as_ref(),
-        NormKind::RootMeanSquare => None,
-    };
-    [Some(&norm.weight), bias].into_iter().flatten().any(|weight| weight.place().is_some())
-}
-
-fn kind_of(norm: &Norm) -> (compute::NormKind, Option<&crate::weights::Weight>) {
-    match &norm.kind {
-        NormKind::Layer { bias } => (compute::NormKind::Layer, bias.as_ref()),
-        NormKind::RootMeanSquare => (compute::NormKind::RootMeanSquare, None),
-    }
-}
-
-/// The norm of every row, or of every head where rows have several.
-pub(super) fn norm_forward<B: Backend>(
-    backend: &B,
-    norm: &Norm,
-    x: &Matrix<B>,
-    y: &mut Matrix<B>,
-) -> Result<()> {
-    let (kind, bias) = kind_of(norm);
-    let (weight, bias) = (norm.weight.values()?, bias.map(|bias| bias.values()).transpose()?);
-    backend.norm(kind, y.all_mut().values, x.all().values, &weight, bias.as_ref(), norm.eps as f32)
-}
-
-/// The gradient of x into dx; those of the weights to where they are summed.
-pub(super) fn norm_backward<B: Backend>(
-    backend: &B,
-    norm: &Norm,
-    x: &Matrix<B>,
-    g: &Matrix<B>,
-    dx: &mut Matrix<B>,
-    gradients: &mut Gradients<B>,
-) -> Result<()> {
-    let (kind, bias) = kind_of(norm);
-    let places = [norm.weight.place(), bias.and_then(|bias| bias.place())];
-    let [weight, bias] = gradients.sums(places);
-    let (values, g) = (x.all().values, g.all().values);
-    let (w, eps) = (norm.weight.values()?, norm.eps as f32);
-    let gradients = NormGradients { weight, bias };
-    backend.norm_backward(kind, dx.all_mut().values, values, g, &w, eps, gradients)
 }

@@ -3,10 +3,7 @@
 use candle_core::Result;
 use compute::{Backend, Dropout, Matrix};
 
-use super::{
-    block::{norm_backward, norm_forward},
-    packed::OnDevice,
-};
+use super::{norm as norms, packed::OnDevice};
 use crate::{Gradients, Mode, embeddings::Embeddings, weights::Weight};
 
 /// A table that is added to that of the words, with the row of each token.
@@ -55,7 +52,7 @@ pub(super) fn forward<B: Backend>(
     let (mut y, sums) = match &embeddings.norm {
         Some(norm) => {
             let mut y = Matrix::new(backend, x.rows, d)?;
-            norm_forward(backend, norm, &x, &mut y)?;
+            norms::forward(backend, norm, &x, &mut y)?;
             (y, Some(x))
         }
         None => (x, None),
@@ -81,7 +78,7 @@ pub(super) fn backward<B: Backend>(
     }
     if let (Some(norm), Some(sums)) = (&embeddings.norm, sums) {
         let mut to_sums = Matrix::new(backend, g.rows, g.cols)?;
-        norm_backward(backend, norm, sums, &g, &mut to_sums, gradients)?;
+        norms::backward(backend, norm, sums, &g, &mut to_sums, gradients)?;
         g = to_sums;
     }
     let g = g.all().values;

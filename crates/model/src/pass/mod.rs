@@ -9,6 +9,7 @@ mod block;
 mod embed;
 mod head;
 mod linear;
+mod norm;
 mod packed;
 #[cfg(test)]
 mod tests;

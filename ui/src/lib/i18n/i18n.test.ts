@@ -109,6 +109,7 @@ describe("the dictionaries", () => {
       wrong_token: ["source"],
       unknown_token: [],
       not_for_the_hub: ["run"],
+      token_outside: ["path", "largest", "rows"],
       no_access: ["repo"],
       no_right: ["repo"],
       gated_repo: ["page", "repo"],

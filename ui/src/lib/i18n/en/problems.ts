@@ -58,6 +58,7 @@ export const problems = {
   wrong_token: "The Hub does not know the token from {source}: it is mistyped, revoked or expired. Make a new one at huggingface.co/settings/tokens, and log in again.",
   unknown_token: "The Hub does not know this token: it is mistyped, revoked or expired. Copy it again as a whole, or make a new one.",
   not_for_the_hub: "Run {run} is of the bag of words, which is this program's own and no model for the Hub. Push the run of another model.",
+  token_outside: "{path} gives tokens up to number {largest}, but the model has word embeddings for {rows}, numbered from 0. Use the tokenizer that the model was saved with, or save the model again after resize_token_embeddings.",
   no_access: "The Hub does not let you read {repo}. Ask its owner for access, or log in with a token that has the right to read it.",
   no_right: "The token may not write to {repo}. Log in with one that has the right to write there, or choose a repository under your own name.",
   gated_repo: "{repo} is shared only with those who ask. Log in, ask on {page}, and try again once you were let in.",

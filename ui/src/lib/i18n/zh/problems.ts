@@ -57,6 +57,7 @@ export const problems: Dictionary["problems"] = {
   wrong_token: "Hub 不认识来自 {source} 的令牌：可能输错、已撤销或已过期。请在 huggingface.co/settings/tokens 新建一个，再重新登录。",
   unknown_token: "Hub 不认识这个令牌：可能输错、已撤销或已过期。请完整地重新复制，或新建一个。",
   not_for_the_hub: "第 {run} 次训练用的是词袋，它是本程序自带的，不是可放到 Hub 的模型。请推送用其他模型的训练。",
+  token_outside: "{path} 中的词元编号最大为 {largest}，而模型只有 {rows} 个词嵌入（从 0 编号）。请使用与模型一同保存的分词器，或在 resize_token_embeddings 之后重新保存模型。",
   no_access: "Hub 不允许您读取 {repo}。请向其所有者申请权限，或用有读取权限的令牌登录。",
   no_right: "此令牌无权写入 {repo}。请用有写入权限的令牌登录，或选择您自己名下的仓库。",
   gated_repo: "{repo} 需要先申请。请登录后在 {page} 申请，获准后重试。",

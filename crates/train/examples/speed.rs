@@ -5,6 +5,8 @@
 //! DATA-SET is a folder under `datasets/` of a home. CASE is one of
 //!   dense       forward and backward over 16 texts of 128 tokens, seconds
 //!   dense-bf16  the same with products in bf16, where the processor has instructions for them
+//!   dense-lora  the same where LoRA of rank 8 learns beside all linear layers
+//!   dense-lora-bf16  that with products in bf16
 //!   optimizer   one AdamW step over all weights, seconds
 //!   optimizer-8bit  the same with its moments in 8 bits
 //!   evaluation  all texts of the data set, texts a second
@@ -41,6 +43,12 @@ fn main() {
             network.products = Products::Bf16;
             json!({ "seconds": dense(&mut network) })
         }
+        "dense-lora" => json!({ "seconds": dense(&mut start_lora(&folder)) }),
+        "dense-lora-bf16" if model::processor_multiplies_bf16() => {
+            let mut network = start_lora(&folder);
+            network.products = Products::Bf16;
+            json!({ "seconds": dense(&mut network) })
+        }
         "optimizer" => json!({ "seconds": optimizer(&mut start(&folder), Moments::F32) }),
         "optimizer-8bit" => json!({ "seconds": optimizer(&mut start(&folder), Moments::Blocks8) }),
         "evaluation" => json!({ "per_second": evaluation(&start(&folder), &data_set) }),
@@ -54,7 +62,7 @@ fn main() {
 
 fn usage() -> ! {
     say(&json!(
-        "usage: speed dense|dense-bf16|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"
+        "usage: speed dense|dense-bf16|dense-lora|dense-lora-bf16|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"
     ));
     std::process::exit(2)
 }
@@ -66,6 +74,11 @@ fn say(value: &Value) {
 
 fn start(model: &Path) -> Network {
     let setup = Setup { dtype: Dtype::F32, trainable: Trainable::All, ..Setup::plain(&AXES, 0) };
+    model::start(model, &setup).expect("the model opens")
+}
+
+fn start_lora(model: &Path) -> Network {
+    let setup = Setup { trainable: Trainable::Lora, ..Setup::plain(&AXES, 0) };
     model::start(model, &setup).expect("the model opens")
 }
 

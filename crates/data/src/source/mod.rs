@@ -16,6 +16,7 @@ use std::{
 use csv::ByteRecord;
 use encoding_rs::{Encoding, UTF_8};
 use encoding_rs_io::DecodeReaderBytesBuilder;
+use files::{Enclosure, Found};
 use record::{SkipReason, SourceFormat};
 
 use self::{
@@ -100,27 +101,31 @@ pub(crate) struct Source {
 }
 
 /// A file of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
     /// What the user knows it by.
     pub(crate) path: PathBuf,
-    /// Where it lies, all links followed that may be.
-    place: PathBuf,
+    /// Where it was found, in a folder that was named.
+    found: Option<(Arc<Enclosure>, Found)>,
 }
 
 impl SourceFile {
     /// One that was named itself, by whoever is asked to read it, so that it may be a link to anywhere.
     pub(crate) fn named(path: &Path) -> SourceFile {
-        SourceFile { path: path.to_owned(), place: path.to_owned() }
+        SourceFile { path: path.to_owned(), found: None }
     }
 
     fn open(&self) -> Result<File> {
-        files::open_regular(&self.place).map_err(|error| Error::read(&self.path, error))
+        let opened = match &self.found {
+            Some((folder, found)) => folder.open_found(found),
+            None => files::open_regular(&self.path),
+        };
+        opened.map_err(|error| Error::read(&self.path, error))
     }
 
     /// In bytes.
     pub(crate) fn size(&self) -> Result<u64> {
-        let about = std::fs::metadata(&self.place).map_err(|error| Error::read(&self.path, error))?;
+        let about = self.open()?.metadata().map_err(|error| Error::read(&self.path, error))?;
         Ok(about.len())
     }
 }
@@ -135,33 +140,23 @@ pub(crate) fn files(path: &Path) -> Result<Vec<SourceFile>> {
     if !std::fs::metadata(path).map_err(failed)?.is_dir() {
         return Ok(vec![SourceFile::named(path)]);
     }
-    let blobs = blobs_of(path);
-    let followed: Vec<&Path> = std::iter::once(path).chain(blobs.as_deref()).collect();
+    let folder = Arc::new(Enclosure::of(path).map_err(failed)?);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-        if kind.is_dir() || !is_wanted(&path) {
+    for name in folder.names().map_err(failed)? {
+        let path = folder.path(&name);
+        let is_folder = || std::fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir());
+        if !is_wanted(&path) || is_folder() {
             continue;
         }
-        let place = files::resolve_within(&path, &followed).map_err(|error| Error::read(&path, error))?;
-        files.push(SourceFile { path, place });
+        let found = folder.find(&name).map_err(|error| Error::read(&path, error))?;
+        files.push(SourceFile { path, found: Some((folder.clone(), found)) });
     }
+    folder.check_in_its_place().map_err(failed)?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     if files.is_empty() {
         return Err(Error::NoFiles { path: path.to_owned(), endings: ENDINGS.join(", ") });
     }
     Ok(files)
-}
-
-/// Where the files lie to which a snapshot in the Hub's cache has links: `datasets--OWNER--NAME/blobs` for
-/// `datasets--OWNER--NAME/snapshots/COMMIT`, or a folder in it. It must be a folder itself, or it could lead anywhere.
-fn blobs_of(folder: &Path) -> Option<PathBuf> {
-    let folder = folder.canonicalize().ok()?;
-    let snapshots = folder.ancestors().skip(1).find(|above| above.ends_with("snapshots"))?;
-    let blobs = snapshots.with_file_name("blobs");
-    let is_repository = snapshots.parent()?.file_name()?.to_string_lossy().contains("--");
-    (is_repository && std::fs::symlink_metadata(&blobs).ok()?.is_dir()).then_some(blobs)
 }
 
 fn is_wanted(file: &Path) -> bool {

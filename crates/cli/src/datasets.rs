@@ -8,7 +8,7 @@ use record::{
 use crate::{
     Context,
     args::{Datasets, HubDataArgs, SplitArgs, is_part},
-    error::Result,
+    error::{Error, Result},
     hub_command, leaks, print, transfer,
     work_bar::Bar,
 };
@@ -79,12 +79,13 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
                 app::data_sets::clean(home, &name, &to, &cleaning, |done, total| bar.tell(done, total));
             let report = runtime.block_on(made);
             bar.end();
-            let report = report?;
+            let report = report.map_err(named_by_to)?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::Sample { name, to, fraction, seed } => {
             is_part("fraction", fraction)?;
-            let report = runtime.block_on(app::data_sets::sample(home, &name, &to, fraction, seed))?;
+            let report = runtime.block_on(app::data_sets::sample(home, &name, &to, fraction, seed));
+            let report = report.map_err(named_by_to)?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::Split { name, to, split, test, folds } => {
@@ -96,7 +97,8 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             let SplitArgs { valid: valid_fraction, by, seed } = split;
             let parting = Parting { by, valid_fraction, test_fraction: test, folds, seed };
             let to = to.as_deref().unwrap_or(&name);
-            let reports = runtime.block_on(app::data_sets::part(home, &name, to, parting))?;
+            let reports = runtime.block_on(app::data_sets::part(home, &name, to, parting));
+            let reports = reports.map_err(named_by_to)?;
             if *json {
                 return print::json(&reports);
             }
@@ -326,4 +328,12 @@ fn describe(reason: SkipReason) -> &'static str {
 fn shorten(text: &str, length: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= length { line } else { line.chars().take(length).chain(['…']).collect() }
+}
+
+/// Tells of a name that is taken with the option by which these commands take another.
+fn named_by_to(error: app::Error) -> Error {
+    match error {
+        app::Error::Store(store::Error::NameTaken { name }) => Error::NameTaken { name },
+        other => other.into(),
+    }
 }

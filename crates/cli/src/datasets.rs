@@ -8,7 +8,7 @@ use record::{
 use crate::{
     Context,
     args::{Datasets, HubDataArgs, SplitArgs, is_part},
-    error::{Error, Result},
+    error::{Result, named_by},
     hub_command, leaks, print, transfer,
     work_bar::Bar,
 };
@@ -34,11 +34,12 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
                         let plan = runtime.block_on(app::downloads::plan_data_set(home, &wanted))?;
                         return if *json { print::json(&plan) } else { transfer::print_plan(&plan) };
                     }
-                    import_from_hub(context, &wanted, name.as_deref(), &options)?
+                    import_from_hub(context, &wanted, name.as_deref(), &options)
                 }
-                Some(path) if !sample => import(context, &path, name.as_deref(), &options)?,
-                _ => runtime.block_on(app::data_sets::import_sample(home))?,
+                Some(path) if !sample => import(context, &path, name.as_deref(), &options),
+                _ => Ok(runtime.block_on(app::data_sets::import_sample(home))?),
             };
+            let report = report.map_err(named_by("--name"))?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::List => {
@@ -79,13 +80,13 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
                 app::data_sets::clean(home, &name, &to, &cleaning, |done, total| bar.tell(done, total));
             let report = runtime.block_on(made);
             bar.end();
-            let report = report.map_err(named_by_to)?;
+            let report = report.map_err(named_by("--to"))?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::Sample { name, to, fraction, seed } => {
             is_part("fraction", fraction)?;
             let report = runtime.block_on(app::data_sets::sample(home, &name, &to, fraction, seed));
-            let report = report.map_err(named_by_to)?;
+            let report = report.map_err(named_by("--to"))?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::Split { name, to, split, test, folds } => {
@@ -98,7 +99,7 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             let parting = Parting { by, valid_fraction, test_fraction: test, folds, seed };
             let to = to.as_deref().unwrap_or(&name);
             let reports = runtime.block_on(app::data_sets::part(home, &name, to, parting));
-            let reports = reports.map_err(named_by_to)?;
+            let reports = reports.map_err(named_by("--to"))?;
             if *json {
                 return print::json(&reports);
             }
@@ -328,12 +329,4 @@ fn describe(reason: SkipReason) -> &'static str {
 fn shorten(text: &str, length: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= length { line } else { line.chars().take(length).chain(['…']).collect() }
-}
-
-/// Tells of a name that is taken with the option by which these commands take another.
-fn named_by_to(error: app::Error) -> Error {
-    match error {
-        app::Error::Store(store::Error::NameTaken { name }) => Error::NameTaken { name },
-        other => other.into(),
-    }
 }

@@ -462,4 +462,8 @@ fn nothing_is_exported_among_what_the_home_keeps_and_what_cannot_be_is_told_why(
     let told =
         failed(&["datasets", "sample", "made-up-sample", "--to", "made-up-sample", "--fraction", "0.5"]);
     assert!(told.contains("--to") && !told.contains("--name"), "{told}");
+    let texts = folder.path().join("made-up-sample.csv");
+    std::fs::write(&texts, "body,mbti\nwords,INFP\n").unwrap();
+    let told = failed(&["datasets", "import", texts.to_str().unwrap()]);
+    assert!(told.contains("--name"), "{told}");
 }

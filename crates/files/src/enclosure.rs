@@ -302,12 +302,18 @@ mod tests {
         std::fs::write(at("folder/a"), "inside").unwrap();
         std::fs::write(at("secret"), "secret").unwrap();
         symlink("secret", at("link")).unwrap();
+        let exchange = || renameat_with(CWD, at("folder/a"), CWD, at("link"), RenameFlags::EXCHANGE);
+        if exchange().is_err() {
+            println!("NOT TESTED: this file system exchanges no names");
+            return;
+        }
+        exchange().unwrap();
         let enclosure = Enclosure::of(&at("folder")).unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    renameat_with(CWD, at("folder/a"), CWD, at("link"), RenameFlags::EXCHANGE).unwrap();
+                    exchange().unwrap();
                 }
             });
             let read: Vec<_> = (0..5000).filter_map(|_| enclosure.read("a", 9).ok()).collect();

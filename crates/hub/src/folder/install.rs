@@ -85,7 +85,8 @@ fn collect(source: &Path, found: &ModelFolder) -> Result<Vec<Taken>> {
     let outer = Enclosure::of(source).map_err(failed)?;
     // Both are of one folder, also where another is put into its place just now.
     let model = match found.folder.strip_prefix(source).ok().and_then(Path::to_str) {
-        None | Some("") => outer.clone(),
+        Some("") => outer.clone(),
+        None => Enclosure::of(&found.folder).map_err(|error| Error::read(&found.folder, error))?,
         Some(inner) => outer.inner(inner).map_err(failed)?,
     };
     let mut taken = Vec::new();

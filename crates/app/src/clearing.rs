@@ -16,6 +16,7 @@ use crate::{
     error::Result,
     locks,
     making::{self, NEW, PLACING},
+    names,
     removing::{destroy, free_name, removed_name},
 };
 
@@ -40,6 +41,10 @@ pub(crate) async fn clear(home: &Home) -> Result<()> {
 
 async fn clear_part(home: &Home, part: Part, rest: &mut Vec<PathBuf>) -> Result<()> {
     let parent = home.folder.join(part.folder());
+    // Where the user has put a part elsewhere by a link, what lies there may be something else's as well.
+    if !is_folder(&parent) {
+        return Ok(());
+    }
     let known: BTreeSet<String> = home.store.names(part).await?.into_iter().collect();
     clear_files(&parent);
     for name in names_in(&parent) {
@@ -47,17 +52,21 @@ async fn clear_part(home: &Home, part: Part, rest: &mut Vec<PathBuf>) -> Result<
         // What is no text is no name of ours.
         let Some(name) = name.to_str().filter(|_| is_folder(&folder)) else { continue };
         if name.starts_with(files::REMOVED) {
-            if let Some(name) =
-                removed_name(name).filter(|&name| known.contains(name) && !parent.join(name).exists())
-            {
-                home.store.forget(part, name).await?;
+            if let Some(name) = removed_name(name) {
+                if known.contains(name) && parent.join(name).symlink_metadata().is_err() {
+                    home.store.forget(part, name).await?;
+                } else if !may_be_named(part, name) {
+                    continue;
+                }
+                rest.push(folder);
+            } else if is_emptied(&folder, name) {
+                rest.push(folder);
             }
-            rest.push(folder);
         } else if name.starts_with(NEW) {
-            if making::is_left(&folder) && set_aside(&folder, rest) {
+            if making::is_made_name(name) && making::is_left(&folder) && set_aside(&folder, rest) {
                 std::fs::remove_file(making::lock_of(&folder)).ok();
             }
-        } else if folder.join(PLACING).is_file() {
+        } else if making::has_mark(&folder) {
             if known.contains(name) {
                 std::fs::remove_file(folder.join(PLACING)).ok();
             } else {
@@ -70,14 +79,29 @@ async fn clear_part(home: &Home, part: Part, rest: &mut Vec<PathBuf>) -> Result<
     // A lock whose folder is in its place or gone.
     for name in names_in(&parent) {
         let name = name.to_string_lossy();
-        if let Some(folder) = name.strip_suffix(making::LOCK).filter(|name| name.starts_with(NEW)) {
+        if let Some(folder) = name.strip_suffix(making::LOCK).filter(|name| making::is_made_name(name)) {
             let folder = parent.join(folder);
-            if !folder.exists() && making::is_left(&folder) {
+            if folder.symlink_metadata().is_err() && making::is_left(&folder) {
                 std::fs::remove_file(making::lock_of(&folder)).ok();
             }
         }
     }
     Ok(())
+}
+
+/// Whether a folder in this part can have had this name, or none, as a part of something has.
+fn may_be_named(part: Part, name: &str) -> bool {
+    name.is_empty()
+        || match part {
+            Part::Runs => name.parse::<i64>().is_ok(),
+            Part::DataSets | Part::Models => names::check(name).is_ok(),
+        }
+}
+
+/// Whether this is a folder in which [`files::remove_folder`] has put what it was removing.
+fn is_emptied(folder: &Path, name: &str) -> bool {
+    name.strip_prefix(files::REMOVED).is_some_and(making::is_random)
+        && names_in(folder).iter().all(|name| name == "it")
 }
 
 /// What an engine has left in a run's folder: models and checkpoints that are not whole.
@@ -89,8 +113,14 @@ fn clear_run(home: &Home, run: i64, folder: &Path, rest: &mut Vec<PathBuf>) {
         .flat_map(|name| [".new", ".old"].map(|end| folder.join(format!("{name}{end}"))))
         .collect();
     left.retain(|path| is_folder(path));
-    let steps = names_in(&checkpoints).into_iter().map(|name| checkpoints.join(name));
-    left.extend(steps.filter(|path| path.extension().is_some_and(|end| end == "new")));
+    let is_half = |name: &OsString| {
+        let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.strip_suffix(".new"));
+        step.is_some_and(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    if is_folder(&checkpoints) {
+        let halves = names_in(&checkpoints).into_iter().filter(is_half).map(|name| checkpoints.join(name));
+        left.extend(halves.filter(|path| is_folder(path)));
+    }
     if left.is_empty() {
         return;
     }
@@ -126,7 +156,7 @@ fn clear_files(folder: &Path) {
     for name in names_in(folder) {
         let path = folder.join(&name);
         let name = name.to_string_lossy();
-        let is_ours = name.starts_with(NEW) && name.ends_with(".part");
+        let is_ours = name.strip_suffix(".part").is_some_and(making::is_made_name);
         let about = path.symlink_metadata().ok().filter(|about| is_ours && about.is_file());
         let age = about.and_then(|about| about.modified().ok()).and_then(|made| made.elapsed().ok());
         if age.is_some_and(|age| age > OLD) {
@@ -167,12 +197,13 @@ mod tests {
         let (_folder, home) = empty_home().await;
         data_sets::import_sample(&home).await.unwrap();
         let parent = home.data_set_folder("");
-        fill(&parent.join(".new-left"));
-        fill(&parent.join(".new-locked-once"));
-        for lock in [".new-locked-once.lock", ".new-alone.lock"] {
+        std::fs::create_dir(parent.join(".new-Left01")).unwrap();
+        fill(&parent.join(".new-Locked"));
+        for lock in [".new-Locked.lock", ".new-Alone1.lock"] {
             std::fs::write(parent.join(lock), "").unwrap();
         }
-        fill(&parent.join(".removed-AbC123"));
+        fill(&parent.join(".removed-AbC123/it"));
+        fill(&parent.join(".removed-3-posts"));
         fill(&parent.join("orphan"));
         std::fs::write(parent.join("orphan").join(PLACING), "").unwrap();
         std::fs::write(parent.join(data_sets::SAMPLE_NAME).join(PLACING), "").unwrap();
@@ -187,6 +218,57 @@ mod tests {
         assert_eq!(names(&parent), expected);
         assert!(!parent.join(data_sets::SAMPLE_NAME).join(PLACING).exists());
         assert!(making.folder.join("examples.parquet").exists());
+    }
+
+    #[tokio::test]
+    async fn folders_of_the_users_own_stay_also_under_names_that_begin_as_ours() {
+        let (_folder, home) = empty_home().await;
+        let parent = home.data_set_folder("");
+        let own = [
+            ".new-Left01",
+            ".new-year",
+            ".new-holidays",
+            ".removed-AbC123",
+            ".removed-letters",
+            ".removed-x-y",
+            ".removed-02-posts",
+        ];
+        own.iter().for_each(|name| fill(&parent.join(name)));
+        std::fs::write(parent.join(".new-holidays.lock"), "").unwrap();
+        let mut before = names(&parent);
+        Home::open(&home.folder).await.unwrap();
+        assert_eq!(names(&parent), before);
+        // A run's folder has a number.
+        fill(&home.folder.join("runs/.removed-0-posts"));
+        Home::open(&home.folder).await.unwrap();
+        before = names(&home.folder.join("runs"));
+        assert_eq!(before, [".removed-0-posts"]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn nothing_is_cleared_through_a_link() {
+        let disk = tempfile::tempdir().unwrap();
+        let at = |name: &str| disk.path().join(name);
+        let left = [".removed-0-posts", ".removed-AbC123/it", ".new-Locked", "step-00000002.new"];
+        left.iter().for_each(|name| fill(&at(name)));
+        std::fs::write(at(".new-Locked.lock"), "").unwrap();
+        let before = names(disk.path());
+        for part in Part::ALL {
+            let (_folder, home) = empty_home().await;
+            let place = home.folder.join(part.folder());
+            std::fs::remove_dir_all(&place).unwrap();
+            std::os::unix::fs::symlink(disk.path(), &place).unwrap();
+            let words = at("words");
+            Home::open(&home.folder).await.unwrap();
+            std::fs::remove_dir_all(words).ok();
+            assert_eq!(names(disk.path()), before, "{}", part.folder());
+        }
+        let (_folder, home) = empty_home().await;
+        std::fs::create_dir(home.folder.join("runs/1")).unwrap();
+        std::os::unix::fs::symlink(disk.path(), home.folder.join("runs/1/checkpoints")).unwrap();
+        Home::open(&home.folder).await.unwrap();
+        assert_eq!(names(disk.path()), before);
     }
 
     #[tokio::test]

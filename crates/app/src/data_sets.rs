@@ -9,7 +9,7 @@ use record::{
 };
 use store::{NewDataSet, Part};
 
-use crate::{Home, error::Result, home::bytes_of, making, names, removing};
+use crate::{Home, error::Result, home::bytes_of, making, names, outside::check_outside, removing};
 
 /// Name of the bundled sample, in every list and of every run that learns from it.
 pub const SAMPLE_NAME: &str = "made-up-sample";
@@ -272,6 +272,7 @@ pub async fn export(
     safe_cells: bool,
     mut progress: impl FnMut(usize, usize) -> bool,
 ) -> Result<()> {
+    check_outside(home, path)?;
     let (table, _) = open(home, name).await?;
     let rows = table.rows();
     let progress = |done| progress(done, rows.len());

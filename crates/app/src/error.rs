@@ -6,13 +6,20 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder with --home.", .path.display())]
+    #[error("{} cannot be written: {source}. {advice}", .path.display(), advice = files::advice_to_write(.source))]
     Write { path: PathBuf, source: std::io::Error },
     #[error(
         "{} is in the place of what was to be made, and the history knows nothing of it. Move it away, or give another name.",
         .path.display()
     )]
     PlaceTaken { path: PathBuf },
+    #[error(
+        "{} lies in the home {}, where the program keeps its own things and clears what no record names. Choose a place \
+         outside it.",
+        .path.display(),
+        .home.display()
+    )]
+    InHome { path: PathBuf, home: PathBuf },
     #[error("{} belongs to another user of this machine, and is not used. Choose another home folder with --home.", .path.display())]
     Strange { path: PathBuf },
     #[error("{} cannot be read: {source}. Remove it, and set again what it held.", .path.display())]
@@ -84,6 +91,9 @@ impl Error {
                 .with("largest", largest)
                 .with("rows", rows),
             Error::PlaceTaken { path } => new(Code::FileExists).with("path", path.display()),
+            Error::InHome { path, home } => {
+                new(Code::InHome).with("path", path.display()).with("home", home.display())
+            }
             Error::Strange { path } => new(Code::CannotWrite)
                 .with("path", path.display())
                 .with("reason", "it belongs to another user of this machine"),

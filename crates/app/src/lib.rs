@@ -14,6 +14,7 @@ mod making;
 pub mod models;
 mod names;
 mod opening;
+mod outside;
 pub mod prediction;
 mod privacy;
 pub mod pushing;
@@ -23,10 +24,11 @@ mod work;
 
 pub use data::{ImportOptions, ImportProgress, Reading};
 pub use error::Error;
-pub use home::{Home, locate};
+pub use home::{Home, Unrecorded, locate};
 pub use hub::{
     Transfer,
     access::{Kept, Token},
     told,
 };
+pub use outside::check_outside;
 pub use work::{Watch, Works, apart};

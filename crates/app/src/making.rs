@@ -30,7 +30,7 @@ pub(crate) fn begin(parent: &Path, name: &str) -> Result<Making> {
     // Whoever clears the home does not see a folder whose lock is not held yet.
     let _apart = HomeLock::shared(parent.parent().unwrap_or(parent))?;
     let folder = tempfile::Builder::new().prefix(NEW).tempdir_in(parent);
-    let folder = folder.map_err(|error| Error::write(parent, error))?.keep();
+    let folder = folder.map_err(|error| Error::write(parent, files::without_path(error)))?.keep();
     let lock = lock_of(&folder);
     let held = File::create_new(&lock).and_then(|file| {
         file.try_lock().map_err(|error| match error {
@@ -109,10 +109,30 @@ impl Drop for Making {
 
 /// Whether a folder that is being made, or its lock, is in nobody's hands. To be asked with the home's lock held.
 pub(crate) fn is_left(folder: &Path) -> bool {
-    match File::open(lock_of(folder)) {
+    match files::open_regular(&lock_of(folder)) {
         Ok(lock) => lock.try_lock().is_ok(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        // Whoever was killed before the lock was there had put nothing into the folder. One that holds something is
+        // somebody's own, whatever its name.
+        Err(error) => {
+            error.kind() == std::io::ErrorKind::NotFound
+                && folder.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+        }
     }
+}
+
+/// Whether a name is one under which something is being made.
+pub(crate) fn is_made_name(name: &str) -> bool {
+    name.strip_prefix(NEW).is_some_and(is_random)
+}
+
+/// Whether this is the random part of a name, as the crate `tempfile` makes them.
+pub(crate) fn is_random(part: &str) -> bool {
+    part.len() == 6 && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether there is the mark of what was put into its place before its record was certain.
+pub(crate) fn has_mark(folder: &Path) -> bool {
+    folder.join(PLACING).symlink_metadata().is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
 pub(crate) fn lock_of(folder: &Path) -> PathBuf {

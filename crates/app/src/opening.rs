@@ -5,7 +5,7 @@ use std::path::Path;
 use record::Model;
 use store::{HomeLock, Part, Store};
 
-use crate::{Error, Home, clearing, error::Result, privacy, runs};
+use crate::{Error, Home, clearing, error::Result, home::Unrecorded, privacy, runs};
 
 impl Home {
     /// Opens a home, and makes what is missing: its folders, its history, the built-in model.
@@ -15,16 +15,22 @@ impl Home {
         let history = folder.join("history.sqlite");
         if !may_be_written(folder, &history)? {
             let store = Store::open_to_read(&history).await?;
-            return Ok(Home { folder: folder.to_owned(), store, read_only: true });
+            let (folder, unrecorded) = (folder.to_owned(), Unrecorded::default());
+            return Ok(Home { folder, store, read_only: true, unrecorded });
         }
+        let is_new = std::fs::metadata(&history).map_or(true, |about| about.len() == 0);
         let store = Store::open(&history).await?;
-        let home = Home { folder: folder.to_owned(), store, read_only: false };
+        let unrecorded = Unrecorded::default();
+        let mut home = Home { folder: folder.to_owned(), store, read_only: false, unrecorded };
         home.ensure_words().await?;
         runs::reconcile(&home).await?;
         match clearing::clear(&home).await {
             // On a full disk, or while another program holds the history, it is cleared another time.
             Err(Error::Store(error)) if error.may_pass() => {}
             done => done?,
+        }
+        if is_new {
+            home.unrecorded = Unrecorded::of(folder, &home.store).await?;
         }
         Ok(home)
     }

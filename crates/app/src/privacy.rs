@@ -37,6 +37,11 @@ pub(crate) fn make(home: &Path, parts: impl IntoIterator<Item = &'static str>) -
     Ok(())
 }
 
+/// Whether this is the name of what this program keeps in a home.
+pub(crate) fn is_ours(name: &str) -> bool {
+    OURS.contains(&name) || name.starts_with(HISTORY) || name.starts_with(".new-")
+}
+
 /// Takes others' rights off what is there. A link of the user's own is left as it is, as is what knows no rights.
 fn close(path: &Path) {
     files::restrict_to_owner(path).ok();
@@ -45,7 +50,6 @@ fn close(path: &Path) {
 /// Whether all in a folder is this program's, and the folder is the user's own and not shared by its rights.
 fn is_ours_alone(home: &Path) -> bool {
     let Ok(mut entries) = std::fs::read_dir(home) else { return false };
-    let is_ours = |name: &str| OURS.contains(&name) || name.starts_with(HISTORY) || name.starts_with(".new-");
     let all = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_ours)));
     all && !is_shared(home)
 }

@@ -80,7 +80,7 @@ pub(crate) fn free_name(parent: &Path, name: &str) -> PathBuf {
 /// Of which folder a name says that it goes.
 pub(crate) fn removed_name(name: &str) -> Option<&str> {
     let (number, name) = name.strip_prefix(files::REMOVED)?.split_once('-')?;
-    number.parse::<u64>().is_ok().then_some(name)
+    number.parse::<u64>().is_ok_and(|parsed| parsed.to_string() == number).then_some(name)
 }
 
 /// Removes what has no record any more. Whoever opens the home may be doing the same.
@@ -137,7 +137,7 @@ mod tests {
         std::fs::create_dir(&first).unwrap();
         assert_ne!(free_name(folder.path(), "a-1-b"), first);
         assert_eq!(removed_name(first.file_name().unwrap().to_str().unwrap()), Some("a-1-b"));
-        for other in [".removed-AbC123", ".removed-x-y", "a", ".new-0-a"] {
+        for other in [".removed-AbC123", ".removed-02-a", ".removed-+2-a", ".removed-x-y", "a", ".new-0-a"] {
             assert_eq!(removed_name(other), None, "{other}");
         }
     }

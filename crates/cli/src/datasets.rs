@@ -8,7 +8,7 @@ use record::{
 use crate::{
     Context,
     args::{Datasets, HubDataArgs, SplitArgs, is_part},
-    error::Result,
+    error::{Result, named_by},
     hub_command, leaks, print, transfer,
     work_bar::Bar,
 };
@@ -34,11 +34,12 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
                         let plan = runtime.block_on(app::downloads::plan_data_set(home, &wanted))?;
                         return if *json { print::json(&plan) } else { transfer::print_plan(&plan) };
                     }
-                    import_from_hub(context, &wanted, name.as_deref(), &options)?
+                    import_from_hub(context, &wanted, name.as_deref(), &options)
                 }
-                Some(path) if !sample => import(context, &path, name.as_deref(), &options)?,
-                _ => runtime.block_on(app::data_sets::import_sample(home))?,
+                Some(path) if !sample => import(context, &path, name.as_deref(), &options),
+                _ => Ok(runtime.block_on(app::data_sets::import_sample(home))?),
             };
+            let report = report.map_err(named_by("--name"))?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::List => {
@@ -79,12 +80,13 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
                 app::data_sets::clean(home, &name, &to, &cleaning, |done, total| bar.tell(done, total));
             let report = runtime.block_on(made);
             bar.end();
-            let report = report?;
+            let report = report.map_err(named_by("--to"))?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::Sample { name, to, fraction, seed } => {
             is_part("fraction", fraction)?;
-            let report = runtime.block_on(app::data_sets::sample(home, &name, &to, fraction, seed))?;
+            let report = runtime.block_on(app::data_sets::sample(home, &name, &to, fraction, seed));
+            let report = report.map_err(named_by("--to"))?;
             if *json { print::json(&report) } else { print_report(&report) }
         }
         Datasets::Split { name, to, split, test, folds } => {
@@ -96,7 +98,8 @@ pub fn run(context: &Context, command: Datasets) -> Result<()> {
             let SplitArgs { valid: valid_fraction, by, seed } = split;
             let parting = Parting { by, valid_fraction, test_fraction: test, folds, seed };
             let to = to.as_deref().unwrap_or(&name);
-            let reports = runtime.block_on(app::data_sets::part(home, &name, to, parting))?;
+            let reports = runtime.block_on(app::data_sets::part(home, &name, to, parting));
+            let reports = reports.map_err(named_by("--to"))?;
             if *json {
                 return print::json(&reports);
             }

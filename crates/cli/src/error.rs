@@ -34,6 +34,8 @@ pub enum Error {
     Sweep { given: String },
     #[error("{failed} of {runs} runs of the sweep failed. `mbti runs list` tells which.")]
     SweepFailed { failed: usize, runs: usize },
+    #[error("The name \"{name}\" is taken. Give another with {option}, or remove the old one first.")]
+    NameTaken { name: String, option: &'static str },
     #[error("{} is there already. Name a folder that is not.", .path.display())]
     FolderExists { path: std::path::PathBuf },
     #[error("The text has more than 16 MiB. Give a shorter one: a model reads no more than its first pages.")]
@@ -78,6 +80,9 @@ impl Error {
                 .with("path", path.display())
                 .with("reason", reason),
             Error::Problem(problem) => problem.clone(),
+            Error::NameTaken { name, .. } => {
+                Problem::new(record::ProblemCode::NameTaken, self).with("name", name)
+            }
             Error::FolderExists { path } => {
                 Problem::new(record::ProblemCode::NameTaken, self).with("name", path.display())
             }
@@ -87,6 +92,14 @@ impl Error {
             | Error::Sweep { .. }
             | Error::SweepFailed { .. } => Problem::new(record::ProblemCode::Internal, self),
         }
+    }
+}
+
+/// Tells of a name that is taken with the option by which a command takes another.
+pub fn named_by<E: Into<Error>>(option: &'static str) -> impl Fn(E) -> Error {
+    move |error| match error.into() {
+        Error::App(app::Error::Store(store::Error::NameTaken { name })) => Error::NameTaken { name, option },
+        other => other,
     }
 }
 

@@ -71,6 +71,9 @@ fn run(cli: Cli) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = app::locate(cli.home)?;
     let home = runtime.block_on(Home::open(&folder))?;
+    if !home.unrecorded.is_none() {
+        print::note(&unrecorded(home.unrecorded));
+    }
     let context = Context { home, json: cli.json, runtime };
     let done = match cli.command {
         Command::Datasets(command) => datasets::run(&context, command),
@@ -91,6 +94,20 @@ fn run(cli: Cli) -> Result<()> {
         }
     };
     let Context { home, runtime, .. } = context;
+    for passed_over in home.store.passed_over() {
+        print::note(&passed_over);
+    }
     runtime.block_on(home.store.close());
     done
+}
+
+/// What to do where the history was lost, and nothing else.
+fn unrecorded(found: app::Unrecorded) -> String {
+    let app::Unrecorded { data_sets, models, runs } = found;
+    format!(
+        "The history was not there and is a new one. Beside it lie folders that it does not know, and that stay as they \
+         are: of data sets {data_sets}, of models {models}, of runs {runs}. If you have the old history, close the \
+         program, move history.sqlite and the files whose names begin so away, and put the old ones there. Else import \
+         a data set's examples.parquet, or add a model's folder, under another name."
+    )
 }

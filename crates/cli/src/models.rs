@@ -1,6 +1,11 @@
 use record::{CatalogueModel, Model};
 
-use crate::{Context, args::Models, error::Result, hub_command, print, transfer};
+use crate::{
+    Context,
+    args::Models,
+    error::{Result, named_by},
+    hub_command, print, transfer,
+};
 
 pub fn run(context: &Context, command: Models) -> Result<()> {
     let Context { home, json, runtime } = context;
@@ -16,7 +21,8 @@ pub fn run(context: &Context, command: Models) -> Result<()> {
         Models::Add { source: dir, name, .. } => {
             let model = transfer::follow(context, |moved| async move {
                 app::models::add_watched(home, &dir, name.as_deref(), &moved, look).await
-            })?;
+            });
+            let model = model.map_err(named_by("--name"))?;
             if *json { print::json(&model) } else { print_list(&[model]) }
         }
         Models::List => {
@@ -52,7 +58,8 @@ fn add_from_hub(
     }
     let done = transfer::follow(context, |moved| async move {
         app::downloads::add_model(home, repo, revision, name, &moved, transfer::announce, look).await
-    })?;
+    })
+    .map_err(named_by("--name"))?;
     if *json { print::json(&done) } else { print_list(&[done]) }
 }
 

@@ -67,6 +67,11 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
     if let Some(out) = out.as_ref().filter(|out| out.exists()) {
         return Err(Error::FolderExists { path: out.clone() });
     }
+    // What is merged to be pushed is the program's own, and lies in the run's folder until it is.
+    let to_push = context.home.run_folder(id).join("merged-to-push");
+    if let Some(out) = out.as_ref().filter(|out| **out != to_push) {
+        app::check_outside(&context.home, out)?;
+    }
     // A checkpoint stays as it is, since the run may go on from it.
     let own = context.home.run_folder(id).join("model");
     let target = out.clone().unwrap_or_else(|| own.clone());

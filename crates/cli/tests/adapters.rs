@@ -36,6 +36,13 @@ fn an_adapter_predicts_keeps_its_base_model_and_merged_predicts_the_same_without
     engine.ok(&["runs", "merge", &run, "--out", out.to_str().unwrap()]);
     assert!(out.join("model.safetensors").exists() && out.join("tokenizer.json").exists());
     assert!(engine.fails(&["runs", "merge", &run, "--out", out.to_str().unwrap()]).contains("there already"));
+    let inside = engine.home.path().join("models/merged");
+    assert!(
+        engine
+            .fails(&["runs", "merge", &run, "--out", inside.to_str().unwrap()])
+            .contains("lies in the home")
+    );
+    assert!(!inside.exists());
     let mut relative = engine.command(&["runs", "merge", &run, "--out", "near"]);
     assert!(relative.current_dir(engine.home.path()).status().unwrap().success());
     assert!(engine.home.path().join("near/model.safetensors").exists());

@@ -126,7 +126,9 @@ fn what_is_exported_is_imported_again_as_it_was() {
         engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", format]);
         assert_eq!(texts(format), before, "{format}");
         assert!(
-            engine.fails(&["datasets", "export", "d", path.to_str().unwrap()]).contains("There is a file")
+            engine
+                .fails(&["datasets", "export", "d", path.to_str().unwrap()])
+                .contains("There is something at")
         );
     }
 }

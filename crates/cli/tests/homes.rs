@@ -417,3 +417,53 @@ fn a_command_that_is_killed_leaves_nothing_after_the_next_start_and_no_record_th
         }
     }
 }
+
+#[test]
+fn a_lost_history_is_told_of_and_nothing_of_what_it_knew_goes() {
+    let engine = Engine::new();
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    ok(&engine, &home, &["datasets", "import", "--sample"]);
+    for ending in ["", "-wal", "-shm"] {
+        std::fs::remove_file(home.join(format!("history.sqlite{ending}"))).ok();
+    }
+    let before = content(&home.join("datasets"));
+    let said = |args: &[&str]| {
+        let output = command(&engine, &home, args).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = said(&["datasets", "list"]);
+    assert!(told.contains("of data sets 1, of models 0, of runs 0"), "{told}");
+    assert_eq!(content(&home.join("datasets")), before);
+    assert!(!said(&["datasets", "list"]).contains("of data sets"));
+}
+
+#[test]
+fn nothing_is_exported_among_what_the_home_keeps_and_what_cannot_be_is_told_why() {
+    let engine = Engine::new();
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    ok(&engine, &home, &["datasets", "import", "--sample"]);
+    let failed = |args: &[&str]| {
+        let output = command(&engine, &home, args).output().unwrap();
+        assert!(!output.status.success(), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let export = |path: PathBuf| failed(&["datasets", "export", "made-up-sample", path.to_str().unwrap()]);
+    let before = entries(&home);
+    for inside in ["hub.json", "datasets/x.csv", "models/x.csv"] {
+        let told = export(home.join(inside));
+        assert!(told.contains("lies in the home"), "{told}");
+    }
+    assert_eq!(entries(&home), before);
+    let told = export(folder.path().join("not-there/x.csv"));
+    assert!(told.contains("is not there") && !told.contains("room") && !told.contains(".new-"), "{told}");
+    let told =
+        failed(&["datasets", "sample", "made-up-sample", "--to", "made-up-sample", "--fraction", "0.5"]);
+    assert!(told.contains("--to") && !told.contains("--name"), "{told}");
+    let texts = folder.path().join("made-up-sample.csv");
+    std::fs::write(&texts, "body,mbti\nwords,INFP\n").unwrap();
+    let told = failed(&["datasets", "import", texts.to_str().unwrap()]);
+    assert!(told.contains("--name"), "{told}");
+}

@@ -12,9 +12,9 @@ pub enum Error {
     NotFound { path: PathBuf },
     #[error("{} cannot be read: {source}. Check that the file is there and may be read.", .path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
+    #[error("{} cannot be written: {source}. {advice}", .path.display(), advice = files::advice_to_write(.source))]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("There is a file {} already, and it stays as it is. Choose another name.", .path.display())]
+    #[error("There is something at {} already, and it stays as it is. Choose another name.", .path.display())]
     Exists { path: PathBuf },
     #[error("{} has a row of more than {} MiB{}, which is no text that somebody wrote. Choose another file.", .path.display(), crate::source::guard::ROW_BYTES >> 20, at_line(*.line))]
     LongRow { path: PathBuf, line: u64 },
@@ -35,6 +35,12 @@ pub enum Error {
         .path.display()
     )]
     NotText { path: PathBuf, line: u64 },
+    #[error(
+        "{} is read as text, and line {line} has a NUL character, a byte of zero, which no text has. Choose another file, \
+         or save it anew without such characters.",
+        .path.display()
+    )]
+    Nul { path: PathBuf, line: u64 },
     #[error(
         "{} has the columns {found}, and none of the known formats has. Expected are {expected}. \
          Rename the columns in the file's first line.",
@@ -57,6 +63,11 @@ pub enum Error {
         "There are only {texts} texts for {part}. Import more texts, by at least two authors where authors are named."
     )]
     TooFew { part: &'static str, texts: usize },
+    #[error(
+        "There are only {authors} authors for {folds} folds, and no author is in two of them. Ask for fewer folds, split by \
+         text, or import texts by more authors."
+    )]
+    TooFewAuthors { authors: usize, folds: usize },
 }
 
 /// Where it is known.
@@ -113,6 +124,9 @@ impl Error {
             Error::NotText { path, line } => {
                 new(Code::NotText).with("path", path.display()).with("line", line)
             }
+            Error::Nul { path, line } => {
+                new(Code::NulCharacters).with("path", path.display()).with("line", line)
+            }
             Error::Columns { path, found, expected } => new(Code::UnknownColumns)
                 .with("path", path.display())
                 .with("found", found)
@@ -129,6 +143,9 @@ impl Error {
                 new(Code::BadModelFile).with("path", path.display()).with("reason", reason)
             }
             Error::Encode { .. } => new(Code::Internal),
+            Error::TooFewAuthors { authors, folds } => {
+                new(Code::TooFewAuthors).with("authors", authors).with("folds", folds)
+            }
             Error::TooFew { part, texts } => new(Code::TooFewTexts).with("part", part).with("texts", texts),
         }
     }

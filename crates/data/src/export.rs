@@ -8,7 +8,15 @@ use mbti::Axis;
 use record::ExportFormat;
 use serde_json::json;
 
-use crate::{Error, Example, Part, error::Result, parquet_file};
+use crate::{
+    Error, Example, Part,
+    error::Result,
+    parquet_file::{self, Packing},
+    source::guard::Produced,
+};
+
+/// What the type of a text comes to, with room to spare.
+const TYPE_BYTES: u64 = 16;
 
 /// Writes texts to a new file, with the columns author, body, mbti, E-I, N-S, F-T and J-P in CSV and JSON
 /// Lines and the first three of them in Parquet, so that they can be imported again as they were.
@@ -105,8 +113,23 @@ fn write_json_lines(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> 
     finish(path, output)
 }
 
+/// Texts that hardly differ are packed to so little that an import would take the file for a bomb. Such a file is
+/// written once more as it is, so that whatever was exported can be imported again.
 fn write_parquet(part: Part, path: &Path, progress: &mut dyn FnMut(usize) -> bool) -> Result<Replacement> {
-    let mut writer = parquet_file::Writer::begin(path, Access::Usual)?;
-    each(part, progress, |example| writer.push(&example))?;
-    writer.finish()
+    let mut write = |packing| {
+        let mut bytes = 0;
+        let mut writer = parquet_file::Writer::begin(path, Access::Usual, packing)?;
+        each(part, progress, |example| {
+            bytes += example.bytes() as u64 + TYPE_BYTES;
+            writer.push(&example)
+        })?;
+        Ok((writer.finish()?, bytes))
+    };
+    let (mut packed, bytes) = write(Packing::Zstd)?;
+    let size = packed.file().metadata().map_err(|error| Error::write(path, error))?.len();
+    if Produced::default().add(bytes, size).is_ok() {
+        return Ok(packed);
+    }
+    drop(packed);
+    Ok(write(Packing::None)?.0)
 }

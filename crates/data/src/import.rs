@@ -524,7 +524,7 @@ mod tests {
         assert!(matches!(read(b""), Err(Error::Empty { .. })));
         assert!(matches!(read(b"\n \n"), Err(Error::Empty { .. })));
         assert!(matches!(read(b"body,mbti\n"), Err(Error::Empty { .. })));
-        assert!(matches!(read(b"\x7fELF\x00\x00\x00\x01\n"), Err(Error::NotText { .. })));
+        assert!(matches!(read(b"\x7fELF\x00\x00\x00\x01\n"), Err(Error::Nul { line: 1, .. })));
         assert!(matches!(read(b"\xff\xd8\xff,mbti\nx\x00,INFP\n"), Err(Error::NotText { .. })));
         let error = read(b"text,kind\nx,post\n").unwrap_err();
         assert!(

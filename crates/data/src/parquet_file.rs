@@ -36,6 +36,12 @@ const GROUP_BYTES: usize = 32 << 20;
 const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 16 << 20;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Zstd,
+    None,
+}
+
 /// Writes examples as they come, beside the place that they are for; nothing is there before what
 /// [`Writer::finish`] gives is put there.
 pub(crate) struct Writer {
@@ -48,11 +54,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn begin(path: &Path, access: Access) -> Result<Writer> {
+    pub(crate) fn begin(path: &Path, access: Access, packing: Packing) -> Result<Writer> {
         let file = Replacement::begin(path, access).map_err(|error| Error::write(path, error))?;
-        let zstd = ZstdLevel::try_new(1).map_err(|error| failed(path, error))?;
+        let compression = match packing {
+            Packing::Zstd => Compression::ZSTD(ZstdLevel::try_new(1).map_err(|error| failed(path, error))?),
+            Packing::None => Compression::UNCOMPRESSED,
+        };
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(zstd))
+            .set_compression(compression)
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_max_row_group_bytes(Some(GROUP_BYTES))
             // Hardly two texts are alike, and to look for that takes time and memory.

@@ -123,6 +123,10 @@ pub fn folds(labels: &Labels, rows: &[u32], count: usize, by: SplitBy, seed: u32
         folds[place].extend_from_slice(&unit);
         next += 1;
     }
+    let is_named = || rows.iter().any(|&row| labels.authors[row as usize].is_some());
+    if next < count && count >= 2 && by == SplitBy::Author && is_named() {
+        return Err(Error::TooFewAuthors { authors: next, folds: count });
+    }
     if next < count || count < 2 {
         return Err(Error::TooFew { part: "folds", texts: next });
     }
@@ -319,6 +323,26 @@ mod tests {
             split(&labels, 0.2, SplitBy::Author, 8).unwrap().valid
         );
         assert_eq!(split(&labels, 0.2, SplitBy::Author, 7).unwrap().summary.valid_authors, Some(4));
+    }
+
+    #[test]
+    fn too_few_for_folds_are_called_what_they_are() {
+        let named: Vec<_> = (0..10).map(|text| (Some(text % 2), 0)).collect();
+        let unnamed = [(None, 0), (None, 0)];
+        for (labels, by, is_of_authors) in [
+            (labels(&named), SplitBy::Author, true),
+            (labels(&unnamed), SplitBy::Author, false),
+            (labels(&unnamed), SplitBy::Text, false),
+        ] {
+            let rows: Vec<u32> = (0..labels.len() as u32).collect();
+            let error = folds(&labels, &rows, 3, by, 0).unwrap_err();
+            assert_eq!(
+                matches!(error, Error::TooFewAuthors { authors: 2, folds: 3 }),
+                is_of_authors,
+                "{error}"
+            );
+            assert_eq!(matches!(error, Error::TooFew { texts: 2, .. }), !is_of_authors, "{error}");
+        }
     }
 
     #[test]

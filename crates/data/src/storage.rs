@@ -8,7 +8,11 @@ use files::{Access, Replacement};
 use record::{CleaningReport, Recipe, SkipReason, SkippedRow};
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, Error, Example, Statistics, error::Result, parquet_file::Writer};
+use crate::{
+    Counts, Error, Example, Statistics,
+    error::Result,
+    parquet_file::{Packing, Writer},
+};
 
 /// The examples of a data set's folder, and what is known of them.
 const EXAMPLES: &str = "examples.parquet";
@@ -42,7 +46,7 @@ pub fn save(
     fill: impl FnOnce(&mut dyn FnMut(Example) -> Result<()>) -> Result<Stored>,
 ) -> Result<Stored> {
     let examples = folder.join(EXAMPLES);
-    let mut writer = Writer::begin(&examples, Access::Owner)?;
+    let mut writer = Writer::begin(&examples, Access::Owner, Packing::Zstd)?;
     let mut counts = Counts::default();
     let mut stored = fill(&mut |example| {
         counts.push(&example);
@@ -80,7 +84,7 @@ pub(crate) fn examples(folder: &Path) -> Result<PathBuf> {
 fn convert(former: &Path, place: &Path) -> Result<Replacement> {
     let damaged = |line, reason: String| Error::Damaged { path: former.to_owned(), line, reason };
     let file = files::open_regular(former).map_err(|error| Error::read(former, error))?;
-    let mut writer = Writer::begin(place, Access::Owner)?;
+    let mut writer = Writer::begin(place, Access::Owner, Packing::Zstd)?;
     for row in csv::Reader::from_reader(BufReader::new(file)).into_records() {
         let row =
             row.map_err(|error| damaged(error.position().map_or(0, csv::Position::line), error.to_string()))?;

@@ -188,8 +188,8 @@ fn hostile_files_end_in_an_error_that_says_what_they_are() {
     assert!(matches!(fails("bomb.csv.zst", &zstd), Error::Bomb { .. }));
     let cut = gz(CHINESE.as_bytes());
     assert!(matches!(fails("cut.csv.gz", &cut[..cut.len() - 12]), Error::Read { .. }));
-    assert!(matches!(fails("zeros.csv", &[0; 5000]), Error::NotText { .. }));
-    assert!(matches!(fails("some.csv", b"body,mbti\na\0b,INFP\n"), Error::NotText { line: 2, .. }));
+    assert!(matches!(fails("zeros.csv", &[0; 5000]), Error::Nul { .. }));
+    assert!(matches!(fails("some.csv", b"body,mbti\na\0b,INFP\n"), Error::Nul { line: 2, .. }));
     assert!(matches!(fails("a.parquet", b"PAR1 and then nothing of it PAR1"), Error::Format { .. }));
 }
 
@@ -349,4 +349,50 @@ fn an_export_goes_through_no_link_and_over_nothing_of_the_user_s() {
     assert_eq!(std::fs::read(&own).unwrap(), b"mine");
     let left = std::fs::read_dir(folder.0.path()).unwrap().flatten();
     assert!(left.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().starts_with(".new-")));
+}
+
+#[test]
+fn a_first_line_of_json_may_be_as_long_as_any_row() {
+    let folder = Folder::new();
+    let long = "word ".repeat(200_000);
+    let short = "{\"body\": \"short\", \"mbti\": \"ESTJ\"}";
+    let lines = format!("{{\"body\": \"{long}\", \"mbti\": \"INFP\"}}\n{short}\n");
+    let found = read(&folder.file("long.jsonl", lines));
+    assert_eq!(found.iter().map(|one| one.text.len()).collect::<Vec<_>>(), [long.len(), 5]);
+    let endless = format!("{{\"body\": \"{}", "x".repeat(17 << 20));
+    let error = read_with(&folder.file("endless.jsonl", endless), &ImportOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::LongRow { .. }), "{error}");
+    let error = read_with(&folder.file("none.jsonl", "{no json\n"), &ImportOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::Format { format: "JSON Lines", .. }), "{error}");
+}
+
+#[test]
+fn what_is_not_read_is_called_by_what_it_is() {
+    let folder = Folder::new();
+    let told = |name: &str, bytes: &[u8]| {
+        read_with(&folder.file(name, bytes), &ImportOptions::default()).unwrap_err().to_string()
+    };
+    let nul = told("nul.csv", "body,mbti\nété,INFP\nx\0y,INFP\n".as_bytes());
+    assert!(nul.contains("line 3 has a NUL character") && !nul.contains("not UTF-8"), "{nul}");
+    for (start, name) in [
+        (&b"BZh91AY&SY\x01\x02\x00\x00"[..], "bzip2"),
+        (b"\xfd7zXZ\x00\x00\x04\xe6\xd6", "xz"),
+        (b"PK\x03\x04\x14\x00\x00", "ZIP"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "7-Zip"),
+    ] {
+        let error = told("packed.csv", start);
+        assert!(error.contains(name) && error.contains("unpack it"), "{error}");
+    }
+}
+
+#[test]
+fn texts_that_hardly_differ_are_exported_so_that_they_can_be_imported_again() {
+    let folder = Folder::new();
+    let text = "the same words ".repeat(20_000);
+    let example = || Example { author: None, text: text.clone(), mbti: "INFP".parse().unwrap() };
+    let table = Table::of((0..240).map(|_| example()).collect());
+    let rows = table.rows();
+    let path = folder.0.path().join("alike.parquet");
+    export(Part { table: &table, rows: &rows }, &path, ExportFormat::Parquet, false, |_| true).unwrap();
+    assert_eq!(read(&path).len(), 240);
 }

@@ -1,39 +1,59 @@
 //! A folder that somebody else has filled, and where links in it may lead.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{Error, ErrorKind, Read, Result},
     path::{Path, PathBuf},
 };
 
-use crate::{open_regular, resolve_within, within::outside};
+use crate::{
+    held::{HeldFolder, Identity, changed},
+    within::outside,
+};
 
 /// A folder of somebody else's. Its files are opened by their names; links are followed to files within it and,
-/// where it is a snapshot in a cache of Hugging Face's (`models--NAME/snapshots/COMMIT`), to that cache's blobs.
-/// Every other link is refused, since it could lead to any file of the user's.
+/// where it is a snapshot in a cache of Hugging Face's (`models--NAME/snapshots/COMMIT`) or a folder in one, to that
+/// cache's blobs. Every other link is refused, since it could lead to any file of the user's.
+///
+/// The folder is held open, so that all that is read is of this one, whatever is put into its place meanwhile.
 #[derive(Debug, Clone)]
 pub struct Enclosure {
     folder: PathBuf,
-    /// The folder itself and, where there are any, the blobs; all without links.
-    within: Vec<PathBuf>,
+    /// The folder itself and, where there are any, the blobs.
+    within: Vec<HeldFolder>,
+}
+
+/// A file as it was when it was looked for.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Which of the folders it lies in, and where.
+    within: usize,
+    relative: PathBuf,
+    identity: Identity,
+    /// Without links.
+    path: PathBuf,
 }
 
 impl Enclosure {
     /// The folder may be a link itself: the user has named it.
     pub fn of(folder: &Path) -> Result<Enclosure> {
         let whole = folder.canonicalize()?;
-        let mut within = vec![whole.clone()];
-        // Blobs that are a link could be any folder of the user's.
-        let is_folder = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
-        within.extend(blobs_of(&whole).filter(is_folder));
+        let blobs = blobs_of(&whole);
+        let mut within = vec![HeldFolder::of(whole)?];
+        // Blobs that are a link could be any folder of the user's, and are not held.
+        within.extend(blobs.and_then(|blobs| HeldFolder::of(blobs).ok()));
         Ok(Enclosure { folder: folder.to_owned(), within })
     }
 
     /// A folder in this one, which may not be a link that leads out of it.
     pub fn inner(&self, name: &str) -> Result<Enclosure> {
-        let inner = Enclosure::of(&self.folder.join(name))?;
-        let [outer, found] = [self, &inner].map(|enclosure| &enclosure.within[0]);
-        if found.starts_with(outer) { Ok(inner) } else { Err(outside()) }
+        let outer = &self.within[0];
+        let found = outer.path.join(name).canonicalize()?;
+        let relative = found.strip_prefix(&outer.path).map_err(|_| outside())?;
+        let blobs = self.within[1..].iter().cloned();
+        let within = std::iter::once(outer.inner(relative)?).chain(blobs).collect();
+        Ok(Enclosure { folder: self.folder.join(name), within })
     }
 
     /// The folder as it was named.
@@ -41,7 +61,7 @@ impl Enclosure {
         &self.folder
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -50,33 +70,43 @@ impl Enclosure {
         std::fs::symlink_metadata(self.path(name)).is_ok()
     }
 
-    /// The regular file that a name leads to, without links.
-    pub fn resolve(&self, name: &str) -> Result<PathBuf> {
-        let folders: Vec<&Path> = self.within.iter().map(PathBuf::as_path).collect();
-        resolve_within(&self.path(name), &folders)
+    /// The names of all that is in it.
+    pub fn names(&self) -> Result<Vec<OsString>> {
+        self.within[0].names()
     }
 
-    /// Opens the regular file that a name leads to.
+    /// The regular file that a name leads to.
     ///
     /// # Errors
-    /// `NotFound`, and `InvalidInput` where it is none, where a link leads outside, or where it is another name of a
-    /// file of somebody else's.
-    pub fn open(&self, name: &str) -> Result<File> {
-        let found = self.resolve(name)?;
-        let file = open_regular(&found)?;
-        // Between looking and opening a part of the path may have become a link. What was opened has to be what is
-        // inside still.
+    /// `NotFound`, and `InvalidInput` where it is none, or where a link leads outside.
+    pub fn find(&self, name: impl AsRef<Path>) -> Result<Found> {
+        let path = self.within[0].path.join(name).canonicalize()?;
+        let inside = self.within.iter().enumerate().find_map(|(place, folder)| {
+            let relative = path.strip_prefix(&folder.path).ok()?;
+            (relative != Path::new("")).then(|| (place, relative.to_owned()))
+        });
+        let (within, relative) = inside.ok_or_else(outside)?;
+        let about = std::fs::symlink_metadata(&path)?;
+        if !about.is_file() {
+            return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Ok(Found { within, relative, identity: Identity::of(&about), path })
+    }
+
+    /// Opens what was found, and nothing else that has come into its place or into that of a folder above it.
+    ///
+    /// # Errors
+    /// Where it was changed meanwhile, and `InvalidInput` where it is another name of a file of somebody else's.
+    pub fn open_found(&self, found: &Found) -> Result<File> {
+        let (file, _folder_owner) = self.within[found.within].open(&found.relative)?;
+        let about = file.metadata()?;
+        if Identity::of(&about) != found.identity {
+            return Err(changed());
+        }
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            let opened = file.metadata()?;
-            let seen = std::fs::symlink_metadata(self.resolve(name)?)?;
-            if (opened.dev(), opened.ino()) != (seen.dev(), seen.ino()) {
-                return Err(Error::new(ErrorKind::InvalidInput, "it is being changed; try again"));
-            }
-            let folder = found.parent().unwrap_or(&self.within[0]);
-            let owner = std::fs::symlink_metadata(folder)?.uid();
-            if is_planted(opened.nlink(), opened.uid(), owner) {
+            if _folder_owner.is_some_and(|owner| is_planted(about.nlink(), about.uid(), owner)) {
                 return Err(Error::new(
                     ErrorKind::InvalidInput,
                     "it is a hard link to a file of another user than its folder's",
@@ -84,6 +114,21 @@ impl Enclosure {
             }
         }
         Ok(file)
+    }
+
+    /// The path of the regular file that a name leads to, without links.
+    pub fn resolve(&self, name: &str) -> Result<PathBuf> {
+        Ok(self.find(name)?.path)
+    }
+
+    /// Finds the regular file that a name leads to, and opens it.
+    pub fn open(&self, name: &str) -> Result<File> {
+        self.open_found(&self.find(name)?)
+    }
+
+    /// An error where another folder was put into the place of this one meanwhile.
+    pub fn check_in_its_place(&self) -> Result<()> {
+        if self.within[0].is_in_its_place() { Ok(()) } else { Err(changed()) }
     }
 
     /// The bytes of a file that has at most `limit` of them.
@@ -105,12 +150,10 @@ fn is_planted(names: u64, owner: u32, folder_owner: u32) -> bool {
 
 /// The blobs of the cache that a folder without links is a snapshot in, or a folder of such a snapshot.
 fn blobs_of(folder: &Path) -> Option<PathBuf> {
-    folder.ancestors().take(3).find_map(|snapshot| {
-        let snapshots = snapshot.parent().filter(|parent| parent.ends_with("snapshots"))?;
-        let repository = snapshots.parent()?;
-        let is_model = repository.file_name()?.to_string_lossy().starts_with("models--");
-        is_model.then(|| repository.join("blobs"))
-    })
+    let snapshots = folder.ancestors().skip(1).find(|above| above.ends_with("snapshots"))?;
+    let repository = snapshots.parent()?;
+    let name = repository.file_name()?.to_string_lossy();
+    (name.starts_with("models--") || name.starts_with("datasets--")).then(|| repository.join("blobs"))
 }
 
 #[cfg(all(test, unix))]
@@ -182,5 +225,100 @@ mod tests {
         std::fs::write(root.path().join("a"), "x").unwrap();
         std::fs::hard_link(root.path().join("a"), root.path().join("b")).unwrap();
         assert_eq!(Enclosure::of(root.path()).unwrap().read("b", 9).unwrap(), b"x");
+    }
+
+    #[test]
+    fn what_has_come_into_the_place_of_what_was_found_is_not_opened() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        for name in ["folder/inner", "outside"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        for name in ["folder/a", "folder/inner/b", "outside/a", "outside/b", "other"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        let exchange = |place: &str, with: &str| {
+            std::fs::rename(at(place), at("aside")).unwrap();
+            std::fs::rename(at(with), at(place)).unwrap();
+            std::fs::rename(at("aside"), at(with)).unwrap();
+        };
+        symlink("../outside/a", at("file-link")).unwrap();
+        symlink("../outside", at("folder-link")).unwrap();
+        let enclosure = Enclosure::of(&at("folder")).unwrap();
+        for (name, place, with) in [
+            ("a", "folder/a", "file-link"),
+            ("a", "folder/a", "other"),
+            ("inner/b", "folder/inner", "folder-link"),
+            ("inner/b", "folder/inner", "outside"),
+        ] {
+            let found = enclosure.find(name).unwrap();
+            exchange(place, with);
+            let error = enclosure.open_found(&found).unwrap_err();
+            assert!(error.to_string().contains("was changed"), "{with}: {error}");
+            exchange(place, with);
+            assert!(enclosure.open_found(&found).is_ok(), "{with}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_read_is_of_the_folder_that_was_named_also_where_another_comes_into_its_place() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        for name in ["one", "two"] {
+            std::fs::create_dir(at(name)).unwrap();
+            for file in ["config.json", "weights"] {
+                std::fs::write(at(name).join(file), name).unwrap();
+            }
+        }
+        std::fs::write(at("two/LICENSE"), "two").unwrap();
+        let enclosure = Enclosure::of(&at("one")).unwrap();
+        assert_eq!(enclosure.read("config.json", 9).unwrap(), b"one");
+        let found = enclosure.find("weights").unwrap();
+        std::fs::rename(at("one"), at("aside")).unwrap();
+        std::fs::rename(at("two"), at("one")).unwrap();
+        let mut text = String::new();
+        enclosure.open_found(&found).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one");
+        let mut names = enclosure.names().unwrap();
+        names.sort();
+        assert_eq!(names, ["config.json", "weights"]);
+        for name in ["weights", "LICENSE"] {
+            assert!(enclosure.open(name).is_err(), "{name} is of the other folder");
+        }
+        assert!(enclosure.check_in_its_place().is_err());
+        std::fs::rename(at("one"), at("two")).unwrap();
+        std::fs::rename(at("aside"), at("one")).unwrap();
+        assert!(enclosure.check_in_its_place().is_ok());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn while_a_file_is_exchanged_with_a_link_nothing_outside_is_ever_read() {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir(at("folder")).unwrap();
+        std::fs::write(at("folder/a"), "inside").unwrap();
+        std::fs::write(at("secret"), "secret").unwrap();
+        symlink("secret", at("link")).unwrap();
+        let exchange = || renameat_with(CWD, at("folder/a"), CWD, at("link"), RenameFlags::EXCHANGE);
+        if exchange().is_err() {
+            println!("NOT TESTED: this file system exchanges no names");
+            return;
+        }
+        exchange().unwrap();
+        let enclosure = Enclosure::of(&at("folder")).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    exchange().unwrap();
+                }
+            });
+            let read: Vec<_> = (0..5000).filter_map(|_| enclosure.read("a", 9).ok()).collect();
+            done.store(true, Ordering::Relaxed);
+            assert!(read.iter().all(|bytes| bytes == b"inside"));
+        });
     }
 }

@@ -18,6 +18,12 @@ pub fn open_regular(path: &Path) -> Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path)?;
+    refuse_irregular(&file)?;
+    Ok(file)
+}
+
+/// Refuses what was opened and is no regular file.
+pub(crate) fn refuse_irregular(file: &File) -> Result<()> {
     let about = file.metadata()?;
     if about.is_dir() {
         return Err(Error::new(ErrorKind::IsADirectory, "it is a folder"));
@@ -28,7 +34,7 @@ pub fn open_regular(path: &Path) -> Result<File> {
             "it is a pipe, socket or device, not a regular file",
         ));
     }
-    Ok(file)
+    Ok(())
 }
 
 /// Opens a file of our own for reading and writing, which is made where there is none. A link in its place is refused,
@@ -50,12 +56,7 @@ pub fn open_own(path: &Path) -> Result<File> {
         let is_link = std::fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink());
         if is_link { link() } else { error }
     })?;
-    if !file.metadata()?.is_file() {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "it is a pipe, socket or device, not a regular file",
-        ));
-    }
+    refuse_irregular(&file)?;
     Ok(file)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{ErrorKind, Result, Write},
+    io::{Error, ErrorKind, Result, Write},
     path::{Path, PathBuf},
 };
 
@@ -36,7 +36,8 @@ impl Replacement {
         }
         #[cfg(not(unix))]
         let _ = access;
-        Ok(Replacement { file: builder.tempfile_in(folder)?, place: place.to_owned() })
+        let file = builder.tempfile_in(folder).map_err(without_path)?;
+        Ok(Replacement { file, place: place.to_owned() })
     }
 
     /// The file as it is written.
@@ -102,7 +103,8 @@ impl NewFolder {
         builder.prefix(".new-");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        Ok(NewFolder { folder: builder.tempdir_in(parent_of(place))?, place: place.to_owned() })
+        let folder = builder.tempdir_in(parent_of(place)).map_err(without_path)?;
+        Ok(NewFolder { folder, place: place.to_owned() })
     }
 
     /// Where it is meanwhile.
@@ -120,6 +122,27 @@ impl NewFolder {
         let _ = self.folder.keep();
         sync_folder(&self.place);
         Ok(())
+    }
+}
+
+/// The same error without the random name that something was to have, which is nothing to the user.
+pub fn without_path(error: Error) -> Error {
+    if error.get_ref().is_some() && error.kind() != ErrorKind::Other { error.kind().into() } else { error }
+}
+
+/// What helps where something cannot be written: only a full disk is made good by room on it.
+pub fn advice_to_write(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "Make room on the disk, or choose another place."
+        }
+        ErrorKind::NotFound => "A folder of that path is not there: make it, or choose another place.",
+        ErrorKind::AlreadyExists => "What is there stays as it is: choose another name.",
+        ErrorKind::PermissionDenied => "Choose a place where you may write, or get the right to write there.",
+        ErrorKind::ReadOnlyFilesystem => "Choose a place on a disk that takes writing.",
+        ErrorKind::NotADirectory => "A part of that path is no folder: choose another place.",
+        ErrorKind::InvalidFilename => "Choose a shorter or plainer name.",
+        _ => "Check the place, or choose another.",
     }
 }
 
@@ -178,6 +201,27 @@ mod tests {
         let error = Replacement::begin(&place, Access::Usual).unwrap().put_new().unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_full_disk_asks_for_room_and_no_message_shows_a_random_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("not-there/x");
+        let errors = [
+            Replacement::begin(&missing, Access::Usual).unwrap_err(),
+            NewFolder::begin(&missing).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(!error.to_string().contains(".new-"), "{error}");
+            assert!(advice_to_write(&error).contains("not there"));
+        }
+        for kind in
+            [ErrorKind::NotFound, ErrorKind::AlreadyExists, ErrorKind::PermissionDenied, ErrorKind::Other]
+        {
+            assert!(!advice_to_write(&kind.into()).contains("room"), "{kind}");
+        }
+        assert!(advice_to_write(&ErrorKind::StorageFull.into()).contains("room"));
     }
 
     #[cfg(unix)]

@@ -12,7 +12,7 @@ pub enum Error {
     NotFound { path: PathBuf },
     #[error("{} cannot be read: {source}. Check that the folder is there and may be read.", .path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{} cannot be written: {source}. Make room on the disk or choose another home folder.", .path.display())]
+    #[error("{} cannot be written: {source}. {advice}", .path.display(), advice = ::files::advice_to_write(.source))]
     Write { path: PathBuf, source: std::io::Error },
     #[error(
         "{} is not taken: {reason}. If it belongs to the model, put the file itself in its place.",

@@ -42,6 +42,8 @@ pub enum ProblemCode {
     EmptyFile,
     /// The file is not text in UTF-8. `path`, `line`.
     NotText,
+    /// A file of texts has bytes of zero. `path`, `line`.
+    NulCharacters,
     /// A row is longer than any text. `path`.
     LongRow,
     /// A packed file that unpacks to far more than text does. `path`.
@@ -57,6 +59,8 @@ pub enum ProblemCode {
     SplitLeaks,
     /// A file that was to be written is there already. `path`.
     FileExists,
+    /// What the user wants to have somewhere was to be put among what the home keeps. `path`, `home`.
+    InHome,
     /// Work was stopped by the user, and nothing of it was kept.
     Stopped,
     /// The columns are not those of a known format. `path`, `found`, `expected`.
@@ -96,6 +100,8 @@ pub enum ProblemCode {
     OneClassOnly,
     /// Nothing would be left to train on or to validate with. `part`, `texts`.
     TooFewTexts,
+    /// There are fewer authors than folds, no author being in two of them. `authors`, `folds`.
+    TooFewAuthors,
     /// The loss or the gradient became infinite or not a number. `step`, `rows`: the places of the
     /// step's texts in the data set, from 1; `checkpoint`: the step of the newest one, 0 for none.
     LossNotFinite,

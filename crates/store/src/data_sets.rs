@@ -84,8 +84,8 @@ impl Store {
 
     /// All data sets, the oldest first.
     pub async fn data_sets(&self) -> Result<Vec<DataSet>> {
-        let rows: Vec<DataSetRow> =
-            sqlx::query_as("SELECT * FROM data_sets ORDER BY id").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT * FROM data_sets ORDER BY id").fetch_all(&self.pool).await?;
+        let rows: Vec<DataSetRow> = self.understood("data set", "name", &rows);
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 

@@ -43,7 +43,7 @@ pub enum Error {
     UnknownModel { name: String, known: String },
     #[error("There is no run {run}. `mbti runs list` shows all.")]
     UnknownRun { run: i64 },
-    #[error("The name \"{name}\" is taken. Give another with --name, or remove the old one first.")]
+    #[error("The name \"{name}\" is taken. Give another, or remove the old one first.")]
     NameTaken { name: String },
     #[error(
         "Run {run} has ended ({status}), so it can be neither stopped nor paused. \
@@ -58,9 +58,15 @@ pub enum Error {
 
 /// What may help.
 fn advice(source: &sqlx::Error) -> &'static str {
-    match may_pass(source) && !lacks_room(source) {
-        true => "Another program holds it: wait for its end, or close it, and try again.",
-        false => "Check that its disk has room.",
+    match source {
+        source if lacks_room(source) => "Check that its disk has room and may be written.",
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
+            "A row of it is damaged, or of another version of this program. It stays as it is; the others can be used."
+        }
+        source if may_pass(source) => {
+            "Another program holds it: wait for its end, or close it, and try again."
+        }
+        _ => "Keep a copy of it, and check the disk that it lies on.",
     }
 }
 

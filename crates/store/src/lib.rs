@@ -12,6 +12,7 @@ mod lock;
 mod models;
 mod open;
 mod parts;
+mod passed_over;
 mod places;
 mod runs;
 mod told;
@@ -38,6 +39,7 @@ pub struct Store {
     /// The folder that it lies in, from which the paths in it are told.
     home: PathBuf,
     path: PathBuf,
+    passed_over: passed_over::PassedOver,
 }
 
 impl Store {

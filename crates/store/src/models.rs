@@ -72,9 +72,8 @@ impl Store {
 
     /// All models: those that were added first, the built-in one last.
     pub async fn models(&self) -> Result<Vec<Model>> {
-        let rows: Vec<ModelRow> = sqlx::query_as("SELECT * FROM models ORDER BY built_in, created_at, name")
-            .fetch_all(&self.pool)
-            .await?;
+        let all = sqlx::query("SELECT * FROM models ORDER BY built_in, created_at, name");
+        let rows: Vec<ModelRow> = self.understood("model", "name", &all.fetch_all(&self.pool).await?);
         Ok(rows.into_iter().map(|row| self.model_in_place(row.0)).collect())
     }
 

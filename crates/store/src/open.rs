@@ -50,7 +50,7 @@ impl Store {
         }
         let pool = connect(path, options(path).journal_mode(SqliteJournalMode::Wal), 4).await?;
         MIGRATIONS.run(&pool).await.map_err(|error| wrong(path)(error.into()))?;
-        Ok(Store { pool, home: home_of(path), path: path.to_owned() })
+        Ok(Store { pool, home: home_of(path), path: path.to_owned(), passed_over: Default::default() })
     }
 
     /// Opens a history that nothing is written to, as it may lie on a disk that takes no writing.
@@ -61,14 +61,14 @@ impl Store {
             options = options.immutable(true);
         }
         let pool = connect(path, options, 4).await?;
-        Ok(Store { pool, home: home_of(path), path: path.to_owned() })
+        Ok(Store { pool, home: home_of(path), path: path.to_owned(), passed_over: Default::default() })
     }
 
     /// Another access to the same history, which gives up at once where somebody else writes.
     pub async fn hasty(&self) -> Result<Store> {
         let options = options(&self.path).busy_timeout(Duration::from_millis(100));
         let pool = connect(&self.path, options, 1).await?;
-        Ok(Store { pool, home: self.home.clone(), path: self.path.clone() })
+        Ok(Store { pool, home: self.home.clone(), path: self.path.clone(), passed_over: Default::default() })
     }
 
     /// `None` where it is not there or not up to date.
@@ -92,7 +92,7 @@ impl Store {
                 false => Ok(None),
             };
         }
-        Ok(Some(Store { pool, home: home_of(path), path: path.to_owned() }))
+        Ok(Some(Store { pool, home: home_of(path), path: path.to_owned(), passed_over: Default::default() }))
     }
 }
 

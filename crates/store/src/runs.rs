@@ -76,7 +76,7 @@ impl Store {
     /// All runs, the newest first, each with the metrics of its newest evaluation.
     pub async fn runs(&self) -> Result<Vec<Run>> {
         let sql = sqlx::AssertSqlSafe(format!("{RUNS} ORDER BY runs.id DESC"));
-        let rows: Vec<RunRow> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        let rows: Vec<RunRow> = self.understood("run", "id", &sqlx::query(sql).fetch_all(&self.pool).await?);
         let mut runs: Vec<Run> = rows.into_iter().map(|row| self.run_in_place(row.0)).collect();
         let newest = sqlx::query(
             "SELECT m.* FROM axis_metrics m \
@@ -84,7 +84,7 @@ impl Store {
         );
         let mut by_run: BTreeMap<i64, BTreeMap<Axis, AxisMetrics>> = BTreeMap::new();
         for row in newest.fetch_all(&self.pool).await? {
-            let (axis, metrics) = axis_metrics(&row)?;
+            let Ok((axis, metrics)) = axis_metrics(&row) else { continue };
             by_run.entry(row.try_get("run")?).or_default().insert(axis, metrics);
         }
         for run in &mut runs {
@@ -99,7 +99,7 @@ impl Store {
         let sql = sqlx::AssertSqlSafe(format!(
             "{RUNS} WHERE status IN ('queued', 'running') ORDER BY runs.id DESC"
         ));
-        let rows: Vec<RunRow> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        let rows: Vec<RunRow> = self.understood("run", "id", &sqlx::query(sql).fetch_all(&self.pool).await?);
         Ok(rows.into_iter().map(|row| self.run_in_place(row.0)).collect())
     }
 

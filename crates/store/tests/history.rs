@@ -331,3 +331,31 @@ async fn a_file_that_is_no_history_is_an_error_with_its_path() {
     let error = Store::open(&path).await.unwrap_err();
     assert!(error.to_string().contains("history.sqlite"), "{error}");
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_understood_is_passed_over_said_and_kept() {
+    use sqlx::Connection;
+    let (folder, store) = open().await;
+    for name in ["one", "two"] {
+        store.add_data_set(&data_set(name), || Ok::<(), Error>(())).await.unwrap();
+        store.add_run(&config(name), false, &Origins::default(), 0).await.unwrap();
+    }
+    let path = folder.path().join("history.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    for damage in
+        ["UPDATE data_sets SET types = '{' WHERE name = 'one'", "UPDATE runs SET config = 'x' WHERE id = 1"]
+    {
+        sqlx::query(damage).execute(&mut other).await.unwrap();
+    }
+    assert_eq!(store.data_sets().await.unwrap().iter().map(|one| &*one.name).collect::<Vec<_>>(), ["two"]);
+    assert_eq!(store.runs().await.unwrap().iter().map(|one| one.id).collect::<Vec<_>>(), [2]);
+    assert_eq!(store.active_runs().await.unwrap().len(), 1);
+    let said = store.passed_over();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("data set one") && said[1].contains("run 1"), "{said:?}");
+    let error = store.run(1).await.unwrap_err().to_string();
+    assert!(error.contains("A row of it is damaged") && !error.contains("room"), "{error}");
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM runs").fetch_one(&mut other).await.unwrap();
+    assert_eq!(kept, 2);
+}

@@ -1,6 +1,7 @@
 //! JSON Lines: an object a line, as the Hub and many tools write.
 
 use std::{
+    collections::VecDeque,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
@@ -24,25 +25,34 @@ pub(crate) struct JsonLines<R> {
     columns: Vec<String>,
     line: u64,
     buffer: Vec<u8>,
+    /// Lines that were read to find the columns.
+    ahead: VecDeque<Vec<u8>>,
 }
 
 impl<R: Read> JsonLines<R> {
     /// `start` is what the file begins with, in which the columns are looked for.
     pub(crate) fn open(path: &Path, input: R, start: &str) -> Result<JsonLines<R>> {
         let mut columns: Vec<String> = Vec::new();
-        for line in start.lines().take(LOOKED_AT) {
-            let Ok(object) = serde_json::from_str::<Map<String, Value>>(line) else { continue };
-            for name in object.into_iter().map(|(name, _)| name) {
-                if !columns.contains(&name) && columns.len() < 1000 {
-                    columns.push(name);
-                }
+        start.lines().take(LOOKED_AT).for_each(|line| add_columns(&mut columns, line.as_bytes()));
+        let mut input = BufReader::with_capacity(1 << 18, input);
+        let mut ahead = VecDeque::new();
+        let mut bytes = 0;
+        // A line may be longer than what was looked at.
+        while columns.is_empty() && ahead.len() < LOOKED_AT && bytes <= ROW_BYTES {
+            let mut line = Vec::new();
+            read_line(&mut input, &mut line).map_err(|error| Error::read(path, error))?;
+            if line.is_empty() {
+                break;
             }
+            bytes += line.len() as u64;
+            add_columns(&mut columns, &line);
+            ahead.push_back(line);
         }
         if columns.is_empty() {
-            return Err(Error::NotText { path: path.to_owned(), line: 1 });
+            let reason = "none of its first lines is an object of JSON".to_owned();
+            return Err(Error::Format { path: path.to_owned(), format: "JSON Lines", reason });
         }
-        let input = BufReader::with_capacity(1 << 18, input);
-        Ok(JsonLines { path: path.to_owned(), input, columns, line: 0, buffer: Vec::new() })
+        Ok(JsonLines { path: path.to_owned(), input, columns, line: 0, buffer: Vec::new(), ahead })
     }
 }
 
@@ -53,15 +63,17 @@ impl<R: Read> Records for JsonLines<R> {
 
     fn next(&mut self, record: &mut ByteRecord) -> Result<Next> {
         loop {
-            self.buffer.clear();
-            let mut limited = (&mut self.input).take(ROW_BYTES + 1);
-            let read = limited.read_until(b'\n', &mut self.buffer);
-            let read = read.map_err(|error| Error::read(&self.path, error))?;
+            match self.ahead.pop_front() {
+                Some(line) => self.buffer = line,
+                None => {
+                    self.buffer.clear();
+                    let read = read_line(&mut self.input, &mut self.buffer);
+                    read.map_err(|error| Error::read(&self.path, error))?;
+                }
+            }
+            let read = self.buffer.len();
             if read == 0 {
                 return Ok(Next::End);
-            }
-            if read as u64 > ROW_BYTES {
-                return Err(Error::read(&self.path, std::io::Error::other(Refusal::LongRow)));
             }
             self.line += 1;
             if self.buffer.iter().all(u8::is_ascii_whitespace) {
@@ -82,6 +94,22 @@ impl<R: Read> Records for JsonLines<R> {
             position.set_line(self.line);
             record.set_position(Some(position));
             return Ok(Next::Row);
+        }
+    }
+}
+
+/// Reads a line with its end; nothing at the end of the file.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<()> {
+    let read = input.take(ROW_BYTES + 1).read_until(b'\n', line)?;
+    if read as u64 > ROW_BYTES { Err(std::io::Error::other(Refusal::LongRow)) } else { Ok(()) }
+}
+
+/// Adds the names in a line that are not among the columns yet.
+fn add_columns(columns: &mut Vec<String>, line: &[u8]) {
+    let Ok(object) = serde_json::from_slice::<Map<String, Value>>(line) else { return };
+    for name in object.into_iter().map(|(name, _)| name) {
+        if !columns.contains(&name) && columns.len() < 1000 {
+            columns.push(name);
         }
     }
 }

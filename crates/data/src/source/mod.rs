@@ -16,6 +16,7 @@ use std::{
 use csv::ByteRecord;
 use encoding_rs::{Encoding, UTF_8};
 use encoding_rs_io::DecodeReaderBytesBuilder;
+use files::{Enclosure, Found};
 use record::{SkipReason, SourceFormat};
 
 use self::{
@@ -100,27 +101,31 @@ pub(crate) struct Source {
 }
 
 /// A file of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
     /// What the user knows it by.
     pub(crate) path: PathBuf,
-    /// Where it lies, all links followed that may be.
-    place: PathBuf,
+    /// Where it was found, in a folder that was named.
+    found: Option<(Arc<Enclosure>, Found)>,
 }
 
 impl SourceFile {
     /// One that was named itself, by whoever is asked to read it, so that it may be a link to anywhere.
     pub(crate) fn named(path: &Path) -> SourceFile {
-        SourceFile { path: path.to_owned(), place: path.to_owned() }
+        SourceFile { path: path.to_owned(), found: None }
     }
 
     fn open(&self) -> Result<File> {
-        files::open_regular(&self.place).map_err(|error| Error::read(&self.path, error))
+        let opened = match &self.found {
+            Some((folder, found)) => folder.open_found(found),
+            None => files::open_regular(&self.path),
+        };
+        opened.map_err(|error| Error::read(&self.path, error))
     }
 
     /// In bytes.
     pub(crate) fn size(&self) -> Result<u64> {
-        let about = std::fs::metadata(&self.place).map_err(|error| Error::read(&self.path, error))?;
+        let about = self.open()?.metadata().map_err(|error| Error::read(&self.path, error))?;
         Ok(about.len())
     }
 }
@@ -135,33 +140,23 @@ pub(crate) fn files(path: &Path) -> Result<Vec<SourceFile>> {
     if !std::fs::metadata(path).map_err(failed)?.is_dir() {
         return Ok(vec![SourceFile::named(path)]);
     }
-    let blobs = blobs_of(path);
-    let followed: Vec<&Path> = std::iter::once(path).chain(blobs.as_deref()).collect();
+    let folder = Arc::new(Enclosure::of(path).map_err(failed)?);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-        if kind.is_dir() || !is_wanted(&path) {
+    for name in folder.names().map_err(failed)? {
+        let path = folder.path(&name);
+        let is_folder = || std::fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir());
+        if !is_wanted(&path) || is_folder() {
             continue;
         }
-        let place = files::resolve_within(&path, &followed).map_err(|error| Error::read(&path, error))?;
-        files.push(SourceFile { path, place });
+        let found = folder.find(&name).map_err(|error| Error::read(&path, error))?;
+        files.push(SourceFile { path, found: Some((folder.clone(), found)) });
     }
+    folder.check_in_its_place().map_err(failed)?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     if files.is_empty() {
         return Err(Error::NoFiles { path: path.to_owned(), endings: ENDINGS.join(", ") });
     }
     Ok(files)
-}
-
-/// Where the files lie to which a snapshot in the Hub's cache has links: `datasets--OWNER--NAME/blobs` for
-/// `datasets--OWNER--NAME/snapshots/COMMIT`, or a folder in it. It must be a folder itself, or it could lead anywhere.
-fn blobs_of(folder: &Path) -> Option<PathBuf> {
-    let folder = folder.canonicalize().ok()?;
-    let snapshots = folder.ancestors().skip(1).find(|above| above.ends_with("snapshots"))?;
-    let blobs = snapshots.with_file_name("blobs");
-    let is_repository = snapshots.parent()?.file_name()?.to_string_lossy().contains("--");
-    (is_repository && std::fs::symlink_metadata(&blobs).ok()?.is_dir()).then_some(blobs)
 }
 
 fn is_wanted(file: &Path) -> bool {
@@ -182,9 +177,15 @@ pub(crate) fn open(source: &SourceFile, reading: Reading, progress: &Arc<Progres
     let mut file = source.open()?;
     // What is added while it is read belongs to the next import.
     let length = file.metadata().map_err(failed)?.len();
-    let first = first_bytes(&mut file, 4).map_err(failed)?;
+    let first = first_bytes(&mut file, 6).map_err(failed)?;
     file.rewind().map_err(failed)?;
-    if first == *b"PAR1" {
+    if let Some(packing) = unread_packing(&first) {
+        let reason = format!(
+            "it is packed by {packing}, which is not read; unpack it, or pack it by gzip or Zstandard"
+        );
+        return Err(Error::Format { path: path.to_owned(), format: "text", reason });
+    }
+    if first.starts_with(b"PAR1") {
         let records = Box::new(Parquet::open(path, file, progress.clone())?);
         return Ok(Source {
             records,
@@ -204,7 +205,12 @@ pub(crate) fn open(source: &SourceFile, reading: Reading, progress: &Arc<Progres
         None => {
             let zero = start.iter().position(|&byte| byte == 0).unwrap_or(0);
             let line = 1 + start[..zero].iter().filter(|&&byte| byte == b'\n').count() as u64;
-            return Err(Error::NotText { path: path.to_owned(), line });
+            let path = path.to_owned();
+            return Err(if is_utf_8(&start) {
+                Error::Nul { path, line }
+            } else {
+                Error::NotText { path, line }
+            });
         }
     };
     let (text, _, _) = encoding.decode(&start);
@@ -238,6 +244,23 @@ pub(crate) fn open(source: &SourceFile, reading: Reading, progress: &Arc<Progres
     })
 }
 
+/// Whether it is UTF-8 but for what may be cut off at the end.
+fn is_utf_8(start: &[u8]) -> bool {
+    std::str::from_utf8(start).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// How a file is packed that is not read, by its first bytes.
+fn unread_packing(first: &[u8]) -> Option<&'static str> {
+    let is_bzip2 = first.starts_with(b"BZh") && first.get(4..6) == Some(&[0x31, 0x41]);
+    let known: [(&[u8], _); 3] = [
+        (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"),
+        (&[b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c], "7-Zip"),
+        (b"PK\x03\x04", "ZIP, as spreadsheets are, too"),
+    ];
+    let found = known.into_iter().find(|(start, _)| first.starts_with(start)).map(|(_, name)| name);
+    found.or(is_bzip2.then_some("bzip2"))
+}
+
 /// Tables of texts have a few columns, and each takes memory in all that looks at them.
 fn too_many_columns(path: &Path, found: usize) -> Error {
     let reason = format!("it has {found} columns, more than the {COLUMNS} that are read");
@@ -262,7 +285,7 @@ fn unpacked(path: &Path, first: &[u8], file: Take<File>, progress: &Arc<Progress
     let counted = Counted { inner: file, progress: progress.clone() };
     Ok(if first.starts_with(&[0x1f, 0x8b]) {
         Box::new(guard(Box::new(flate2::read::MultiGzDecoder::new(counted))))
-    } else if first == [0x28, 0xb5, 0x2f, 0xfd] {
+    } else if first.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         let mut decoder = zstd::Decoder::new(counted).map_err(|error| Error::read(path, error))?;
         // What is unpacked may look back at most so far, in powers of two: 128 MiB.
         decoder.window_log_max(27).map_err(|error| Error::read(path, error))?;
@@ -270,4 +293,31 @@ fn unpacked(path: &Path, first: &[u8], file: Take<File>, progress: &Arc<Progress
     } else {
         Box::new(counted)
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_folder_that_was_replaced_by_a_link_before_it_is_read_is_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir(at("folder")).unwrap();
+        for name in ["folder/a.csv", "secret"] {
+            std::fs::write(at(name), "body,mbti\nwords,INFP\n").unwrap();
+        }
+        let found = files(&at("folder")).unwrap();
+        assert!(open(&found[0], Reading::default(), &Arc::default()).is_ok());
+        std::fs::remove_file(at("folder/a.csv")).unwrap();
+        std::os::unix::fs::symlink(at("secret"), at("folder/a.csv")).unwrap();
+        let refused = open(&found[0], Reading::default(), &Arc::default()).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("was changed"), "{refused}");
+        assert!(found[0].size().is_err());
+        // Another file, which is none of those that were found either.
+        std::fs::remove_file(at("folder/a.csv")).unwrap();
+        std::fs::rename(at("secret"), at("folder/a.csv")).unwrap();
+        assert!(open(&found[0], Reading::default(), &Arc::default()).is_err());
+    }
 }

@@ -81,8 +81,14 @@ struct Taken {
 
 /// Opens all files that are to be copied: a link that must not be followed is told before anything is.
 fn collect(source: &Path, found: &ModelFolder) -> Result<Vec<Taken>> {
-    let enclosed = |folder: &Path| Enclosure::of(folder).map_err(|error| Error::read(folder, error));
-    let (outer, model) = (enclosed(source)?, enclosed(&found.folder)?);
+    let failed = |error| Error::read(source, error);
+    let outer = Enclosure::of(source).map_err(failed)?;
+    // Both are of one folder, also where another is put into its place just now.
+    let model = match found.folder.strip_prefix(source).ok().and_then(Path::to_str) {
+        Some("") => outer.clone(),
+        None => Enclosure::of(&found.folder).map_err(|error| Error::read(&found.folder, error))?,
+        Some(inner) => outer.inner(inner).map_err(failed)?,
+    };
     let mut taken = Vec::new();
     for name in &found.weights {
         let limit = if name.ends_with(".json") { JSON_LIMIT } else { u64::MAX };
@@ -102,6 +108,7 @@ fn collect(source: &Path, found: &ModelFolder) -> Result<Vec<Taken>> {
         let place = if model.has(name) { &model } else { &outer };
         taken.extend(open(place, name, NOTE_LIMIT)?);
     }
+    outer.check_in_its_place().map_err(failed)?;
     Ok(taken)
 }
 

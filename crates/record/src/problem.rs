@@ -85,6 +85,10 @@ pub enum ProblemCode {
     IncompleteModel,
     /// The folder is an adapter, which has to be added to the model that it changes. `path`.
     AdapterOnly,
+    /// The weights were quantized, and their card does not name what they were made from. `path`, `method`.
+    QuantizedModel,
+    /// The weights were quantized from another model. `path`, `method`, `original`.
+    QuantizedFrom,
     /// The model is what a run's adapter stands on, so that it cannot be removed. `name`, `run`.
     BaseOfAdapter,
     /// A weight is absent or has another shape than the config says. `path`, `weight`, `found`, `expected`.

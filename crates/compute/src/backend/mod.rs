@@ -111,6 +111,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// out = s x wᵀ, or out += s x wᵀ with `add`, for a weight w `[out, in]` however it is held, which is read strip by
     /// strip; x `[n, in]`, out `[n, out]`. With `turned` s x w, the way of a gradient: x `[n, out]`, out `[n, in]`.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
     fn product_held(
         &self,
         out: Out<Self>,

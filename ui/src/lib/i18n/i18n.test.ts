@@ -80,6 +80,8 @@ describe("the dictionaries", () => {
       incomplete_model: ["missing", "path"],
       adapter_only: ["path"],
       base_of_adapter: ["name", "run"],
+      quantized_from: ["method", "original", "path"],
+      quantized_model: ["method", "path"],
       weight_mismatch: ["expected", "found", "path", "weight"],
       bad_weights: ["path", "reason"],
       bad_model_file: ["path", "reason"],

@@ -28,6 +28,8 @@ export const problems = {
   unknown_family: "The model in {path} cannot be trained here: {reason}. Choose one of the families Phi-3, Llama, Mistral, Qwen2, Qwen3, BERT, RoBERTa, XLM-RoBERTa, DistilBERT and ModernBERT.",
   incomplete_model: "The model folder {path} lacks {missing}. Fetch the model again with all its files.",
   base_of_adapter: "\"{name}\" is the base model of run {run}, which learned with LoRA and cannot predict without it. Merge that run into a whole model, or remove it first.",
+  quantized_model: "{path} holds weights quantized with {method}, which cannot be trained any further. Add the model that it was made from instead; the setting \"Quantization of the base\" makes its weights as small while it is trained.",
+  quantized_from: "{path} holds weights quantized with {method}, which cannot be trained any further. Add the model that it was made from instead: {original}. The setting \"Quantization of the base\" makes its weights as small while it is trained.",
   adapter_only: "{path} is an adapter, which only changes another model and cannot be trained without it. Add that base model instead; adapter_config.json names it.",
   weight_mismatch: "The weights in {path} do not fit its config.json: {weight} is {found}, not {expected}. Fetch the model again.",
   bad_weights: "The weights file {path} is damaged or in a format that is not read: {reason}. Fetch it again, as model.safetensors.",

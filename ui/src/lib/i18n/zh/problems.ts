@@ -27,6 +27,8 @@ export const problems: Dictionary["problems"] = {
   unknown_family: "无法训练 {path} 中的模型：{reason}。请选择 Phi-3、Llama、Mistral、Qwen2、Qwen3、BERT、RoBERTa、XLM-RoBERTa、DistilBERT 或 ModernBERT 系列的模型。",
   incomplete_model: "模型文件夹 {path} 缺少 {missing}。请重新获取模型的全部文件。",
   base_of_adapter: "“{name}”是第 {run} 次训练的基础模型。该训练用 LoRA 学习，没有它就无法预测。请先把该训练合并为完整模型，或将其删除。",
+  quantized_model: "{path} 中的权重已用 {method} 量化，无法继续训练。请改为添加量化前的原模型；“基础模型的量化”设置可以让它在训练时占用同样少的内存。",
+  quantized_from: "{path} 中的权重已用 {method} 量化，无法继续训练。请改为添加量化前的原模型：{original}。“基础模型的量化”设置可以让它在训练时占用同样少的内存。",
   adapter_only: "{path} 是适配器，只是对另一个模型的改动，不能单独训练。请改为添加它的基础模型，名称写在 adapter_config.json 中。",
   weight_mismatch: "{path} 中的权重与 config.json 不符：{weight} 为 {found}，而不是 {expected}。请重新获取模型。",
   bad_weights: "权重文件 {path} 已损坏或格式不受支持：{reason}。请重新获取 model.safetensors。",

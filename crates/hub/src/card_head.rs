@@ -1,15 +1,13 @@
-//! The head of a card, as far as the Hub and its users write `configs` and `license`: maps and lists by indentation,
+//! The head of a card, as far as the Hub and its users write what is asked for: maps and lists by indentation,
 //! lists in brackets, and texts. Nothing else of YAML.
 
 use serde_json::{Map, Value};
 
 /// How deep lists and maps may lie in one another.
 const DEPTH: usize = 16;
-/// The keys that are read.
-const KEYS: [&str; 2] = ["configs", "license"];
 
-/// The head between two lines of `---`, null without one; none where what is read of it cannot be understood.
-pub(super) fn head(text: &str) -> Option<Value> {
+/// Some keys of the head between two lines of `---`, null without one; none where one of them cannot be understood.
+pub(crate) fn head(text: &str, keys: &[&str]) -> Option<Value> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let Some((head, _)) = text.strip_prefix("---\n").and_then(|text| text.split_once("\n---")) else {
         return Some(Value::Null);
@@ -17,7 +15,7 @@ pub(super) fn head(text: &str) -> Option<Value> {
     let mut found = Map::new();
     let mut lines = head.lines().peekable();
     while let Some(first) = lines.next() {
-        let Some((key, _)) = first.split_once(':').filter(|(key, _)| KEYS.contains(key)) else { continue };
+        let Some((key, _)) = first.split_once(':').filter(|(key, _)| keys.contains(key)) else { continue };
         let mut block = vec![first];
         // What is indented or begins with a dash belongs to the key.
         while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with([' ', '-', '#'])) {
@@ -139,9 +137,12 @@ fn scalar(text: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn head(text: &str) -> Option<Value> {
+        super::head(text, &["configs", "license"])
+    }
 
     #[test]
     fn configs_are_read_as_they_are_written() {

@@ -114,7 +114,7 @@ describe("the dictionaries", () => {
       wrong_token: ["source"],
       unknown_token: [],
       not_for_the_hub: ["run"],
-      token_outside: ["path", "largest", "rows"],
+      token_outside: ["largest", "path", "rows"],
       no_access: ["repo"],
       no_right: ["repo"],
       gated_repo: ["page", "repo"],

@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
-binary="$(cargo test --locked -p model --lib --no-run --message-format=json |
+binary="$(cargo test --locked -p compute --lib --no-run --message-format=json |
   grep '"executable":"' | sed 's/.*"executable":"\([^"]*\)".*/\1/')"
 run=()
 grep -qw avx512_bf16 /proc/cpuinfo || run=(scripts/emulated.sh)

@@ -29,16 +29,18 @@ only record mbti
 only data mbti record files
 only hub record files
 only metrics mbti record
-only model mbti record data files
-only train mbti record data metrics model files
+only compute
+only model mbti record data files compute
+only train mbti record data metrics model files compute
 only predict mbti record data metrics model files
 only store mbti record files
 only app record data hub store files
-only cli mbti record files data hub metrics model train predict store app
+only cli mbti record files data hub metrics model train predict store app compute
 only small-hub
 only mbti-tuner app record
 for package in mbti-tuner cli; do never "$package" small-hub; done
 for package in mbti-tuner app store hub data metrics; do never "$package" candle-core; done
+for package in compute; do for other in data record sqlx tauri; do never "$package" "$other"; done; done
 for package in app cli store train; do never "$package" tauri; done
 for package in data metrics model train predict; do never "$package" sqlx; done
 [ "$failed" -eq 0 ] && echo "The crates depend on each other as ARCHITECTURE.md says." >&2

@@ -19,6 +19,8 @@ trap 'rm -rf "$work"' EXIT
 "$engine" --home "$work/home" datasets import --sample >&2
 "$engine" --home "$work/home" models add "$model" --name minilm >&2
 
+# Whether products are made in bf16 is decided by a measurement, which may come out otherwise in another run.
+export MBTI_BF16_PRODUCTS=on
 settings=(--max-length 32 --per-device-train-batch-size 2 --learning-rate 1e-4 --sample-fraction 0.1
   --eval-steps 20 --save-steps 4)
 for kind in "full f32:" "LoRA bf16:--trainable lora --dtype bf16 --lora-dropout 0.1" "8-bit AdamW:--optim adamw_8bit"; do

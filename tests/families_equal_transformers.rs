@@ -11,7 +11,7 @@ use std::{collections::HashMap, path::PathBuf};
 use candle_core::{DType, Tensor};
 use case::{Case, cases};
 use model::{Mode, Network};
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use train::Gradients;
 
 fn largest(tensor: &Tensor) -> f64 {
@@ -56,12 +56,13 @@ fn compare_gradients(case: &Case, network: &Network, gradients: &Gradients, nami
         let expected = &case.expected[&naming(&parameter.name)];
         let gradient = gradients
             .get(place)
+            .unwrap()
             .unwrap_or_else(|| panic!("{}: {} has no gradient", case.name, parameter.name));
         assert_eq!(gradient.dims(), expected.dims(), "{}: {}", case.name, parameter.name);
         // The biases of keys have no gradient but rounding, where nothing turns the keys, since a
         // softmax does not see what is added to all its inputs: they are held to the largest of all.
         let is_rounding = ["key.bias", "k_lin.bias"].iter().any(|end| parameter.name.ends_with(end));
-        let relative = difference(gradient, expected) / if is_rounding { all } else { largest(expected) };
+        let relative = difference(&gradient, expected) / if is_rounding { all } else { largest(expected) };
         if relative > found.0 || !relative.is_finite() {
             found = (relative, parameter.name.clone());
         }
@@ -116,8 +117,8 @@ fn logits_gradients_and_ten_steps_in_full_equal_those_of_transformers() {
         let (loss_in_pieces, in_pieces) = case.learn(&network, true);
         assert_eq!(loss, loss_in_pieces, "{}", case.name);
         for (place, parameter) in network.weights.parameters.iter().enumerate() {
-            let (whole, piece) = (gradients.get(place).unwrap(), in_pieces.get(place).unwrap());
-            assert_eq!(difference(whole, piece), 0.0, "{}: {} by checkpointing", case.name, parameter.name);
+            let [whole, piece] = [&gradients, &in_pieces].map(|all| all.get(place).unwrap().unwrap());
+            assert_eq!(difference(&whole, &piece), 0.0, "{}: {} by checkpointing", case.name, parameter.name);
         }
         let checkpointed = compare_gradients(&case, &network, &in_pieces, PLAIN);
 
@@ -144,19 +145,89 @@ fn logits_gradients_and_ten_steps_with_lora_equal_those_of_peft() {
     for case in cases() {
         for (way, checkpointing) in [("lora", false), ("lora, checkpointed", true)] {
             let mut network = case.open_adapter();
-            let frozen: Vec<Tensor> = network.weights.frozen.iter().map(|(_, t)| t.copy().unwrap()).collect();
+            let values = |network: &Network| -> Vec<(String, Tensor)> {
+                network
+                    .weights
+                    .frozen
+                    .iter()
+                    .map(|(name, held)| (name.clone(), held.values().unwrap().copy().unwrap()))
+                    .collect()
+            };
+            let frozen = values(&network);
             let (_, gradients) = case.learn(&network, checkpointing);
             let gradient = compare_gradients(&case, &network, &gradients, LORA);
             let logits = difference(&logits(&network, &case), &case.expected["lora.logits"]);
             let losses = case.ten_losses(&mut network, checkpointing);
             let losses = worst(losses.into_iter().zip(case.expected_losses("lora.losses")));
-            for ((name, now), before) in network.weights.frozen.iter().zip(frozen) {
+            for ((name, now), (_, before)) in values(&network).iter().zip(frozen) {
                 assert_eq!(difference(now, &before), 0.0, "{}: {name} is frozen and moves", case.name);
             }
             rows.push(Row { case: case.name.clone(), way, logits, gradient, losses });
         }
     }
     check(&rows);
+}
+
+/// The same model with the numbers that its linear layers have in 4 or 8 bits is the yardstick.
+#[test]
+fn lora_beside_a_base_in_4_or_8_bits_is_lora_beside_the_numbers_that_it_has_there() {
+    for case in cases() {
+        for quantization in [Quantization::Nf4, Quantization::Int8] {
+            let what = format!("{}, {}", case.name, quantization.name());
+            let mut network = case.start_quantised(&case.folder.join("model"), quantization);
+            let place = tempfile::tempdir().unwrap();
+            let exact = place.path().join("exact");
+            std::fs::create_dir(&exact).unwrap();
+            std::fs::copy(case.folder.join("model/config.json"), exact.join("config.json")).unwrap();
+            let frozen =
+                network.weights.frozen.iter().map(|(name, held)| (name.clone(), held.values().unwrap()));
+            let head =
+                network.weights.parameters.iter().filter(|parameter| !parameter.name.contains(".lora_"));
+            let head = head.map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor()));
+            let tensors: HashMap<String, Tensor> = frozen.chain(head).collect();
+            candle_core::safetensors::save(&tensors, exact.join("model.safetensors")).unwrap();
+            let mut widened = case.start_quantised(&exact, Quantization::None);
+            assert!(
+                network.weights.quantised > network.weights.count() / 10,
+                "{what}: hardly anything is quantised"
+            );
+            let off = difference(&logits(&network, &case), &logits(&widened, &case));
+            assert!(off < 1e-5, "{what}: logits differ by {off}");
+            assert!(
+                difference(&logits(&network, &case), &case.expected["logits"]) > 1e-5,
+                "{what}: nothing is lost"
+            );
+            for checkpointing in [false, true] {
+                let [found, expected] =
+                    [&network, &widened].map(|network| case.learn(network, checkpointing));
+                assert!((found.0 - expected.0).abs() < 1e-6, "{what}");
+                for (n, parameter) in network.weights.parameters.iter().enumerate() {
+                    let [found, expected] = [&found.1, &expected.1].map(|all| all.get(n).unwrap().unwrap());
+                    let share = difference(&found, &expected) / largest(&expected).max(1e-6);
+                    assert!(share < 1e-4, "{what}: the gradient of {} differs by {share}", parameter.name);
+                }
+            }
+            let [found, expected] =
+                [&mut network, &mut widened].map(|network| case.ten_losses(network, false));
+            let off = worst(found.into_iter().zip(expected));
+            assert!(off < 1e-5, "{what}: losses of ten steps differ by {off}");
+
+            // What is saved is the adapter: it opens to the same, and is merged into the base in its own precision.
+            let saved = place.path().join("saved");
+            model::save(&network, &saved, Default::default()).unwrap();
+            let opened = model::open(&saved).unwrap();
+            assert_eq!(opened.weights.quantised, network.weights.quantised, "{what}");
+            assert_eq!(difference(&logits(&opened, &case), &logits(&network, &case)), 0.0, "{what}");
+            let refused = model::save_merged(opened, &place.path().join("no"), Default::default(), &|| true);
+            assert!(matches!(refused, Err(model::Error::Quantised { .. })), "{what}");
+            let whole = model::open_to_merge(&saved).unwrap();
+            assert_eq!(whole.weights.quantised, 0);
+            let expected = logits(&whole, &case);
+            model::save_merged(whole, &place.path().join("merged"), Default::default(), &|| true).unwrap();
+            let merged = model::open(&place.path().join("merged")).unwrap();
+            assert!(difference(&logits(&merged, &case), &expected) < 1e-4, "{what}: merged");
+        }
+    }
 }
 
 /// bf16 has 8 bits, so that the yardstick is how far PyTorch's own bf16 is from its f32. In a
@@ -177,7 +248,7 @@ fn in_bf16_logits_gradients_and_losses_are_as_close_to_f32_as_those_of_pytorch()
         let (mut apart, mut all) = (0.0, 0.0);
         for (place, parameter) in network.weights.parameters.iter().enumerate() {
             let exact = &case.expected[&PLAIN(&parameter.name)];
-            let ours = gradients.get(place).unwrap().to_dtype(DType::F32).unwrap();
+            let ours = gradients.get(place).unwrap().unwrap();
             apart += squares(&(ours - exact).unwrap());
             all += squares(exact);
         }
@@ -249,7 +320,9 @@ fn the_head_alone_learns_and_nothing_else_moves() {
             let (_, gradients) = case.learn(&network, checkpointing);
             for (place, parameter) in network.weights.parameters.iter().enumerate() {
                 let same = expected.weights.parameters.iter().position(|p| p.name == parameter.name).unwrap();
-                let off = difference(gradients.get(place).unwrap(), all.get(same).unwrap());
+                let [found, whole] =
+                    [gradients.get(place), all.get(same)].map(|gradient| gradient.unwrap().unwrap());
+                let off = difference(&found, &whole);
                 assert_eq!(off, 0.0, "{}: {}", case.name, parameter.name);
             }
         }
@@ -306,7 +379,8 @@ fn dropout_works_in_training_and_only_there_and_is_the_same_by_checkpointing() {
         let (loss_in_pieces, in_pieces) = case.learn(&network, true);
         assert_eq!(loss, loss_in_pieces, "{}: checkpointing drops what a whole pass drops", case.name);
         for place in 0..network.weights.parameters.len() {
-            assert_eq!(difference(gradients.get(place).unwrap(), in_pieces.get(place).unwrap()), 0.0);
+            let [whole, piece] = [&gradients, &in_pieces].map(|all| all.get(place).unwrap().unwrap());
+            assert_eq!(difference(&whole, &piece), 0.0);
         }
     }
 }

@@ -193,6 +193,27 @@ if ours_has_bf16:
     row("(c) the same in bf16", "ms", [1000 * r["seconds"] for r in ours], [1000 * r["seconds"] for r in theirs], False,
         "≥ 1.0", [r["peak_mib"] for r in ours], [r["peak_mib"] for r in theirs])
 
+say("(h) LoRA on real texts")
+seeds = [iter(range(1000)), iter(range(1000))]
+lora = ["--trainable", "lora", "--lora-rank", "8", "--lora-alpha", "16"]
+ours, theirs = rounds(
+    lambda: train(*steps, *lora, "--seed", str(next(seeds[0]))),
+    lambda: reference(*steps, "--batch", "8", "--lora", "8", "--seed", str(next(seeds[1]))),
+)
+row("(h) LoRA on real texts, batch 8, f32", "tokens/s", [r["tokens"] for r in ours],
+    [r["train_tokens_per_s"] for r in theirs], True, "≥ 4.0", [r["mib"] for r in ours], [r["peak_rss_mib"] for r in theirs])
+row("(j) its peak memory", "MiB", [r["mib"] for r in ours], [r["peak_rss_mib"] for r in theirs], False, "≥ 2.0")
+
+say("(i) LoRA, dense")
+ours, theirs = rounds(lambda: speed("dense-lora"), lambda: pytorch("dense", "--lora"))
+row("(i) LoRA dense 16 × 128, forward and backward", "ms", [1000 * r["seconds"] for r in ours],
+    [1000 * r["seconds"] for r in theirs], False, "≥ 1.0", [r["peak_mib"] for r in ours], [r["peak_mib"] for r in theirs])
+row("(j) its peak memory", "MiB", [r["peak_mib"] for r in ours], [r["peak_mib"] for r in theirs], False, "≥ 2.0")
+if ours_has_bf16:
+    ours, theirs = rounds(lambda: speed("dense-lora-bf16"), lambda: pytorch("dense", "--lora", "--bf16"))
+    row("(i) the same in bf16", "ms", [1000 * r["seconds"] for r in ours], [1000 * r["seconds"] for r in theirs], False,
+        "≥ 1.0", [r["peak_mib"] for r in ours], [r["peak_mib"] for r in theirs])
+
 say("(e) cold start to a prediction")
 sentence = "I like quiet evenings with a book."
 ours, theirs = rounds(

@@ -1,8 +1,9 @@
 """What `speed` measures of ours, by PyTorch and Transformers: one JSON object.
 
-    python pytorch.py dense|optimizer|tokenizing|prediction MODEL CSV [THREADS] [--bf16]
+    python pytorch.py dense|optimizer|tokenizing|prediction MODEL CSV [THREADS] [--bf16] [--lora]
 
-dense: forward and backward over 16 texts of 128 tokens, seconds. optimizer: one step of
+dense: forward and backward over 16 texts of 128 tokens, seconds; with --lora by PEFT, rank 8 beside all linear
+layers. optimizer: one step of
 torch.optim.AdamW over all weights, seconds. tokenizing: texts a second of the CSV's column body.
 prediction: from nothing to the answer to one text, which whoever starts this measures.
 """
@@ -40,6 +41,10 @@ def model():
 
 if case == "dense":
     network = model()
+    if "--lora" in sys.argv:
+        from peft import LoraConfig, get_peft_model
+
+        network = get_peft_model(network, LoraConfig(task_type="SEQ_CLS", r=8, lora_alpha=16, target_modules="all-linear"))
     network.train()
     ids = (torch.arange(16 * 128) * 7919 % 30_000 + 3).reshape(16, 128)
     labels, weight = torch.arange(16) % 2, torch.tensor([0.6, 0.4])

@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use data::Batch;
 use mbti::{Axis, Type};
 use model::{Network, Setup};
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use serde_json::Value;
 use train::{AdamW, ClassWeights, Gradients, Hyperparameters, Moments};
 
@@ -71,6 +71,12 @@ impl Case {
         model::start(&self.folder.join("model"), &setup).unwrap()
     }
 
+    /// LoRA that begins anew beside a base in so many bits, out of this folder.
+    pub fn start_quantised(&self, folder: &Path, quantization: Quantization) -> Network {
+        let setup = Setup { quantization, trainable: Trainable::Lora, ..Setup::plain(&self.axes, 0) };
+        model::start(folder, &setup).unwrap()
+    }
+
     /// The model with the adapter that PEFT has saved for this case, which is given the
     /// config.json with the labels that our own adapters have.
     pub fn open_adapter(&self) -> Network {
@@ -99,14 +105,14 @@ impl Case {
     /// Loss and gradients of the case's texts as one batch; dropout is zero by the case's config.
     pub fn learn(&self, network: &Network, checkpointing: bool) -> (f64, Gradients) {
         let group = self.group_weight();
-        let mut gradients = Gradients::default();
+        let mut gradients = network.gradients().unwrap();
         let loss = network
             .learn(
                 &self.batch,
                 1,
                 checkpointing,
                 &|logits| train::loss(logits, &self.types, &network.head, &self.weights, &group),
-                &mut |grads| gradients.add(&network.weights, grads),
+                &mut gradients,
             )
             .unwrap();
         (f64::from(loss.to_scalar::<f32>().unwrap()), gradients)

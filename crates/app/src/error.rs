@@ -28,6 +28,13 @@ pub enum Error {
         "Run {run} is of the bag of words, which is this program's own and no model for the Hub. Push the run of another model."
     )]
     NotForTheHub { run: i64 },
+    #[error(
+        "{} gives tokens up to number {largest}, but the model has word embeddings for {rows}, numbered from 0. The tokenizer \
+         is another model's, or has tokens that were added without the model learning them. Use the tokenizer that the \
+         model was saved with, or save the model again after resize_token_embeddings.",
+        .path.display()
+    )]
+    TokenOutside { path: PathBuf, largest: u32, rows: u32 },
     #[error("The settings cannot be written as TOML: {0}")]
     Settings(String),
     #[error("The system names no folder for a program's data. Choose one with --home or MBTI_HOME.")]
@@ -79,6 +86,10 @@ impl Error {
             Error::Write { path, source } => {
                 new(Code::CannotWrite).with("path", path.display()).with("reason", source)
             }
+            Error::TokenOutside { path, largest, rows } => new(Code::TokenOutside)
+                .with("path", path.display())
+                .with("largest", largest)
+                .with("rows", rows),
             Error::PlaceTaken { path } => new(Code::FileExists).with("path", path.display()),
             Error::InHome { path, home } => {
                 new(Code::InHome).with("path", path.display()).with("home", home.display())

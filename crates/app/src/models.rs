@@ -108,12 +108,18 @@ pub(crate) fn checked(source: &Path) -> Result<ModelFolder> {
     Ok(found)
 }
 
-/// Reads the tokenizer, which refuses one that could fill the memory or that no text can be given to.
+/// Reads the tokenizer, which refuses one that could fill the memory or that no text can be given to, and one of another
+/// model: an id that is in no row of the embeddings would end a run at the first text that has it.
 fn try_tokenizer(found: &ModelFolder) -> Result<()> {
-    if found.family != hub::WORDS {
-        data::Tokenizer::from_file(&found.folder.join("tokenizer.json"), TRIED_TOKENS)?;
+    if found.family == hub::WORDS {
+        return Ok(());
     }
-    Ok(())
+    let path = found.folder.join("tokenizer.json");
+    let largest = data::Tokenizer::from_file(&path, TRIED_TOKENS)?.largest_id();
+    match (largest, found.vocabulary) {
+        (Some(largest), Some(rows)) if largest >= rows => Err(Error::TokenOutside { path, largest, rows }),
+        _ => Ok(()),
+    }
 }
 
 pub async fn list(home: &Home) -> Result<Vec<Model>> {

@@ -35,7 +35,7 @@ pub async fn presets(home: &Home) -> Result<Vec<PresetConfig>> {
 
 /// Checks the settings and writes the run down as queued.
 pub async fn create(home: &Home, config: &TrainConfig) -> Result<i64> {
-    config.check().map_err(Error::Problem)?;
+    config.check_together().map_err(Error::Problem)?;
     let mut config = config.clone();
     // The names as they were given to the data sets and the model, whatever case is asked for.
     let data = home.store.data_set(&config.data).await?;

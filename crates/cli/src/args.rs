@@ -40,6 +40,8 @@ pub enum Command {
     Runs(Runs),
     /// Predict a type for a text
     Predict(PredictArgs),
+    /// What there is to compute on, and why what is seen cannot be used
+    Devices,
     /// Log in to the Hugging Face Hub with a token, typed unseen or read from standard input
     Login,
     /// Forget the token

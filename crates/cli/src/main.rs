@@ -4,6 +4,7 @@
 mod args;
 mod config_file;
 mod datasets;
+mod devices;
 mod error;
 mod hub_command;
 mod input;
@@ -80,6 +81,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train_command::run(&context, &args),
         Command::Runs(command) => runs::run(&context, command),
         Command::Predict(args) => predict_command::run(&context, &args),
+        Command::Devices => devices::run(context.json),
         Command::Login => hub_command::login(&context),
         Command::Logout => hub_command::logout(&context),
         Command::Whoami => hub_command::whoami(&context),

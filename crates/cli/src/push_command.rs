@@ -81,7 +81,7 @@ pub fn push(
 
 fn merge(folder: &Path, merged: &Path) -> Result<()> {
     if !merged.exists() {
-        let network = model::open(folder)?;
+        let network = model::open_to_merge(folder)?;
         let notes = network.notes();
         let signals = Signals::listen();
         model::save_merged(network, merged, notes, &|| signals.count() == 0)?;

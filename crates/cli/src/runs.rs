@@ -77,7 +77,7 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
     let target = out.clone().unwrap_or_else(|| own.clone());
     let signals = Signals::listen();
     let goes_on = || signals.count() == 0;
-    let network = model::open(&folder)?;
+    let network = model::open_to_merge(&folder)?;
     let notes = network.notes();
     match &out {
         Some(out) => model::save_merged_anew(network, out, notes, &goes_on)?,

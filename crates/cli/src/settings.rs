@@ -83,6 +83,11 @@ const SETTINGS: &[Row] = &[
         "Which weights learn: all, lora (small matrices beside the linear layers, and the head) or \
         head [default: all]",
     ),
+    (
+        "quantization",
+        None,
+        "Bits of the base model's linear layers while LoRA learns beside them: none, nf4 (4 bits) or int8 [default: none]",
+    ),
     ("lora_rank", None, "Rank of LoRA's matrices [default: 8]"),
     ("lora_alpha", None, "What LoRA adds is multiplied by this over the rank [default: 16]"),
     ("lora_dropout", None, "Dropout on what LoRA's matrices read [default: 0]"),
@@ -213,6 +218,7 @@ mod tests {
                 "device" => "cpu",
                 "dtype" => "bf16",
                 "trainable" => "lora",
+                "quantization" => "nf4",
                 "lora_target_modules" => "q_proj",
                 "push_to_hub" => "a/b",
                 "load_best_model_at_end" => "false",

@@ -52,6 +52,36 @@ fn an_adapter_predicts_keeps_its_base_model_and_merged_predicts_the_same_without
 }
 
 #[test]
+fn lora_beside_a_base_in_4_or_8_bits_is_resumed_predicts_and_is_merged_into_the_base_as_it_is() {
+    let engine = Engine::new();
+    engine.import_small("d");
+    let folder = tiny_bert(engine.home.path());
+    engine.ok(&["models", "add", folder.to_str().unwrap(), "--name", "tiny"]);
+    for quantization in ["nf4", "int8"] {
+        let mut settings =
+            vec!["train", "--data", "d", "--model", "tiny", "--axes", "J-P", "--max-steps", "4"];
+        settings.extend(["--quantization", quantization, "--trainable", "lora", "--learning-rate", "0.01"]);
+        let run = engine.events(&settings).last().unwrap()["run"].to_string();
+        let shown = engine.json(&["runs", "show", &run]);
+        assert_eq!(shown["run"]["config"]["quantization"], quantization);
+        let model = std::path::PathBuf::from(shown["run"]["model_folder"].as_str().unwrap());
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(model.join("config.json")).unwrap()).unwrap();
+        assert_eq!(config["mbti_tuner"]["quantization"], quantization);
+        let adapter = probability(&engine, &run);
+        engine.ok(&["runs", "merge", &run]);
+        let config: Value =
+            serde_json::from_slice(&std::fs::read(model.join("config.json")).unwrap()).unwrap();
+        assert!(config["mbti_tuner"].get("quantization").is_none(), "{config}");
+        // The base has its own numbers again, so that the answer is nearly the same.
+        assert!((probability(&engine, &run) - adapter).abs() < 0.2, "{quantization}");
+    }
+    let refused = ["train", "--data", "d", "--model", "tiny", "--quantization", "nf4"];
+    let error = engine.fails(&refused);
+    assert!(error.contains("quantization cannot be nf4") && error.contains("lora"), "{error}");
+}
+
+#[test]
 fn half_precision_and_the_head_alone_train_and_predict() {
     let engine = Engine::new();
     engine.import_small("d");

@@ -5,6 +5,7 @@
 mod common;
 
 use common::{Engine, tiny_bert};
+use serde_json::Value;
 
 fn import(engine: &Engine, content: &[u8]) -> String {
     let path = engine.file("x.csv", content);
@@ -83,6 +84,35 @@ fn model_folders_that_cannot_be_trained() {
     assert!(add(&folder).contains("family \"t5\""));
     std::fs::write(folder.join("config.json"), "{").unwrap();
     assert!(add(&folder).contains("config.json cannot be understood"));
+
+    // A token that was added, and for which the model has no row.
+    let folder = fresh();
+    let tokenizer = std::fs::read_to_string(folder.join("tokenizer.json")).unwrap();
+    let rows: Value = serde_json::from_str(&config).unwrap();
+    let rows = rows["vocab_size"].as_u64().unwrap();
+    for (id, is_taken) in [(rows - 1, true), (rows, false)] {
+        let added = format!(
+            r#""added_tokens": [{{"id": {id}, "content": "<new>", "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true}}]"#
+        );
+        let more = tokenizer.replace(r#""added_tokens": []"#, &added);
+        assert_ne!(more, tokenizer);
+        std::fs::write(
+            folder.join("tokenizer.json"),
+            more.replace(r#""z": "#, &format!(r#""<new>": {id}, "z": "#)),
+        )
+        .unwrap();
+        if is_taken {
+            engine.ok(&["models", "add", folder.to_str().unwrap(), "--name", "added"]);
+            engine.ok(&["models", "remove", "added"]);
+        } else {
+            let error = add(&folder);
+            assert!(
+                error.contains(&format!("up to number {id}")) && error.contains(&format!("for {rows}")),
+                "{error}"
+            );
+        }
+    }
 
     let folder = fresh();
     std::fs::write(folder.join("model.safetensors"), "torn").unwrap();

@@ -63,6 +63,14 @@ impl Tokenizer {
         }
     }
 
+    /// The largest id that it gives a token; none for hashed n-grams, whose ids are places in their own table.
+    pub fn largest_id(&self) -> Option<u32> {
+        match self {
+            Tokenizer::HuggingFace(read) => read.tokenizer.get_vocab(true).into_values().max(),
+            Tokenizer::Ngrams => None,
+        }
+    }
+
     /// What tells this tokenizer from others.
     pub(crate) fn digest(&self) -> [u8; 32] {
         match self {

@@ -35,6 +35,12 @@ pub enum Error {
         .path.display()
     )]
     Adapter { path: PathBuf },
+    #[error(
+        "{of} holds weights that {method} has quantized, which cannot be trained any further. Add the model that it was \
+         made from instead{name}; the setting quantization makes its weights as small while it is trained.",
+        name = .original.as_ref().map(|name| format!(": {name}")).unwrap_or_default()
+    )]
+    Quantized { of: String, method: String, original: Option<String> },
     #[error("{} cannot be understood: {reason}. Fetch the model again.", .path.display())]
     Config { path: PathBuf, reason: String },
     #[error("{} is a model of the family \"{family}\"; families that can be trained are {known}.", .path.display())]
@@ -245,6 +251,14 @@ impl Error {
                 new(Code::BadWeights, &path.join(found)).with("reason", format.name())
             }
             Error::Adapter { path } => new(Code::AdapterOnly, path),
+            Error::Quantized { of, method, original } => {
+                let code = original.as_ref().map_or(Code::QuantizedModel, |_| Code::QuantizedFrom);
+                let problem = new(code, Path::new(of)).with("method", method);
+                match original {
+                    Some(original) => problem.with("original", original),
+                    None => problem,
+                }
+            }
             Error::Config { path, reason } => new(Code::BadModelFile, path).with("reason", reason),
             Error::Family { path, family, .. } => new(Code::UnknownFamily, path).with("reason", family),
             Error::Weights { path, reason } => new(Code::BadWeights, path).with("reason", reason),

@@ -1,6 +1,7 @@
 //! Model folders, whole or not; and the Hugging Face Hub, where they come from and go to.
 
 pub mod access;
+mod card_head;
 mod catalogue;
 pub mod download;
 mod error;

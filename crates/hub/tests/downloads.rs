@@ -56,6 +56,19 @@ async fn a_plan_names_what_is_needed_and_what_of_it_is_here_and_a_fetch_brings_i
 }
 
 #[tokio::test]
+async fn a_quantized_model_is_refused_before_a_byte_of_it_is_fetched() {
+    let (place, _) = with_weights(1000);
+    let network = place.stranger();
+    let config = br#"{"model_type": "phi3", "quantization_config": {"quant_method": "awq"}}"#;
+    let card = b"---\nbase_model: alice/whole\n---\n";
+    let files = [Write::bytes("config.json", config.to_vec()), Write::bytes("README.md", card.to_vec())];
+    place.hub.commit(Kind::Model, "alice/small", "main", "Fewer bits", &files).unwrap();
+    let error = plan_model(&network, "alice/small", None).await.unwrap_err();
+    assert!(error.to_string().contains("awq") && error.to_string().contains("alice/whole"), "{error}");
+    assert!(place.hub.log().matching("GET", "*/resolve/*").is_empty());
+}
+
+#[tokio::test]
 async fn a_file_with_nothing_in_it_is_fetched_as_one() {
     let (place, _) = with_weights(1000);
     let network = place.stranger();

@@ -6,8 +6,7 @@ use crate::{
     Mode,
     error::Result,
     layers::{Linear, Norm},
-    ops::{Activation, activate, dropout, embedding, mean},
-    packed::Packed,
+    ops::{Activation, activate, dropout},
 };
 
 /// Which tokens of a text the head reads.
@@ -22,15 +21,13 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    /// One row a text, out of `[total, hidden]`: `[texts, hidden]`.
-    pub(crate) fn of(self, x: &Tensor, packed: &Packed) -> Result<Tensor> {
-        let offsets = &packed.offsets;
-        let rows: Arc<[u32]> = match self {
-            Pool::Mean => return Ok(mean(x, offsets.clone())?),
-            Pool::First => offsets.iter().take(offsets.len().saturating_sub(1)).copied().collect(),
-            Pool::Last => offsets.iter().skip(1).map(|end| end.saturating_sub(1)).collect(),
-        };
-        Ok(embedding(x, rows)?)
+    /// The row of each text that is read, among the tokens of all texts; none where all are.
+    pub(crate) fn rows(self, offsets: &[u32]) -> Option<Arc<[u32]>> {
+        match self {
+            Pool::Mean => None,
+            Pool::First => Some(offsets.iter().take(offsets.len().saturating_sub(1)).copied().collect()),
+            Pool::Last => Some(offsets.iter().skip(1).map(|end| end.saturating_sub(1)).collect()),
+        }
     }
 }
 

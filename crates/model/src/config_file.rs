@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use crate::{Error, error::Result};
 
 pub(crate) const CONFIG: &str = "config.json";
+/// The note of the bits that the base was held in while an adapter learned.
+pub(crate) const QUANTIZATION: &str = "quantization";
+
 /// Under this name config.json holds what only this program reads; Transformers passes over it.
 pub(crate) const NOTES: &str = "mbti_tuner";
 

@@ -5,8 +5,6 @@
 //! head that reads the last token. In what they differ stands in [`Traits`].
 
 use serde::Deserialize;
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use crate::{
@@ -209,7 +207,7 @@ impl Shape {
         let words = loader.matrix("model.embed_tokens.weight", [vocab, hidden])?;
         let embeddings = Embeddings { words, positions: None, token_types: None, norm: None, dropout: 0.0 };
         let blocks = (0..self.config.num_hidden_layers)
-            .map(|layer| self.block(loader, traits, layer).map(Arc::new))
+            .map(|layer| self.block(loader, traits, layer))
             .collect::<Result<_>>()?;
         let final_norm = loader.norm("model.norm", hidden, self.eps, NormStyle::RootMeanSquare)?;
         let keep = loader.keep_head;
@@ -217,7 +215,7 @@ impl Shape {
         let classifier =
             Classifier { pool: Pool::Last, pooled_dropout: 0.0, dense: None, dropout: 0.0, output };
         Ok(Transformer {
-            embeddings: Arc::new(embeddings),
+            embeddings,
             blocks,
             final_norm: Some(final_norm),
             classifier,

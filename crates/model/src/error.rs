@@ -41,6 +41,10 @@ pub enum Error {
     NotAClassifier { path: PathBuf },
     #[error("The model's tokenizer makes no token of a text. Leave out texts without words.")]
     NoTokens,
+    #[error(
+        "The weight {name} is held in 4 or 8 bits, of which no whole model is written; its adapter is. Merge that instead."
+    )]
+    Quantised { name: String },
     #[error("Stopped. Nothing was written.")]
     Stopped,
     #[error("Arithmetic failed: {0}")]
@@ -82,6 +86,7 @@ impl Error {
             }
             Error::NotAClassifier { path } => new(Code::BadModelFile, path).with("reason", "id2label"),
             Error::NoTokens => Problem::new(Code::EmptyText, self),
+            Error::Quantised { .. } => Problem::new(Code::Internal, self),
             Error::Stopped => Problem::new(Code::Stopped, self),
             Error::Candle(_) => Problem::new(Code::Internal, self),
         }

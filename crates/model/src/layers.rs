@@ -26,11 +26,13 @@ pub(crate) struct Lora {
 impl Linear {
     /// x `[n, in]`, result `[n, out]` in the precision of x.
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let (weight, bias) = (self.weight.get(mode), self.bias.as_ref().map(|bias| bias.get(mode)));
+        let weight = &self.weight.get(mode)?;
+        let bias = self.bias.as_ref().map(|bias| bias.get(mode)).transpose()?;
+        let bias = bias.as_ref();
         let Some(lora) = &self.lora else { return Ok(linear(x, weight, bias, mode.products())?) };
-        let low = linear(&dropout(x, lora.dropout, mode)?, lora.a.get(mode), None, mode.products())?;
+        let low = linear(&dropout(x, lora.dropout, mode)?, &lora.a.get(mode)?, None, mode.products())?;
         // Scaled here, where it is the least work.
-        Ok(adapted(x, &(low * lora.scale)?, lora.b.get(mode), weight, bias, mode.products())?)
+        Ok(adapted(x, &(low * lora.scale)?, &lora.b.get(mode)?, weight, bias, mode.products())?)
     }
 }
 
@@ -49,10 +51,11 @@ pub(crate) enum NormKind {
 impl Norm {
     /// x `[n, d]`.
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let weight = self.weight.get(mode);
+        let weight = &self.weight.get(mode)?;
         Ok(match &self.kind {
             NormKind::Layer { bias } => {
-                layer_norm(x, weight, bias.as_ref().map(|bias| bias.get(mode)), self.eps)?
+                let bias = bias.as_ref().map(|bias| bias.get(mode)).transpose()?;
+                layer_norm(x, weight, bias.as_ref(), self.eps)?
             }
             NormKind::RootMeanSquare => rms_norm(x, weight, self.eps)?,
         })

@@ -13,37 +13,43 @@ mod embeddings;
 mod encoder;
 mod error;
 mod family_names;
-mod fused;
-mod gradient_sum;
-pub mod halves;
+mod gradients;
+mod halves;
 mod head;
-mod kernels;
 mod layers;
 mod limits;
 mod loader;
 mod network;
 pub mod ops;
+#[cfg(test)]
+mod oracle;
 mod packed;
+mod pass;
+mod place;
 mod report;
 mod rope_config;
+mod rotation;
+mod safetensors_file;
 mod save;
 mod setup;
 mod source;
-pub mod timing;
 mod transformer;
 mod weights;
 mod words;
 
-pub use callbacks::{Loss, Take};
+pub use callbacks::Loss;
+pub use compute::{
+    Products,
+    cpu::{bf16_products_are_faster, processor_multiplies_bf16, product_limit},
+    timing,
+};
 pub use error::Error;
-pub use gradient_sum::GradientSum;
+pub use gradients::Gradients;
 pub use head::{Head, ProblemType};
-#[doc(hidden)]
-pub use kernels::{NullaryFnOnce, dispatch};
-pub use kernels::{Products, bf16_products_are_faster, processor_multiplies_bf16, product_limit};
-pub use network::{Network, inspect, open, start};
+pub use network::{Network, inspect, open, open_to_merge, start};
 pub use ops::Mode;
 pub use report::LoadReport;
+pub use safetensors_file::read_header;
 pub use save::{restore, save, save_merged, save_merged_anew, write};
 pub use setup::{LoraSetup, Setup};
 pub use weights::{Parameter, Weights};

@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor};
+use compute::{
+    Held,
+    quantised::{Int8, Nf4},
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 
 use crate::{
     Error, LoadReport,
@@ -96,8 +100,11 @@ impl<'a> Loader<'a> {
         };
         source.check_shape(&stored, shape)?;
         let tensor = match self.setup.shapes_only {
-            // Zeros take no memory until they are touched.
-            true => Tensor::zeros(shape, dtype, &Device::Cpu)?,
+            // One number stands for all, so that a model that does not fit can be looked at.
+            true => {
+                source.check_dtype(&stored)?;
+                Tensor::zeros((), dtype, &Device::Cpu)?.broadcast_as(shape)?
+            }
             false => source.load(&stored, dtype)?,
         };
         self.used.insert(stored);
@@ -131,6 +138,29 @@ impl<'a> Loader<'a> {
         self.base(name, &shape, dtype)
     }
 
+    /// The matrix of a linear layer: in 4 or 8 bits where that is set. Then it is read in 32 bits, alone.
+    fn layer_matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Weight> {
+        // The dimensions are below 2²⁴ each.
+        let count = shape[0] * shape[1];
+        let quantise: fn(&Tensor) -> candle_core::Result<Held> = match self.setup.quantization {
+            Quantization::None => return self.matrix(name, shape),
+            Quantization::Nf4 => |tensor| Ok(Held::Nf4(Nf4::quantise(tensor)?.into())),
+            Quantization::Int8 => |tensor| Ok(Held::Int8(Int8::quantise(tensor)?.into())),
+        };
+        self.weights.quantised += count;
+        if self.setup.shapes_only {
+            return self.matrix(name, shape);
+        }
+        let tensor = self.stored(name, &shape, DType::F32)?;
+        let held = quantise(&tensor).map_err(|error| self.wrong(name, &error))?;
+        Ok(self.weights.freeze(name.to_owned(), held))
+    }
+
+    fn wrong(&self, name: &str, error: &candle_core::Error) -> Error {
+        let path = self.source.as_ref().map(|source| source.path.clone()).unwrap_or_default();
+        Error::Weights { path, reason: format!("{name}: {error}") }
+    }
+
     /// A linear layer of the base model; LoRA's matrices come beside it where they are wanted.
     /// `module` is the part of the name that is the same in every layer of the network.
     pub(crate) fn linear(
@@ -141,7 +171,7 @@ impl<'a> Loader<'a> {
         bias: bool,
     ) -> Result<Linear> {
         let name = format!("{layer}{module}");
-        let weight = self.matrix(&format!("{name}.weight"), [outputs, inputs])?;
+        let weight = self.layer_matrix(&format!("{name}.weight"), [outputs, inputs])?;
         let bias = bias.then(|| self.base(&format!("{name}.bias"), &[outputs], DType::F32)).transpose()?;
         let lora = self.lora(&name, module, [inputs, outputs])?;
         Ok(Linear { weight, bias, lora })
@@ -177,9 +207,8 @@ impl<'a> Loader<'a> {
         };
         let a = self.weights.learn(a_name, &a)?;
         let b = self.weights.learn(b_name, &b)?;
-        let of = |weight: &Weight| weight.get(crate::Mode::Evaluate).clone();
         let (layer, module) = (name.to_owned(), module.to_owned());
-        self.weights.adapted.push(Adapted { layer, module, a: of(&a), b: of(&b), scale });
+        self.weights.adapted.push(Adapted { layer, module, a: a.values()?, b: b.values()?, scale });
         Ok(Some(Lora { a, b, scale, dropout }))
     }
 

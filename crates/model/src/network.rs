@@ -1,19 +1,21 @@
 use std::path::{Path, PathBuf};
 
-use candle_core::{Tensor, backprop::GradStore};
+use candle_core::Tensor;
+use compute::{Cpu, Products};
 use data::{Batch, Tokenizer};
 use mbti::Axis;
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use serde_json::{Map, Value};
 
 use crate::{
-    Error, Head, LoadReport, LoraSetup, Mode, Products, Setup, Weights,
+    Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
     adapter::Adapter,
-    callbacks::{Loss, Take},
-    config_file::{CONFIG, NOTES, read_config},
+    callbacks::Loss,
+    config_file::{CONFIG, NOTES, QUANTIZATION, read_config},
     decoder, encoder,
     error::Result,
     loader::Loader,
+    pass::{self, Keep},
     source::Source,
     transformer::{Learns, Transformer},
     words::Words,
@@ -34,6 +36,7 @@ pub struct Network {
     pub(crate) trainable: Trainable,
     pub(crate) dtype: Dtype,
     pub(crate) lora: LoraSetup,
+    pub(crate) quantization: Quantization,
     /// How linear layers multiply in a pass that learns; `f32` until it is set otherwise.
     pub products: Products,
     pub(crate) about: About,
@@ -67,8 +70,18 @@ pub fn start(folder: &Path, setup: &Setup) -> Result<Network> {
 }
 
 /// Opens a network that was trained, to predict with or, from an adapter, to train on: a whole
-/// model, or an adapter as PEFT lays it out, whose base model its adapter_config.json names.
+/// model, or an adapter as PEFT lays it out, whose base model its adapter_config.json names. The base is held in as many
+/// bits as it was while the adapter learned.
 pub fn open(folder: &Path) -> Result<Network> {
+    open_held(folder, true)
+}
+
+/// The same to merge an adapter into its base, which is read in its own precision.
+pub fn open_to_merge(folder: &Path) -> Result<Network> {
+    open_held(folder, false)
+}
+
+fn open_held(folder: &Path, quantised: bool) -> Result<Network> {
     let config = read_config(folder)?;
     let head = Head::read(&config).ok_or_else(|| Error::NotAClassifier { path: folder.join(CONFIG) })?;
     let dtype = match config.get("dtype").or_else(|| config.get("torch_dtype")).and_then(Value::as_str) {
@@ -84,6 +97,10 @@ pub fn open(folder: &Path) -> Result<Network> {
     let adapter = Adapter::open(folder)?;
     setup.trainable = Trainable::Lora;
     setup.lora = adapter.setup();
+    if quantised {
+        let noted = config.get(NOTES).and_then(|notes| notes.get(QUANTIZATION)).cloned();
+        setup.quantization = noted.and_then(|noted| serde_json::from_value(noted).ok()).unwrap_or_default();
+    }
     let base = find_base(folder, adapter.config.base_model_name_or_path.as_deref().unwrap_or_default())?;
     build(folder, &base, config, head, true, &setup, Some(&adapter)).and_then(whole)
 }
@@ -142,7 +159,8 @@ fn build(
     let source = || Source::of_folder(base_folder);
     let (decoder, encoder) = (decoder::traits(name), encoder::traits(name));
     // The bag of words is all head: every weight of it learns, in 32 bits.
-    let plain = Setup { dtype: Dtype::F32, trainable: Trainable::All, ..setup.clone() };
+    let quantization = Quantization::None;
+    let plain = Setup { dtype: Dtype::F32, trainable: Trainable::All, quantization, ..setup.clone() };
     let (family, about, loader, setup) = if let Some(traits) = &decoder {
         let mut loader = Loader::new(Some(source()?), adapter, decoder::PREFIX, setup, keep_head);
         let built = decoder::load(&mut loader, traits, &config, &head, learns, wrong)?;
@@ -164,7 +182,8 @@ fn build(
     } else {
         return Err(Error::Family { path: folder.to_owned(), family: name.to_owned() });
     };
-    let (trainable, dtype, lora) = (setup.trainable, setup.dtype, setup.lora.clone());
+    let (trainable, dtype, lora, quantization) =
+        (setup.trainable, setup.dtype, setup.lora.clone(), setup.quantization);
     let (weights, report) = loader.finish()?;
     let (folder, base_folder) = (folder.to_owned(), base_folder.to_owned());
     let products = Products::default();
@@ -178,6 +197,7 @@ fn build(
         trainable,
         dtype,
         lora,
+        quantization,
         products,
         about,
         family,
@@ -194,13 +214,14 @@ impl Network {
     /// Logits `[texts, outputs]` of a packed batch, in `f32`.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         in_pool(|| match &self.family {
-            Family::Transformer(transformer) => transformer.forward(batch, mode),
+            Family::Transformer(transformer) => {
+                pass::logits(&Cpu, transformer, &transformer.pack(batch)?, mode)
+            }
             Family::Words(words) => words.forward(batch, mode),
         })
     }
 
-    /// Forward and backward over one batch: the loss, a scalar, with the gradients given to
-    /// `take`, once or in pieces that together have every parameter once.
+    /// Forward and backward over one batch: the loss, a scalar, with the gradients added to what `gradients` holds.
     ///
     /// `loss` makes a scalar of the logits `[texts, outputs]`. The seed decides dropout. With
     /// `checkpointing` the activations of one layer exist at a time and the others are computed
@@ -211,35 +232,41 @@ impl Network {
         seed: u64,
         checkpointing: bool,
         loss: &Loss,
-        take: &mut Take,
+        gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        // What a pass that failed has left is no part of this one.
-        self.weights.parameters.iter().for_each(|parameter| parameter.gradient.clear());
-        let mut take = |mut grads: GradStore| {
-            for parameter in &self.weights.parameters {
-                if let Some(gradient) = parameter.gradient.take() {
-                    grads.insert(parameter.var.as_tensor(), gradient);
-                }
+        let mode = Mode::Train { seed, products: self.products };
+        let parameters = &self.weights.parameters;
+        in_pool(|| match &self.family {
+            Family::Transformer(transformer) => {
+                let keep = if checkpointing { Keep::Inputs } else { Keep::All };
+                let packed = transformer.pack(batch)?;
+                pass::learn(&Cpu, transformer, &packed, mode, keep, loss, parameters, gradients)
             }
-            take(grads)
-        };
-        let products = self.products;
-        let (rehearse, train) = (Mode::Rehearse { seed, products }, Mode::Train { seed, products });
-        in_pool(|| {
-            if let (Family::Transformer(transformer), true) = (&self.family, checkpointing) {
-                return transformer.learn_in_pieces(batch, [rehearse, train], loss, &mut take);
+            Family::Words(words) => {
+                let found = loss(&words.forward(batch, mode)?)?;
+                gradients.add_store(parameters, found.backward()?)?;
+                Ok(found.detach())
             }
-            let found = loss(&self.forward(batch, train)?)?;
-            take(found.backward()?)?;
-            Ok(found.detach())
         })
+    }
+
+    /// Room for the gradients of all parameters, on the device that the network is on.
+    pub fn gradients(&self) -> Result<Gradients> {
+        Ok(Gradients::new(Cpu, &self.weights)?)
     }
 
     /// What the base model gives for every token of a packed batch, `[total, hidden]`; none for
     /// `words`, which has no such thing.
     pub fn hidden_states(&self, batch: &Batch) -> Result<Option<Tensor>> {
         match &self.family {
-            Family::Transformer(transformer) => transformer.hidden_states(batch).map(Some),
+            Family::Transformer(transformer) => {
+                let x = pass::hidden_states(&Cpu, transformer, &transformer.pack(batch)?)?;
+                transformer
+                    .final_norm
+                    .as_ref()
+                    .map_or(Ok(x.clone()), |norm| norm.forward(&x, Mode::Evaluate))
+                    .map(Some)
+            }
             Family::Words(_) => Ok(None),
         }
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::ops::Rotation;
+use crate::rotation::Rotation;
 
 /// A batch as the layers read it.
 pub(crate) struct Packed {

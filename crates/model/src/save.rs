@@ -2,20 +2,22 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use candle_core::Tensor;
+use compute::Held;
 use data::TOKENIZER_LIMIT;
 use files::JSON_LIMIT;
-use record::{Dtype, Trainable};
+use record::{Dtype, Quantization, Trainable};
 use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Network, Weights, adapter,
-    config_file::{CONFIG, NOTES},
+    config_file::{CONFIG, NOTES, QUANTIZATION},
     error::Result,
     ops::add_into,
+    place::{place, sync},
     source::{self, Source},
 };
 
@@ -111,54 +113,13 @@ pub fn save_merged_anew(
 }
 
 fn merge(network: &Network) -> Result<()> {
-    let tensors = whole_weights(&network.weights);
+    let tensors = whole_weights(&network.weights)?;
     for adapted in &network.weights.adapted {
         if let Some(weight) = tensors.get(&format!("{}.weight", adapted.layer)) {
             add_into(weight, &(adapted.b.matmul(&adapted.a)? * adapted.scale)?)?;
         }
     }
     Ok(())
-}
-
-/// Fills a folder beside its place and renames it there. When it fails, what was in the place is
-/// put back; when the process dies between two renames, the next saving finds it beside.
-fn place(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let folder = std::path::absolute(folder).map_err(|error| Error::write(folder, error))?;
-    let (Some(name), Some(parent)) = (folder.file_name(), folder.parent()) else {
-        let source = std::io::Error::from(std::io::ErrorKind::InvalidInput);
-        return Err(Error::Write { path: folder, source });
-    };
-    let beside = |ending: &str| -> PathBuf {
-        let mut name = name.to_owned();
-        name.push(ending);
-        parent.join(name)
-    };
-    let (new, old) = (beside(".new"), beside(".old"));
-    let rename = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|error| Error::write(to, error));
-    if !folder.exists() && old.exists() {
-        rename(&old, &folder)?;
-    }
-    for leftover in [&new, &old] {
-        remove(leftover)?;
-    }
-    std::fs::create_dir_all(&new).map_err(|error| Error::write(&new, error))?;
-    let written = fill(&new).and_then(|()| {
-        sync(&new)?;
-        if folder.exists() {
-            rename(&folder, &old)?;
-        }
-        rename(&new, &folder)?;
-        sync(parent)
-    });
-    if written.is_err() {
-        if !folder.exists() && old.exists() {
-            rename(&old, &folder)?;
-        }
-        // The half-written folder only takes the room that was lacking.
-        remove(&new).ok();
-    }
-    written?;
-    remove(&old)
 }
 
 fn write_model(
@@ -168,7 +129,7 @@ fn write_model(
     shard_bytes: usize,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<()> {
-    let tensors = whole_weights(&network.weights);
+    let tensors = whole_weights(&network.weights)?;
     write_json(&new.join(CONFIG), &Value::Object(config(network, notes)))?;
     write_weights(&tensors, new, shard_bytes, goes_on)?;
     copy_companions(network, new)
@@ -211,6 +172,11 @@ fn config(network: &Network, notes: Map<String, Value>) -> Map<String, Value> {
     {
         config.insert("pad_token_id".into(), json!(id));
     }
+    let mut notes = notes;
+    notes.remove(QUANTIZATION);
+    if network.quantization != Quantization::None {
+        notes.insert(QUANTIZATION.into(), json!(network.quantization));
+    }
     config.insert(NOTES.into(), Value::Object(notes));
     config
 }
@@ -244,12 +210,18 @@ fn end_id(config: &Map<String, Value>) -> Option<u64> {
     }
 }
 
-/// All weights by their names in Transformers, without LoRA's matrices.
-fn whole_weights(weights: &Weights) -> BTreeMap<String, Tensor> {
+/// All weights by their names in Transformers, without LoRA's matrices. Those in 4 or 8 bits are no longer what the base
+/// model has, and are not written as if they were.
+fn whole_weights(weights: &Weights) -> Result<BTreeMap<String, Tensor>> {
     let is_lora = |name: &str| name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight");
     let learned = weights.parameters.iter().filter(|parameter| !is_lora(&parameter.name));
-    let learned = learned.map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor()));
-    learned.chain(weights.frozen.iter().cloned()).collect()
+    let mut all: BTreeMap<String, Tensor> =
+        learned.map(|parameter| (parameter.name.clone(), parameter.var.as_detached_tensor())).collect();
+    for (name, held) in &weights.frozen {
+        let Held::Plain(tensor) = held else { return Err(Error::Quantised { name: name.clone() }) };
+        all.insert(name.clone(), tensor.clone());
+    }
+    Ok(all)
 }
 
 /// Writes weights as one file, or as shards of at most so many bytes with an index.
@@ -298,6 +270,11 @@ fn write_safetensors(tensors: &BTreeMap<String, Tensor>, path: &Path) -> Result<
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(tensors, Some(metadata), path)
         .map_err(|error| Error::write(path, std::io::Error::other(error.to_string())))?;
+    // The crate makes it for its owner alone, whatever the others in the folder are.
+    if let Some(beside) = path.parent().map(|folder| folder.join(CONFIG)).filter(|file| file.exists()) {
+        let usual = std::fs::metadata(beside).map_err(|error| Error::read(path, error))?.permissions();
+        std::fs::set_permissions(path, usual).map_err(|error| Error::write(path, error))?;
+    }
     sync(path)
 }
 
@@ -320,17 +297,6 @@ fn copy_companions(network: &Network, new: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn sync(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|error| Error::write(path, error))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::write(folder, error)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -383,21 +349,6 @@ mod tests {
                 folder.path().join(source::WEIGHTS).exists() && !folder.path().join(source::INDEX).exists()
             );
         }
-    }
-
-    #[test]
-    fn a_folder_that_was_moved_aside_when_the_process_died_is_put_back_and_not_lost() {
-        let home = tempfile::tempdir().unwrap();
-        let (folder, old) = (home.path().join("model"), home.path().join("model.old"));
-        std::fs::create_dir(&old).unwrap();
-        std::fs::write(old.join("weights"), "precious").unwrap();
-        let failed = place(&folder, |new| Err(Error::write(new, std::io::ErrorKind::StorageFull.into())));
-        assert!(failed.is_err());
-        assert_eq!(std::fs::read_to_string(folder.join("weights")).unwrap(), "precious");
-        place(&folder, |new| std::fs::write(new.join("weights"), "new").map_err(|e| Error::write(new, e)))
-            .unwrap();
-        assert_eq!(std::fs::read_to_string(folder.join("weights")).unwrap(), "new");
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
     }
 
     #[test]

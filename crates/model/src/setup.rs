@@ -1,5 +1,5 @@
 use mbti::Axis;
-use record::{Dtype, TrainConfig, Trainable};
+use record::{Dtype, Quantization, TrainConfig, Trainable};
 
 /// How a network is built to train.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub struct Setup {
     pub seed: u32,
     pub dtype: Dtype,
     pub trainable: Trainable,
+    /// In how many bits the matrices of linear layers are held, which are frozen then.
+    pub quantization: Quantization,
     /// Read only where `trainable` says LoRA.
     pub lora: LoraSetup,
     /// Whether the folder's weights are looked at by their shapes and stand for zeros.
@@ -46,7 +48,8 @@ impl Setup {
     /// Every weight learns, in 32 bits.
     pub fn plain(axes: &[Axis], seed: u32) -> Setup {
         let (axes, lora) = (axes.to_vec(), LoraSetup::default());
-        Setup { axes, seed, dtype: Dtype::F32, trainable: Trainable::All, lora, shapes_only: false }
+        let (dtype, trainable, quantization) = (Dtype::F32, Trainable::All, Quantization::None);
+        Setup { axes, seed, dtype, trainable, quantization, lora, shapes_only: false }
     }
 
     /// What a run's settings ask for.
@@ -57,6 +60,7 @@ impl Setup {
             // Products in bf16 read weights in 32 bits. There is no tf32 on a CPU, whose 32 bits are more.
             dtype: if config.dtype == Dtype::Bf16 { Dtype::Bf16 } else { Dtype::F32 },
             trainable: config.trainable,
+            quantization: config.quantization,
             shapes_only: false,
             lora: LoraSetup {
                 rank: config.lora_rank,

@@ -1,23 +1,40 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
     path::{Component, Path, PathBuf},
 };
 
-use candle_core::{DType, Device, Tensor, safetensors::MmapedSafetensors};
+use candle_core::{DType, Tensor};
 use files::{Enclosure, JSON_LIMIT};
 use serde::Deserialize;
 
-use crate::{Error, error::Result};
+use crate::{
+    Error,
+    error::Result,
+    safetensors_file::{read_header, read_tensor},
+};
 
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
-/// The weights of a model folder, mapped into memory: one safetensors file or several shards.
+/// What training programs put before all names: PyTorch's data parallelism and its compiler.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// The weights of a model folder: one safetensors file or several shards.
 pub(crate) struct Source {
     /// The file, or the folder of the shards, for messages.
     pub(crate) path: PathBuf,
-    files: MmapedSafetensors,
-    names: BTreeSet<String>,
+    files: Vec<File>,
+    names: BTreeMap<String, Place>,
+}
+
+/// Where a weight lies.
+struct Place {
+    /// Which of the files has it.
+    file: usize,
+    begin: u64,
+    shape: Vec<usize>,
+    dtype: safetensors::Dtype,
 }
 
 #[derive(Deserialize)]
@@ -63,22 +80,46 @@ impl Source {
                 _ => Error::read(file, error),
             })?);
         }
-        let files =
-            map(&found).map_err(|error| Error::Weights { path: path.clone(), reason: error.to_string() })?;
-        let names = files.tensors().into_iter().map(|(name, _)| name).collect();
-        Ok(Source { path, files, names })
+        let mut source = Source { path, files: Vec::with_capacity(found.len()), names: BTreeMap::new() };
+        for path in found {
+            source.take_in(&path)?;
+        }
+        Ok(source)
+    }
+
+    fn take_in(&mut self, path: &Path) -> Result<()> {
+        let wrong = |reason: String| Error::Weights { path: path.to_owned(), reason };
+        let mut file = files::open_regular(path).map_err(|error| Error::read(path, error))?;
+        let (begin, header) = read_header(&mut file).map_err(wrong)?;
+        for (name, info) in header.tensors() {
+            let plain = without_wrappers(&name);
+            let place = Place {
+                file: self.files.len(),
+                begin: begin + info.data_offsets.0 as u64,
+                shape: info.shape.clone(),
+                dtype: info.dtype,
+            };
+            self.names.insert(plain.to_owned(), place);
+        }
+        self.files.push(file);
+        Ok(())
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.names.contains(name)
+        self.names.contains_key(name)
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
-        self.names.iter()
+        self.names.keys()
+    }
+
+    fn place(&self, name: &str) -> Result<&Place> {
+        let missing = || Error::MissingWeight { path: self.path.clone(), name: name.to_owned() };
+        self.names.get(name).ok_or_else(missing)
     }
 
     pub(crate) fn shape(&self, name: &str) -> Result<Vec<usize>> {
-        Ok(self.files.get(name).map_err(|error| self.wrong(&error))?.shape().to_vec())
+        Ok(self.place(name)?.shape.clone())
     }
 
     /// Refuses a weight of another shape than is wanted.
@@ -91,20 +132,32 @@ impl Source {
         Ok(())
     }
 
+    /// Refuses a weight of a type that no weight of a model is of.
+    pub(crate) fn check_dtype(&self, name: &str) -> Result<()> {
+        self.read_dtype(name).map(|_| ())
+    }
+
+    fn read_dtype(&self, name: &str) -> Result<DType> {
+        let stored = self.place(name)?.dtype;
+        match DType::try_from(stored) {
+            Ok(dtype @ (DType::F32 | DType::F16 | DType::BF16 | DType::F64)) => Ok(dtype),
+            _ => {
+                let reason = format!("the weight {name} is of type {stored:?}; read are F32, F16 and BF16");
+                Err(Error::Weights { path: self.path.clone(), reason })
+            }
+        }
+    }
+
     /// The precision in which a weight is stored, where it is one that candle knows.
     pub(crate) fn dtype(&self, name: &str) -> Option<DType> {
-        DType::try_from(self.files.get(name).ok()?.dtype()).ok()
+        DType::try_from(self.names.get(name)?.dtype).ok()
     }
 
     /// The weight of this name in this precision, whatever it is stored in.
     pub(crate) fn load(&self, name: &str, dtype: DType) -> Result<Tensor> {
-        let tensor = self.files.load(name, &Device::Cpu).map_err(|error| self.wrong(&error))?;
-        let stored = tensor.dtype();
-        if !matches!(stored, DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
-            let reason = format!("the weight {name} is of type {stored:?}; read are F32, F16 and BF16");
-            return Err(Error::Weights { path: self.path.clone(), reason });
-        }
-        Ok(tensor.to_dtype(dtype)?)
+        let (place, stored) = (self.place(name)?, self.read_dtype(name)?);
+        let tensor = read_tensor(&self.files[place.file], place.begin, stored, &place.shape);
+        Ok(tensor.map_err(|error| self.wrong(&error))?.to_dtype(dtype)?)
     }
 
     fn wrong(&self, error: &candle_core::Error) -> Error {
@@ -116,20 +169,20 @@ pub(crate) fn enclosed(folder: &Path) -> Result<Enclosure> {
     Enclosure::of(folder).map_err(|error| Error::read(folder, error))
 }
 
-/// Maps safetensors files into memory.
-#[allow(unsafe_code)]
-fn map(files: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
-    // SAFETY: a map is sound as long as nobody changes the files underneath. These files lie in
-    // the program's own storage, are written under another name and renamed into place, and are
-    // never written again; or, while a model is being added, in a folder that the user has just
-    // named, of which no more than the headers is read. All are regular files. The map lives only while a network is built.
-    unsafe { MmapedSafetensors::multi(files) }
+/// A weight's name without what a training program has put before it.
+fn without_wrappers(name: &str) -> &str {
+    let mut plain = name;
+    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| plain.strip_prefix(wrapper)) {
+        plain = rest;
+    }
+    plain
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use candle_core::Device;
     use std::collections::HashMap;
 
     fn write(path: &Path, name: &str, value: f32) {
@@ -193,5 +246,61 @@ mod tests {
             let folder = folder_with_index(index);
             assert!(matches!(Source::of_folder(folder.path()), Err(Error::Config { .. })), "{index}");
         }
+    }
+
+    #[test]
+    fn names_are_read_without_what_training_programs_put_before_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(WEIGHTS);
+        for wrapped in ["module.a.weight", "_orig_mod.a.weight", "module._orig_mod.a.weight", "a.weight"] {
+            write(&path, wrapped, 3.0);
+            let source = Source::of_folder(folder.path()).unwrap();
+            assert_eq!(source.names().collect::<Vec<_>>(), ["a.weight"]);
+            assert_eq!(source.load("a.weight", DType::F32).unwrap().to_vec1::<f32>().unwrap(), [3.0]);
+        }
+        assert_eq!(without_wrappers("modules.a"), "modules.a");
+    }
+
+    #[test]
+    fn every_type_that_weights_are_stored_in_is_read_and_others_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(WEIGHTS);
+        let values = Tensor::new(&[[1.5f32, -2.0, 0.25], [4.0, 0.0, -1.0]], &Device::Cpu).unwrap();
+        for dtype in [DType::F32, DType::BF16, DType::F16, DType::F64] {
+            let both = [
+                ("a", values.to_dtype(dtype).unwrap()),
+                ("b", (values.to_dtype(dtype).unwrap() * 2.0).unwrap()),
+            ];
+            candle_core::safetensors::save(&HashMap::from(both), &path).unwrap();
+            let source = Source::of_folder(folder.path()).unwrap();
+            for (name, factor) in [("a", 1.0), ("b", 2.0)] {
+                let found = source.load(name, DType::F32).unwrap().to_vec2::<f32>().unwrap();
+                assert_eq!(found, (&values * factor).unwrap().to_vec2::<f32>().unwrap(), "{dtype:?}");
+                assert_eq!((source.dtype(name), source.check_dtype(name).is_ok()), (Some(dtype), true));
+            }
+        }
+        let codes = HashMap::from([("a", values.to_dtype(DType::U8).unwrap())]);
+        candle_core::safetensors::save(&codes, &path).unwrap();
+        let source = Source::of_folder(folder.path()).unwrap();
+        let error = source.load("a", DType::F32).unwrap_err();
+        assert!(error.to_string().contains("the weight a is of type U8"), "{error}");
+        assert!(source.check_dtype("a").is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_or_lies_about_its_header_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(WEIGHTS);
+        write(&path, "a", 1.0);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in [0, 7, 8, 20, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let error = Source::of_folder(folder.path()).err().unwrap();
+            assert!(matches!(error, Error::Weights { .. }), "{cut}: {error}");
+        }
+        let mut lying = whole;
+        lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        std::fs::write(&path, lying).unwrap();
+        assert!(Source::of_folder(folder.path()).is_err());
     }
 }

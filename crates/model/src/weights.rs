@@ -1,6 +1,7 @@
 use candle_core::{Tensor, Var};
+use compute::Held;
 
-use crate::{GradientSum, Mode, error::Result, halves::split_tensor};
+use crate::{Mode, error::Result, halves::split_tensor};
 
 /// One weight that learns.
 #[derive(Debug, Clone)]
@@ -13,8 +14,6 @@ pub struct Parameter {
     /// For a weight that is held in bf16 but was stored with more bits, what it lacks of these, for
     /// the optimizer to take; see [`crate::halves`].
     pub remainder: Option<Vec<i16>>,
-    /// Where operations put its gradient; `Network::learn` takes it from here.
-    pub gradient: GradientSum,
 }
 
 /// All weights of a network, in the order in which it was built.
@@ -23,7 +22,9 @@ pub struct Weights {
     /// Those that learn.
     pub parameters: Vec<Parameter>,
     /// Those that stay as they are, by their names in Transformers.
-    pub frozen: Vec<(String, Tensor)>,
+    pub frozen: Vec<(String, Held)>,
+    /// Number of single weights that are held in 4 or 8 bits, or would be, where shapes alone are looked at.
+    pub quantised: usize,
     /// Where LoRA's matrices stand.
     pub(crate) adapted: Vec<Adapted>,
 }
@@ -50,7 +51,7 @@ impl From<Vec<Parameter>> for Weights {
 impl Weights {
     /// Number of single weights.
     pub fn count(&self) -> usize {
-        self.trainable_count() + self.frozen.iter().map(|(_, tensor)| tensor.elem_count()).sum::<usize>()
+        self.trainable_count() + self.frozen.iter().map(|(_, held)| held.count()).sum::<usize>()
     }
 
     /// Number of single weights that learn.
@@ -62,10 +63,9 @@ impl Weights {
     pub(crate) fn learn(&mut self, name: String, tensor: &Tensor) -> Result<Weight> {
         let var = Var::from_tensor(tensor)?;
         let tracked = var.as_tensor().clone();
-        let detached = tracked.detach();
-        let (decays, gradient) = (tracked.rank() >= 2, GradientSum::default());
-        self.parameters.push(Parameter { name, var, decays, remainder: None, gradient: gradient.clone() });
-        Ok(Weight { tracked, detached, gradient: Some(gradient) })
+        let (held, decays, place) = (tracked.detach().into(), tracked.rank() >= 2, self.parameters.len());
+        self.parameters.push(Parameter { name, var, decays, remainder: None });
+        Ok(Weight { tracked: Some(tracked), held, place: Some(place) })
     }
 
     /// A weight that learns and is held in bf16, out of one with more bits.
@@ -79,34 +79,47 @@ impl Weights {
     }
 
     /// A weight that stays as it is.
-    pub(crate) fn freeze(&mut self, name: String, tensor: Tensor) -> Weight {
-        self.frozen.push((name, tensor.clone()));
-        Weight { detached: tensor.clone(), tracked: tensor, gradient: None }
+    pub(crate) fn freeze(&mut self, name: String, held: impl Into<Held>) -> Weight {
+        let held = held.into();
+        self.frozen.push((name, held.clone()));
+        Weight { tracked: None, held, place: None }
     }
 }
 
-/// A weight inside a layer. Where no graph is wanted it is taken detached, so that no activation
-/// is kept; both share their memory with the parameter that learns. A frozen weight is never
-/// tracked.
+/// A weight inside a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Weight {
-    tracked: Tensor,
-    detached: Tensor,
-    /// Where its gradient goes, if it learns.
-    gradient: Option<GradientSum>,
+    /// In candle's graph, where it learns; what is frozen is never tracked.
+    tracked: Option<Tensor>,
+    /// The same memory, to compute with outside any graph.
+    held: Held,
+    /// Which of the parameters it is, if it learns.
+    place: Option<usize>,
 }
 
 impl Weight {
-    pub(crate) fn get(&self, mode: Mode) -> &Tensor {
-        if mode.tracks() { &self.tracked } else { &self.detached }
+    /// The weight as candle's operations take it: where no graph is wanted detached, so that no activation is kept.
+    pub(crate) fn get(&self, mode: Mode) -> candle_core::Result<Tensor> {
+        match &self.tracked {
+            Some(tracked) if mode.tracks() => Ok(tracked.clone()),
+            _ => self.values(),
+        }
     }
 
-    /// Its values, to compute with outside any graph.
-    pub(crate) fn values(&self) -> &Tensor {
-        &self.detached
+    /// Its values outside any graph: those that it is held in, or, where that is fewer bits, their numbers.
+    pub(crate) fn values(&self) -> candle_core::Result<Tensor> {
+        match &self.held {
+            Held::Plain(tensor) => Ok(tensor.clone()),
+            held => held.values(),
+        }
     }
 
-    pub(crate) fn gradient(&self) -> Option<&GradientSum> {
-        self.gradient.as_ref()
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// Which of the parameters it is, if it learns.
+    pub(crate) fn place(&self) -> Option<usize> {
+        self.place
     }
 }

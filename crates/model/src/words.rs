@@ -27,7 +27,8 @@ impl Words {
 
     /// Logits `[texts, outputs]`.
     pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        let sums = bag(self.weight.get(mode), batch.ids.as_slice().into(), batch.offsets.as_slice().into())?;
-        Ok(sums.broadcast_add(self.bias.get(mode))?)
+        let sums =
+            bag(&self.weight.get(mode)?, batch.ids.as_slice().into(), batch.offsets.as_slice().into())?;
+        Ok(sums.broadcast_add(&self.bias.get(mode)?)?)
     }
 }

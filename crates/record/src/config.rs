@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::{
-    ClassWeighting, Dtype, LrSchedulerType, Metric, Optim, Problem, ProblemCode, SplitBy, Trainable,
-    text::as_text,
+    ClassWeighting, Dtype, LrSchedulerType, Metric, Optim, Problem, ProblemCode, Quantization, SplitBy,
+    Trainable, text::as_text,
 };
 
 /// What a run is asked to do. Written with the run, so that it can be repeated.
@@ -98,6 +98,8 @@ pub struct TrainConfig {
     pub dtype: Dtype,
     /// Which weights learn.
     pub trainable: Trainable,
+    /// In how many bits the base model's linear layers are held; with LoRA alone, since they are frozen then.
+    pub quantization: Quantization,
     /// Rank r of LoRA's matrices: one of `[r, inputs]` and one of `[outputs, r]` a layer.
     pub lora_rank: u32,
     /// What LoRA adds is multiplied by `lora_alpha / lora_rank`.
@@ -159,6 +161,7 @@ impl Default for TrainConfig {
             device: Device::Auto,
             dtype: Dtype::F32,
             trainable: Trainable::All,
+            quantization: Quantization::None,
             lora_rank: 8,
             lora_alpha: 16.0,
             lora_dropout: 0.0,
@@ -251,6 +254,16 @@ impl TrainConfig {
         if self.axes.is_empty() || distinct.len() != self.axes.len() {
             let given = self.axes.iter().map(|axis| axis.name()).collect::<Vec<_>>().join(",");
             return Err(bad_setting("axes", given, "one to four of E-I, N-S, F-T, J-P, each once"));
+        }
+        Ok(())
+    }
+
+    /// The same, and what settings must not be together, which is judged once all are said.
+    pub fn check_together(&self) -> Result<(), Problem> {
+        self.check()?;
+        if self.quantization != Quantization::None && self.trainable != Trainable::Lora {
+            let allowed = "none, unless trainable is lora: what is held in few bits cannot learn";
+            return Err(bad_setting("quantization", self.quantization.name(), allowed));
         }
         Ok(())
     }

@@ -85,6 +85,10 @@ pub enum ProblemCode {
     IncompleteModel,
     /// The folder is an adapter, which has to be added to the model that it changes. `path`.
     AdapterOnly,
+    /// The weights were quantized, and their card does not name what they were made from. `path`, `method`.
+    QuantizedModel,
+    /// The weights were quantized from another model. `path`, `method`, `original`.
+    QuantizedFrom,
     /// The model is what a run's adapter stands on, so that it cannot be removed. `name`, `run`.
     BaseOfAdapter,
     /// A weight is absent or has another shape than the config says. `path`, `weight`, `found`, `expected`.
@@ -156,6 +160,8 @@ pub enum ProblemCode {
     UnknownToken,
     /// The bag of words is no model for the Hub. `run`.
     NotForTheHub,
+    /// A tokenizer has a token without a word embedding. `path`, `largest`, `rows`.
+    TokenOutside,
     /// The token may not write there. `repo`.
     NoRight,
     /// The repository may not be read. `repo`.

@@ -13,7 +13,7 @@ use data::Batch;
 use mbti::{Axis, Type};
 use model::Setup;
 use record::{Dtype, Trainable};
-use train::{AdamW, Gradients, Hyperparameters, Moments};
+use train::{AdamW, Hyperparameters, Moments};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +29,7 @@ fn main() {
     let before = train::peak_rss_mib().unwrap_or(0.0);
     let mut network = model::start(&PathBuf::from(model), &setup).expect("the model opens");
     let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
+    let mut gradients = network.gradients().expect("room");
     let types: Vec<Type> =
         (0..texts).map(|n| if n % 2 == 0 { "INFP" } else { "INFJ" }.parse().unwrap()).collect();
     let weights = vec![[0.6, 0.4]];
@@ -44,14 +45,14 @@ fn main() {
             rows: (0..texts as u32).collect(),
             tokens: (texts * tokens) as u64,
         };
-        let mut gradients = Gradients::default();
+        gradients.clear();
         network
             .learn(
                 &packed,
                 step as u64,
                 checkpointing,
                 &|logits| train::loss(logits, &types, &network.head, &weights, &group),
-                &mut |grads| gradients.add(&network.weights, grads),
+                &mut gradients,
             )
             .expect("a step");
         optimizer.step(&network.weights, &gradients, 2e-5).expect("a step");

@@ -5,6 +5,8 @@
 //! DATA-SET is a folder under `datasets/` of a home. CASE is one of
 //!   dense       forward and backward over 16 texts of 128 tokens, seconds
 //!   dense-bf16  the same with products in bf16, where the processor has instructions for them
+//!   dense-lora  the same where LoRA of rank 8 learns beside all linear layers
+//!   dense-lora-bf16  that with products in bf16
 //!   optimizer   one AdamW step over all weights, seconds
 //!   optimizer-8bit  the same with its moments in 8 bits
 //!   evaluation  all texts of the data set, texts a second
@@ -41,6 +43,12 @@ fn main() {
             network.products = Products::Bf16;
             json!({ "seconds": dense(&mut network) })
         }
+        "dense-lora" => json!({ "seconds": dense(&mut start_lora(&folder)) }),
+        "dense-lora-bf16" if model::processor_multiplies_bf16() => {
+            let mut network = start_lora(&folder);
+            network.products = Products::Bf16;
+            json!({ "seconds": dense(&mut network) })
+        }
         "optimizer" => json!({ "seconds": optimizer(&mut start(&folder), Moments::F32) }),
         "optimizer-8bit" => json!({ "seconds": optimizer(&mut start(&folder), Moments::Blocks8) }),
         "evaluation" => json!({ "per_second": evaluation(&start(&folder), &data_set) }),
@@ -54,7 +62,7 @@ fn main() {
 
 fn usage() -> ! {
     say(&json!(
-        "usage: speed dense|dense-bf16|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"
+        "usage: speed dense|dense-bf16|dense-lora|dense-lora-bf16|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"
     ));
     std::process::exit(2)
 }
@@ -66,6 +74,11 @@ fn say(value: &Value) {
 
 fn start(model: &Path) -> Network {
     let setup = Setup { dtype: Dtype::F32, trainable: Trainable::All, ..Setup::plain(&AXES, 0) };
+    model::start(model, &setup).expect("the model opens")
+}
+
+fn start_lora(model: &Path) -> Network {
+    let setup = Setup { trainable: Trainable::Lora, ..Setup::plain(&AXES, 0) };
     model::start(model, &setup).expect("the model opens")
 }
 
@@ -85,19 +98,18 @@ fn timed(times: usize, mut f: impl FnMut()) -> f64 {
 }
 
 /// Forward and backward of the weighted loss.
-fn pass(network: &Network, batch: &Batch, types: &[Type], seed: u64) -> Gradients {
+fn pass(network: &Network, batch: &Batch, types: &[Type], seed: u64, gradients: &mut Gradients) {
     let total = vec![types.iter().map(|mbti| f64::from(WEIGHTS[usize::from(mbti.class(AXES[0]))])).sum()];
-    let mut gradients = Gradients::default();
+    gradients.clear();
     network
         .learn(
             batch,
             seed,
             false,
             &|logits| train::loss(logits, types, &network.head, &vec![WEIGHTS], &total),
-            &mut |grads| gradients.add(&network.weights, grads),
+            gradients,
         )
         .expect("a pass");
-    gradients
 }
 
 fn dense(network: &mut Network) -> f64 {
@@ -110,14 +122,17 @@ fn dense(network: &mut Network) -> f64 {
         rows: (0..texts as u32).collect(),
         tokens: (texts * tokens) as u64,
     };
-    timed(7, || pass(network, &batch, &types, 1).give_back(&network.weights))
+    let mut gradients = network.gradients().expect("room");
+    timed(7, || pass(network, &batch, &types, 1, &mut gradients))
 }
 
 fn optimizer(network: &mut Network, moments: Moments) -> f64 {
     let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), moments);
-    let ones =
-        |parameter: &model::Parameter| Some(parameter.var.ones_like().unwrap().affine(1e-3, 0.0).unwrap());
-    let gradients: Gradients = network.weights.parameters.iter().map(ones).collect();
+    let mut gradients = network.gradients().expect("room");
+    for (place, parameter) in network.weights.parameters.iter().enumerate() {
+        let gradient = parameter.var.ones_like().unwrap().affine(1e-3, 0.0).unwrap();
+        gradients.add_tensor(place, &gradient).expect("a gradient");
+    }
     timed(15, || {
         optimizer.step(&network.weights, &gradients, 1e-6).expect("a step");
     })
@@ -161,6 +176,7 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
     let order = data::epoch_order(examples.len(), 0, 0);
     let batches: Vec<Vec<u32>> = order.chunks(8).take(42).map(<[u32]>::to_vec).collect();
     let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
+    let mut gradients = network.gradients().expect("room");
     let mut steps = 0;
     let (mut tokens, mut squares, mut passes, mut norms, mut updates) = (0, 0.0, 0.0, 0.0, 0.0);
     for (number, rows) in batches.iter().enumerate() {
@@ -171,7 +187,7 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
         let batch = data::pack(&encoded, rows);
         let types: Vec<Type> = rows.iter().map(|&row| examples[row as usize].mbti).collect();
         let begin = Instant::now();
-        let gradients = pass(network, &batch, &types, number as u64);
+        pass(network, &batch, &types, number as u64, &mut gradients);
         passes += begin.elapsed().as_secs_f64();
         let begin = Instant::now();
         gradients.norm().expect("a norm");
@@ -179,7 +195,6 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
         let begin = Instant::now();
         optimizer.step(&network.weights, &gradients, 2e-5).expect("a step");
         updates += begin.elapsed().as_secs_f64();
-        gradients.give_back(&network.weights);
         (steps, tokens) = (steps + 1, tokens + batch.ids.len());
         squares += batch.offsets.windows(2).map(|text| f64::from(text[1] - text[0]).powi(2)).sum::<f64>();
     }

@@ -2,7 +2,7 @@ use std::{path::Path, time::Instant};
 
 use data::Part;
 use model::Setup;
-use record::{Baseline, Dtype, LrSchedulerType, Optim, TrainConfig, Trainable};
+use record::{Baseline, Dtype, LrSchedulerType, Optim, Quantization, TrainConfig, Trainable};
 
 use crate::{
     Error, Inputs, Listener, Progress,
@@ -33,6 +33,7 @@ fn config_of(config: &TrainConfig) -> TrainConfig {
         optim: Optim::Adamw,
         dtype: Dtype::F32,
         trainable: Trainable::All,
+        quantization: Quantization::None,
         gradient_checkpointing: false,
         warmup_steps: 0,
         warmup_ratio: 0.0,
@@ -87,7 +88,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     let total = whole.min(MOST_STEPS);
     let learning_rate = network.default_learning_rate();
     let set = TrainingSet { encoded: train, types, weights };
-    let mut learner = Learner::new(&config, network, set);
+    let mut learner = Learner::new(&config, network, set)?;
     // It is small beside any language model, and no smaller batch would help it.
     learner.watches_memory = false;
     'epochs: for epoch in 0.. {

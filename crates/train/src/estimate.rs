@@ -2,10 +2,10 @@ use std::{path::Path, time::Instant};
 
 use candle_core::Tensor;
 use model::{Setup, Weights};
-use record::{Dtype, Estimate, Optim, TrainConfig, Trainable};
+use record::{Dtype, Estimate, Optim, Quantization, TrainConfig, Trainable};
 
 use crate::{
-    Error, Gradients, Kept, State, ValidationSet,
+    Error, Kept, State, ValidationSet,
     batching::{Plan, typical},
     error::Result,
     learner::Learner,
@@ -27,17 +27,22 @@ fn seconds_of_a_move(states: &[State]) -> f64 {
     states.iter().map(of_state).sum()
 }
 
-/// What every run holds in MiB: weights, gradients, optimizer.
-fn fixed(count: usize, trainable: usize, config: &TrainConfig) -> [f64; 3] {
+/// What every run holds in MiB: weights, gradients (in 32 bits), optimizer.
+fn fixed(weights: &Weights, trainable: usize, config: &TrainConfig) -> [f64; 3] {
     let half = config.dtype == Dtype::Bf16;
     let a_weight = if half { 2.0 } else { 4.0 };
+    // 4 bits a weight, 8 bits for 64 of them, and 32 for 256 of these.
+    let a_quantised = match config.quantization {
+        Quantization::None => a_weight,
+        Quantization::Nf4 => 0.5 + 1.0 / 64.0 + 4.0 / (64.0 * 256.0),
+        Quantization::Int8 => 1.0,
+    };
     let whole = config.trainable == Trainable::All;
-    // Where LoRA or the head learns, that is in 32 bits whatever the base has.
-    let a_gradient = if half && whole && config.gradient_accumulation_steps == 1 { 2.0 } else { 4.0 };
     let moments = if config.optim == Optim::Adamw8bit && whole { 2.1 } else { 8.0 };
     let remainder = if half && whole { 2.0 } else { 0.0 };
-    let (count, trainable) = (count as f64 / MIB, trainable as f64 / MIB);
-    [count * a_weight, trainable * a_gradient, trainable * (moments + remainder)]
+    let (quantised, trainable) = (weights.quantised as f64 / MIB, trainable as f64 / MIB);
+    let others = weights.count() as f64 / MIB - quantised;
+    [others * a_weight + quantised * a_quantised, trainable * 4.0, trainable * (moments + remainder)]
 }
 
 /// Refuses a run whose weights, gradients and optimizer alone are more than there is, before
@@ -52,7 +57,7 @@ pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig) -> Result<()
         let setup = Setup { shapes_only: true, trainable, ..Setup::of(config) };
         let weights = model::start(model_folder, &setup)?.weights;
         let learning = if all { weights.count() } else { weights.trainable_count() };
-        Ok(fixed(weights.count(), learning, config).iter().sum())
+        Ok(fixed(&weights, learning, config).iter().sum())
     };
     let needed = needs(config)?;
     if needed <= available {
@@ -60,9 +65,16 @@ pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig) -> Result<()
     }
     let mut fitting = config.clone();
     let mut changed = Vec::new();
-    for (name, value) in [("optim", "adamw_8bit"), ("dtype", "bf16"), ("trainable", "lora")] {
+    for (name, value) in [
+        ("optim", "adamw_8bit"),
+        ("dtype", "bf16"),
+        ("trainable", "lora"),
+        ("quantization", "int8"),
+        ("quantization", "nf4"),
+    ] {
         let before = fitting.clone();
         if fitting.set(name, value).is_ok() && fitting != before {
+            changed.retain(|said: &String| !said.starts_with(name));
             changed.push(format!("{name}={value}"));
         }
         // Activations want room too.
@@ -79,7 +91,7 @@ fn mib<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> f64 {
 
 fn weights_mib(weights: &Weights) -> f64 {
     let learning = weights.parameters.iter().map(|parameter| parameter.var.as_tensor());
-    mib(learning.chain(weights.frozen.iter().map(|(_, tensor)| tensor)))
+    mib(learning) + weights.frozen.iter().map(|(_, held)| held.bytes() as f64).sum::<f64>() / MIB
 }
 
 /// What a checkpoint takes while it is written: the largest tensor in it once more, and as much of
@@ -87,9 +99,9 @@ fn weights_mib(weights: &Weights) -> f64 {
 fn saving_mib(learner: &Learner) -> f64 {
     let weights = &learner.network.weights;
     let whole = learner.config.trainable != Trainable::Lora;
-    let frozen = weights.frozen.iter().map(|(_, tensor)| tensor).filter(|_| whole);
-    let saved = weights.parameters.iter().map(|parameter| parameter.var.as_tensor()).chain(frozen);
-    2.0 * saved.map(|tensor| mib(std::iter::once(tensor))).fold(0.0, f64::max)
+    let frozen = weights.frozen.iter().map(|(_, held)| held.bytes() as f64 / MIB).filter(|_| whole);
+    let saved = weights.parameters.iter().map(|parameter| mib(std::iter::once(parameter.var.as_tensor())));
+    2.0 * saved.chain(frozen).fold(0.0, f64::max)
 }
 
 /// Seconds after which no more passes are measured.
@@ -106,33 +118,21 @@ pub(crate) fn measured(
 ) -> Result<Estimate> {
     let weights = weights_mib(&learner.network.weights);
     let optimizer = learner.optimizer.state_bytes() as f64 / MIB;
-    let sums = learner.config.gradient_accumulation_steps > 1;
-    let parameters = &learner.network.weights.parameters;
-    let gradients = parameters
-        .iter()
-        .map(|p| p.var.elem_count() as f64 * if sums { 4.0 } else { p.var.dtype().size_in_bytes() as f64 })
-        .sum::<f64>()
-        / MIB;
+    let gradients = learner.gradients.bytes() as f64 / MIB;
     let saving = saving_mib(learner);
     let available = memory::limit_mib();
     memory::forget_peak();
     let before = memory::rss_mib().unwrap_or(0.0);
-    let mut kept = Gradients::default();
     let begin = Instant::now();
     let mut of_largest = 0.0;
     for pass in 0..2 {
-        // Where gradients are summed, the second pass has those of the first beside its own.
-        if !sums {
-            std::mem::take(&mut kept).give_back(&learner.network.weights);
-        }
         let begin_of_pass = Instant::now();
-        match learner.gradients(&vec![plan.largest.clone()], &mut kept) {
+        match learner.sum_gradients(&vec![plan.largest.clone()]) {
             // It will be halved when its time comes.
             Err(Error::OutOfMemory { .. }) if pass > 0 => {}
             other => of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64,
         }
     }
-    kept.give_back(&learner.network.weights);
     // Where there is no room for any of them, the largest has to do for the time too.
     let a_token = seconds_a_token(learner, begin)?.unwrap_or(of_largest);
     let evaluation = evaluation_seconds(learner, valid)?;
@@ -159,14 +159,12 @@ pub(crate) fn measured(
 fn seconds_a_token(learner: &mut Learner, begin: Instant) -> Result<Option<f64>> {
     let (mut seconds, mut tokens) = (0.0, 0);
     for rows in typical(&learner.set.encoded, learner.config) {
-        let mut gradients = Gradients::default();
         let begin_of_pass = Instant::now();
-        match learner.gradients(&vec![rows], &mut gradients) {
+        match learner.sum_gradients(&vec![rows]) {
             Err(Error::OutOfMemory { .. }) => break,
             other => tokens += other?.tokens,
         }
         seconds += begin_of_pass.elapsed().as_secs_f64();
-        gradients.give_back(&learner.network.weights);
         if begin.elapsed().as_secs_f64() > LONG_ENOUGH {
             break;
         }

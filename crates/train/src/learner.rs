@@ -1,10 +1,10 @@
 use data::{Encoded, pack};
 use mbti::Type;
-use model::Network;
+use model::{Gradients, Network};
 use record::{Optim, TrainConfig};
 
 use crate::{
-    AdamW, ClassWeights, Error, Gradients, Hyperparameters, Moments,
+    AdamW, ClassWeights, Error, Hyperparameters, Moments,
     batching::{Group, halved},
     error::Result,
     loss::{loss, total_weight},
@@ -29,6 +29,7 @@ pub(crate) struct Learner<'a> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) network: Network,
     pub(crate) optimizer: AdamW,
+    pub(crate) gradients: Gradients,
     pub(crate) set: TrainingSet,
     /// How often the micro-batches were halved for want of memory.
     pub(crate) halvings: u32,
@@ -58,7 +59,11 @@ pub(crate) struct Learned {
 }
 
 impl<'a> Learner<'a> {
-    pub(crate) fn new(config: &'a TrainConfig, mut network: Network, set: TrainingSet) -> Learner<'a> {
+    pub(crate) fn new(
+        config: &'a TrainConfig,
+        mut network: Network,
+        set: TrainingSet,
+    ) -> Result<Learner<'a>> {
         let hyperparameters = Hyperparameters {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
@@ -74,33 +79,34 @@ impl<'a> Learner<'a> {
         let optimizer = AdamW::new(&mut network.weights, hyperparameters, moments);
         let came = memory::rss_mib().zip(before).map_or(0.0, |(now, before)| (now - before).max(0.0));
         let optimizer_to_come_mib = (optimizer.state_bytes() as f64 / (1024.0 * 1024.0) - came).max(0.0);
-        Learner {
+        let gradients = network.gradients()?;
+        Ok(Learner {
             config,
             network,
             optimizer,
+            gradients,
             set,
             halvings: 0,
             watches_memory: true,
             optimizer_to_come_mib,
             memory: None,
-        }
+        })
     }
 
     /// Forward and backward over the micro-batches of one group, then one move of the weights.
     /// Nothing has been moved when it fails.
     pub(crate) fn learn(&mut self, group: &Group, learning_rate: f64) -> Result<Learned> {
-        let mut gradients = Gradients::default();
-        let mut learned = self.gradients(&halved(group, self.halvings), &mut gradients)?;
-        learned.norm = self.optimizer.step(&self.network.weights, &gradients, learning_rate)?;
+        let mut learned = self.sum_gradients(&halved(group, self.halvings))?;
+        learned.norm = self.optimizer.step(&self.network.weights, &self.gradients, learning_rate)?;
         if !(learned.loss.is_finite() && learned.norm.is_finite()) {
             return Err(self.not_finite(group.concat()));
         }
-        gradients.give_back(&self.network.weights);
         Ok(learned)
     }
 
-    /// The gradients of the micro-batches, summed, of the loss of all their texts together.
-    pub(crate) fn gradients(&mut self, group: &Group, gradients: &mut Gradients) -> Result<Learned> {
+    /// The gradients of the micro-batches, summed, of the loss of all their texts together; those of before are gone.
+    pub(crate) fn sum_gradients(&mut self, group: &Group) -> Result<Learned> {
+        self.gradients.clear();
         let step = self.optimizer.step + 1;
         let group_types = self.set.types_of(&group.concat());
         let group_weight = total_weight(group_types.into_iter(), &self.network.head, &self.set.weights);
@@ -116,7 +122,7 @@ impl<'a> Learner<'a> {
                 seed,
                 self.config.gradient_checkpointing,
                 &|logits| loss(logits, &types, &network.head, &self.set.weights, &group_weight),
-                &mut |grads| gradients.add(&network.weights, grads),
+                &mut self.gradients,
             );
             let found = found.map_err(|error| out_of_memory(error, step))?;
             self.note_memory(batch.ids.len(), before);

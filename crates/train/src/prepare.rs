@@ -43,7 +43,7 @@ pub(crate) fn prepare<'a>(inputs: &Inputs<'a>, tell: &mut Tell) -> Result<Option
     let valid =
         ValidationSet { encoded: valid, types: inputs.valid.types(), authors: inputs.valid.authors() };
     let texts = fingerprint([(&train, &types), (&valid.encoded, &valid.types)])?;
-    let learner = Learner::new(config, network, TrainingSet { encoded: train, types, weights });
+    let learner = Learner::new(config, network, TrainingSet { encoded: train, types, weights })?;
     Ok(Some(Ready { learner, valid, max_length, texts }))
 }
 

@@ -57,7 +57,7 @@ pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
 
 fn check(inputs: &Inputs) -> Result<()> {
     let config = inputs.config;
-    config.check().map_err(Error::Progress)?;
+    config.check_together().map_err(Error::Progress)?;
     if let Device::Cuda(_) = config.device {
         return Err(Error::NoSuchDevice { device: config.device });
     }

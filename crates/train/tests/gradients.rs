@@ -18,14 +18,13 @@ fn learn(network: &Network, first: u32, gradients: &mut Gradients) {
     let types: Vec<Type> = ["INFP", "ESTJ"].map(|name| name.parse().unwrap()).into();
     let weights = vec![[0.5, 0.5]];
     let loss = |logits: &_| train::loss(logits, &types, &network.head, &weights, &[1.0]);
-    network
-        .learn(&batch(first), 1, false, &loss, &mut |grads| gradients.add(&network.weights, grads))
-        .unwrap();
+    network.learn(&batch(first), 1, false, &loss, gradients).unwrap();
 }
 
 fn values(network: &Network, gradients: &Gradients) -> Vec<Vec<f32>> {
     let places = 0..network.weights.parameters.len();
-    places.map(|place| gradients.get(place).unwrap().flatten_all().unwrap().to_vec1().unwrap()).collect()
+    let flat = |place| gradients.get(place).unwrap().unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    places.map(flat).collect()
 }
 
 #[test]
@@ -34,20 +33,20 @@ fn memory_that_is_used_again_shows_nothing_of_the_batches_before_and_the_norm_is
     let model = tiny_models::tiny_bert(folder.path());
     let start = || model::start(&model, &Setup::plain(&[Axis::JudgingPerceiving], 0)).unwrap();
     let used = start();
+    let mut again = used.gradients().unwrap();
     // One batch a step, then several, then one again: other rows of the table of words each time.
     for firsts in [&[0][..], &[5], &[1, 9], &[2, 3, 11], &[7], &[8]] {
         let fresh = start();
-        let [again, anew] = [&used, &fresh].map(|network| {
-            let mut gradients = Gradients::default();
-            firsts.iter().for_each(|&first| learn(network, first, &mut gradients));
-            gradients
-        });
+        let mut anew = fresh.gradients().unwrap();
+        again.clear();
+        for (network, gradients) in [(&used, &mut again), (&fresh, &mut anew)] {
+            firsts.iter().for_each(|&first| learn(network, first, gradients));
+        }
         let (found, expected) = (values(&used, &again), values(&fresh, &anew));
         assert_eq!(found, expected, "{firsts:?}");
         let squares: f64 = expected.iter().flatten().map(|&x| f64::from(x).powi(2)).sum();
         for gradients in [&again, &anew] {
             assert!((gradients.norm().unwrap() / squares.sqrt() - 1.0).abs() < 1e-12, "{firsts:?}");
         }
-        again.give_back(&used.weights);
     }
 }

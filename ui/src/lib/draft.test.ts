@@ -16,6 +16,7 @@ describe("a draft", () => {
     { trainable: "head" },
     { trainable: "lora", lora_rank: 64, lora_alpha: 12.5, lora_dropout: 0.1 },
     { trainable: "lora", lora_target_modules: ["q_proj", "v_proj"], use_rslora: true },
+    { trainable: "lora", quantization: "nf4" },
     { gradient_checkpointing: true, load_best_model_at_end: false },
     { dtype: "tf32", optim: "adamw_8bit", split_by: "text", sample_fraction: 0.1 },
     { lr_scheduler_type: "constant_with_warmup", warmup_steps: 20, warmup_ratio: 0.1, adam_epsilon: 1e-6 },
@@ -29,6 +30,12 @@ describe("a draft", () => {
     const config = { ...FAKE_DEFAULTS, ...changed };
     expect(configOf(draftOf(config))).toEqual(config);
     expect(draftProblem(draftOf(config))).toBeNull();
+  });
+
+  it("quantises the base only where LoRA learns beside it", () => {
+    const draft = draftOf({ ...FAKE_DEFAULTS, trainable: "lora", quantization: "int8" });
+    expect(configOf({ ...draft, trainable: "all" }).quantization).toBe("none");
+    expect(configOf(draft).quantization).toBe("int8");
   });
 
   it.each<[NumberSetting, string]>([

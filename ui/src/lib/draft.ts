@@ -107,6 +107,8 @@ export function configOf(draft: Draft): TrainConfig {
   const wrong = LORA_NUMBERS.filter((name) => !isAllowed(name, draft.numbers[name]));
   return {
     ...picked(draft),
+    // What is held in few bits cannot learn, so that it goes with LoRA alone, where it is in sight.
+    quantization: draft.trainable === "lora" ? draft.quantization : "none",
     ...(numbers as Pick<TrainConfig, NumberSetting>),
     ...Object.fromEntries(wrong.map((name) => [name, draft.unseen[name]])),
     valid: draft.valid === "" ? null : draft.valid,

@@ -2,6 +2,7 @@ import type { Dtype } from "./backend/types/Dtype";
 import type { LrSchedulerType } from "./backend/types/LrSchedulerType";
 import type { Metric } from "./backend/types/Metric";
 import type { Optim } from "./backend/types/Optim";
+import type { Quantization } from "./backend/types/Quantization";
 import type { SplitBy } from "./backend/types/SplitBy";
 import type { TrainConfig } from "./backend/types/TrainConfig";
 import type { Trainable } from "./backend/types/Trainable";
@@ -39,7 +40,7 @@ export const SETTING_GROUPS = {
     "early_stopping_threshold",
   ],
   precision: ["dtype", "device", "gradient_checkpointing"],
-  lora: ["trainable", "lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules", "use_rslora"],
+  lora: ["trainable", "quantization", "lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules", "use_rslora"],
   hub: ["push_to_hub", "hub_private_repo"],
 } as const satisfies Record<string, readonly (keyof TrainConfig)[]>;
 
@@ -67,6 +68,7 @@ export const CHOICES = {
   ] satisfies Metric[],
   dtype: ["f32", "bf16", "bf16_mixed", "tf32"] satisfies Dtype[],
   trainable: ["all", "lora", "head"] satisfies Trainable[],
+  quantization: ["none", "nf4", "int8"] satisfies Quantization[],
 } as const;
 export type ChoiceSetting = keyof typeof CHOICES;
 
@@ -78,6 +80,7 @@ export const CHOICE_WORDS = {
   metric_for_best_model: "metrics",
   dtype: "dtypes",
   trainable: "trainables",
+  quantization: "quantizations",
 } as const satisfies Record<ChoiceSetting, string>;
 
 export const SWITCHES = ["load_best_model_at_end", "gradient_checkpointing", "use_rslora", "hub_private_repo"] as const;

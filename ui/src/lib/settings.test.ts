@@ -50,7 +50,8 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     const found = shown({ trainable, push_to_hub: "mbti" });
     expect(found.get(settings.trainable)).toBe(trainables[trainable]);
     expect([...found.keys()].filter((name) => name.includes("LoRA"))).toEqual([]);
-    expect(found.size).toBe(Object.keys(settings).length - 5);
+    expect(found.has(settings.quantization)).toBe(false);
+    expect(found.size).toBe(Object.keys(settings).length - 6);
   });
 
   it("say what an empty one means, and name the choices", () => {

@@ -55,6 +55,7 @@ export function settingsOf(config: TrainConfig): [name: string, value: string][]
     dtype: known.dtypes[config.dtype],
     gradient_checkpointing: yesOrNo(config.gradient_checkpointing),
     trainable: known.trainables[config.trainable],
+    quantization: known.quantizations[config.quantization],
     lora_rank: number(config.lora_rank),
     lora_alpha: number(config.lora_alpha),
     lora_dropout: number(config.lora_dropout),
@@ -66,7 +67,7 @@ export function settingsOf(config: TrainConfig): [name: string, value: string][]
   return (Object.keys(values) as (keyof TrainConfig)[])
     .filter((name) => !["validation_fraction", "split_by"].includes(name) || !config.valid)
     .filter((name) => name !== "hub_private_repo" || config.push_to_hub)
-    .filter((name) => !name.includes("lora") || config.trainable === "lora")
+    .filter((name) => !(name.includes("lora") || name === "quantization") || config.trainable === "lora")
     .map((name) => [words().settings[name], values[name]]);
 }
 

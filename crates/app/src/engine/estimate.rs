@@ -21,7 +21,7 @@ enum Told {
 /// Lets an engine find out what a run with these settings will need. It is ended when the answer is
 /// no longer waited for.
 pub async fn estimate(home: &Home, config: &TrainConfig) -> Result<Estimate> {
-    config.check().map_err(Error::Problem)?;
+    config.check_together().map_err(Error::Problem)?;
     estimate_by(&locate()?, home, config).await
 }
 

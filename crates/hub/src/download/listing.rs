@@ -3,7 +3,7 @@
 use record::{RemoteFile, RepoKind};
 use reqwest::{Method, Url, header::LINK};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::repo::RepoPath;
 use crate::{
@@ -30,6 +30,8 @@ pub(crate) struct Head {
     pub gated: bool,
     /// The YAML at the head of its README, as JSON.
     pub card: Value,
+    /// What the Hub tells of a model's config.json.
+    pub config: Map<String, Value>,
 }
 
 /// The commit that a revision stands for, and what the repository's card says.
@@ -46,6 +48,7 @@ pub(crate) async fn head(
         sha: Option<String>,
         gated: Option<Value>,
         card_data: Option<Value>,
+        config: Option<Value>,
     }
     if let Some(revision) = revision.filter(|revision| !can_be_revision(revision)) {
         return Err(Error::BadRevision { revision: shown(revision) });
@@ -77,7 +80,9 @@ pub(crate) async fn head(
         Some(name) => return Err(bad(format!("asked for {repo}, it tells of {}", shown(&name)))),
     };
     let gated = is_gated(about.gated.as_ref());
-    Ok(Head { commit, renamed, gated, card: about.card_data.unwrap_or_default() })
+    let card = about.card_data.unwrap_or_default();
+    let config = about.config.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    Ok(Head { commit, renamed, gated, card, config })
 }
 
 /// Whether a repository that had no owner once may have got one, as those of the Hub's first years have. Others that

@@ -9,7 +9,6 @@ mod offline;
 mod plan;
 mod repo;
 mod search;
-mod yaml;
 
 pub use cache::snapshot_offline;
 pub use choose::DataWish;

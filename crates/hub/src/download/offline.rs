@@ -15,9 +15,11 @@ use super::{
     cache::{RepoCache, snapshots_offline},
     choose::{self, DataWish, data_files},
     listing::licence,
-    yaml,
 };
-use crate::error::{Error, Needed, Result};
+use crate::{
+    card_head,
+    error::{Error, Needed, Result},
+};
 
 const FOLDER: &str = ".mbti";
 const CARD: &str = "README.md";
@@ -133,7 +135,7 @@ fn card(snapshot: &Path) -> Option<Value> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(Value::Null),
         Err(_) => return None,
     };
-    yaml::head(&text)
+    card_head::head(&text, &["configs", "license"])
 }
 
 /// The files of a snapshot, as a listing of the Hub has them, of which only the paths count here.

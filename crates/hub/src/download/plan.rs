@@ -12,6 +12,7 @@ use super::{
 use crate::{
     access::Network,
     error::{Error, Needed, Result},
+    folder::quantized,
     shown::shown,
 };
 
@@ -22,6 +23,9 @@ pub async fn plan_model(network: &Network, repo: &str, revision: Option<&str>) -
 
 async fn model(network: &Network, repo: &str, revision: Option<&str>) -> Result<DownloadPlan> {
     let head = head(network, RepoKind::Model, repo, revision).await?;
+    if let Some(error) = quantized::refused(repo.to_owned(), &head.config, &head.card) {
+        return Err(error);
+    }
     let all = files(network, RepoKind::Model, repo, &head.commit).await?;
     let chosen = model_files(repo, &all)?;
     plan(network, RepoKind::Model, repo, revision, &head, chosen)

@@ -5,9 +5,12 @@ use serde_json::{Map, Value};
 
 use super::{
     layout::{CONFIG, TOKENIZER, locate},
-    weights,
+    quantized, weights,
 };
-use crate::{Error, error::Result};
+use crate::{Error, card_head, error::Result};
+
+/// Bytes of a model's card.
+const CARD_LIMIT: u64 = 1 << 20;
 
 /// Families that the engine can train; it says itself what each of them needs.
 pub(crate) const FAMILIES: [&str; 11] = [
@@ -34,6 +37,8 @@ pub struct ModelFolder {
     pub parameters: Option<i64>,
     /// Names of the files that hold the weights, with that of the index if there are shards.
     pub weights: Vec<String>,
+    /// Rows of the table of word embeddings: the ids that a tokenizer may give are below it.
+    pub vocabulary: Option<u32>,
 }
 
 /// Looks whether a folder holds a model that can be trained: its config.json, a tokenizer.json,
@@ -63,9 +68,18 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
     if family == "words" {
         // The built-in one starts empty, but one that was trained has weights to go on from.
         let weights = folder.join(weights::SINGLE).exists().then(|| weights::SINGLE.to_owned());
-        return Ok(ModelFolder { folder, family, parameters: None, weights: weights.into_iter().collect() });
+        return Ok(ModelFolder {
+            folder,
+            family,
+            parameters: None,
+            weights: weights.into_iter().collect(),
+            vocabulary: None,
+        });
     }
     let shards = weights::find(&model)?;
+    if let Some(error) = quantized::refused(folder.display().to_string(), &config, &card(&model)) {
+        return Err(error);
+    }
     match model.resolve(TOKENIZER) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -76,7 +90,14 @@ pub fn check(folder: &Path) -> Result<ModelFolder> {
     let count = weights::check(&model, &shards, &config)?;
     let index = (!shards.contains_key(weights::SINGLE)).then(|| weights::INDEX.to_owned());
     let weights = shards.into_keys().chain(index).collect();
-    Ok(ModelFolder { folder, family, parameters: i64::try_from(count).ok(), weights })
+    let vocabulary = config.get("vocab_size").and_then(Value::as_u64).and_then(|size| size.try_into().ok());
+    Ok(ModelFolder { folder, family, parameters: i64::try_from(count).ok(), weights, vocabulary })
+}
+
+/// The head of the folder's card, as far as it is read here; null where there is none.
+fn card(model: &Enclosure) -> Value {
+    let text = model.read("README.md", CARD_LIMIT).unwrap_or_default();
+    card_head::head(&String::from_utf8_lossy(&text), &[quantized::ORIGINAL]).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -125,6 +146,18 @@ mod tests {
             let error = check(folder.path()).unwrap_err();
             assert!(matches!(&error, Error::Shape { found, .. } if found == &[4, 2]), "{family}: {error}");
         }
+    }
+
+    #[test]
+    fn a_quantized_model_is_refused_by_name_with_its_original() {
+        let config = r#"{"model_type": "bert", "vocab_size": 3, "hidden_size": 2, "quantization_config": {"bits": 4, "quant_method": "gptq"}}"#;
+        let folder = folder(config, 3);
+        let told = || check(folder.path()).unwrap_err();
+        assert!(matches!(told(), Error::Quantized { original: None, .. }), "{}", told());
+        std::fs::write(folder.path().join("README.md"), "---\nbase_model:\n- x/whole\n---\n").unwrap();
+        assert!(matches!(told(), Error::Quantized { original: Some(name), .. } if name == "x/whole"));
+        std::fs::write(folder.path().join("README.md"), "---\nbase_model: [\n---\n\u{0}").unwrap();
+        assert!(matches!(told(), Error::Quantized { original: None, .. }), "{}", told());
     }
 
     #[test]

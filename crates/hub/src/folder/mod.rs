@@ -4,6 +4,7 @@ mod check;
 pub(crate) mod format;
 mod install;
 mod layout;
+pub(crate) mod quantized;
 #[cfg(test)]
 pub(crate) mod samples;
 mod weights;

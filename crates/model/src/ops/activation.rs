@@ -1,86 +1,11 @@
-use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
-
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use compute::{Activation, WithFunction};
 use rayon::prelude::*;
 
-use super::{
-    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
-    math::{exp, normal_cdf, sigmoid, tanh},
-};
+use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices};
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
-
-/// The function between the two linear layers of a feed-forward block, or after a dense layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// x Φ(x) by the error function (Hendrycks and Gimpel, arXiv 1606.08415): PyTorch's `gelu`.
-    Gelu,
-    /// Its approximation x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2: PyTorch's
-    /// `gelu(approximate="tanh")`, Transformers' `gelu_new` and `gelu_pytorch_tanh`.
-    GeluTanh,
-    /// x σ(x) (Elfwing et al., arXiv 1702.03118): `silu`, also called swish.
-    Silu,
-    /// max(x, 0).
-    Relu,
-    Tanh,
-}
-
-/// 1 / √(2π)
-const DENSITY: f32 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
-/// √(2/π)
-const TANH_SCALE: f32 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
-const TANH_CUBIC: f32 = 0.044_715;
-
-impl Activation {
-    /// The activation by the name that a config.json gives it.
-    pub fn by_name(name: &str) -> Option<Activation> {
-        Some(match name {
-            "gelu" => Activation::Gelu,
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Activation::GeluTanh,
-            "silu" | "swish" => Activation::Silu,
-            "relu" => Activation::Relu,
-            "tanh" => Activation::Tanh,
-            _ => return None,
-        })
-    }
-
-    /// Calls `f` with the function of this activation: its value and its derivative at x. The
-    /// choice is made once and not for every element, so that the loop can be vectorised.
-    #[inline(always)]
-    pub(crate) fn with<R>(self, f: impl WithFunction<R>) -> R {
-        match self {
-            Activation::Gelu => {
-                f.call(|x| x * normal_cdf(x), |x| normal_cdf(x) + x * DENSITY * exp(-0.5 * x * x))
-            }
-            Activation::GeluTanh => f.call(
-                |x| 0.5 * x * (1.0 + tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x))),
-                |x| {
-                    let t = tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x));
-                    let inner = TANH_SCALE * (1.0 + 3.0 * TANH_CUBIC * x * x);
-                    0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner
-                },
-            ),
-            Activation::Silu => f.call(
-                |x| x * sigmoid(x),
-                |x| {
-                    let s = sigmoid(x);
-                    s * (1.0 + x * (1.0 - s))
-                },
-            ),
-            Activation::Relu => f.call(|x| x.max(0.0), |x| if x > 0.0 { 1.0 } else { 0.0 }),
-            Activation::Tanh => f.call(tanh, |x| {
-                let t = tanh(x);
-                1.0 - t * t
-            }),
-        }
-    }
-}
-
-/// Code that is compiled once for every activation.
-pub(crate) trait WithFunction<R> {
-    fn call(self, value: impl Fn(f32) -> f32 + Sync, derivative: impl Fn(f32) -> f32 + Sync) -> R;
-}
 
 /// The activation of every element. Any shape; with the gradient g, ∂x = g f′(x).
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
@@ -102,13 +27,13 @@ impl<T: Element> WithFunction<()> for Forward<'_, T> {
     }
 }
 
-crate::vectorised! {
+compute::vectorised! {
     fn forward<'a; T: [Element], V: [Fn(f32) -> f32]>(x: &'a [T], y: &'a mut [T], value: &'a V) {
         y.iter_mut().zip(x).for_each(|(y, x)| *y = T::narrow(value(x.widen())));
     }
 }
 
-crate::vectorised! {
+compute::vectorised! {
     fn backward<'a; T: [Element], D: [Fn(f32) -> f32]>(
         x: &'a [T],
         g: &'a [T],

@@ -5,7 +5,7 @@ use super::{
     element::slice,
     linear::{add_bias, gradient_of_w, gradient_of_x, product, wide_gradient},
 };
-use crate::kernels::Products;
+use compute::Products;
 
 /// A frozen linear layer with what LoRA adds (Hu et al., arXiv 2106.09685): `x wᵀ + bias + low bᵀ`.
 ///

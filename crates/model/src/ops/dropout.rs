@@ -1,54 +1,31 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
-use rayon::prelude::*;
+use compute::{Dropout, cpu::rows::drop_all};
 
 use super::{
     Mode,
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice},
-    math::drop_from,
 };
-
-/// Elements that one task works on.
-const PIECE: usize = 16 * 1024;
 
 /// Inverted dropout (Srivastava et al., JMLR 15, 2014): in training each element is 0 with
 /// probability `p` and multiplied by 1 / (1 − p) otherwise; in evaluation nothing happens.
 pub fn dropout(x: &Tensor, p: f32, mode: Mode) -> Result<Tensor> {
     match mode.dropout(p) {
-        Some((p, seed)) => x.contiguous()?.apply_op1(Dropout { p, seed }),
+        Some(dropout) => x.contiguous()?.apply_op1(Drop(dropout)),
         None => Ok(x.clone()),
     }
 }
 
-/// Multiplies by the mask of dropout in place, the same in either direction; with `None` nothing
-/// happens.
-pub(crate) fn drop_all<T: Element>(x: &mut [T], dropout: Option<(f32, u64)>) {
-    let Some((p, seed)) = dropout else { return };
-    x.par_chunks_mut(PIECE).enumerate().for_each(|(piece, x)| {
-        drop_elements(x, (piece * PIECE) as u64, p, seed);
-    });
-}
+struct Drop(Dropout);
 
-crate::vectorised! {
-    /// The same for elements from number `first` on.
-    pub(crate) fn drop_elements<'a; T: [Element]>(x: &'a mut [T], first: u64, p: f32, seed: u64) {
-        drop_from(x, first, p, seed);
-    }
-}
-
-struct Dropout {
-    p: f32,
-    seed: u64,
-}
-
-impl Dropout {
+impl Drop {
     fn apply<T: Element>(&self, x: &[T]) -> Vec<T> {
         let mut y = x.to_vec();
-        drop_all(&mut y, Some((self.p, self.seed)));
+        drop_all(&mut y, Some(self.0));
         y
     }
 }
 
-impl CustomOp1 for Dropout {
+impl CustomOp1 for Drop {
     fn name(&self) -> &'static str {
         "dropout"
     }
@@ -72,7 +49,6 @@ impl CustomOp1 for Dropout {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::kernels::Products;
     use crate::ops::gradient_check::{check, check_bf16, random};
 
     #[test]
@@ -82,7 +58,6 @@ mod tests {
         assert_eq!(values(Mode::Evaluate), x.flatten_all().unwrap().to_vec1::<f32>().unwrap());
         let train = values(Mode::train(1));
         assert_eq!(train, values(Mode::train(1)));
-        assert_eq!(train, values(Mode::Rehearse { seed: 1, products: Products::F32 }));
         assert_ne!(train, values(Mode::train(2)));
         let dropped = train.iter().filter(|&&y| y == 0.0).count();
         assert!((800..1200).contains(&dropped), "{dropped}");

@@ -1,44 +1,12 @@
 //! The two precisions in which tensors are held. Whatever is computed is computed in `f32`.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, Tensor, WithDType, bail};
-use half::bf16;
 use rayon::prelude::*;
 
-use crate::kernels::rounded;
+pub(crate) use compute::Element;
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
-
-/// An element of a tensor: `f32` or `bf16`.
-pub(crate) trait Element: WithDType {
-    fn widen(self) -> f32;
-    /// The nearest value, ties to even.
-    fn narrow(x: f32) -> Self;
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        self
-    }
-
-    #[inline(always)]
-    fn narrow(x: f32) -> f32 {
-        x
-    }
-}
-
-impl Element for bf16 {
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        f32::from_bits(u32::from(self.to_bits()) << 16)
-    }
-
-    #[inline(always)]
-    fn narrow(x: f32) -> bf16 {
-        rounded(x)
-    }
-}
 
 /// Runs a piece of code with `$T` standing for the element type of a dtype.
 macro_rules! by_dtype {

@@ -1,11 +1,8 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
+use compute::{Activation, WithFunction};
 use rayon::prelude::*;
 
-use super::{
-    Activation,
-    activation::WithFunction,
-    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
-};
+use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices};
 
 /// A gated linear unit's middle (Shazeer, arXiv 2002.05202): y = f(a) b. With `silu` it is SwiGLU,
 /// with `gelu` GeGLU.
@@ -45,7 +42,7 @@ impl<'a, T> Pair<'a, T> {
     }
 }
 
-crate::vectorised! {
+compute::vectorised! {
     fn forward_row<'a; T: [Element], V: [Fn(f32) -> f32]>(
         a: &'a [T],
         b: &'a [T],
@@ -58,7 +55,7 @@ crate::vectorised! {
     }
 }
 
-crate::vectorised! {
+compute::vectorised! {
     fn backward_row<'a; T: [Element], V: [Fn(f32) -> f32], D: [Fn(f32) -> f32]>(
         pair: (&'a [T], &'a [T]),
         g: &'a [T],

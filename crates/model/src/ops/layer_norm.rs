@@ -1,14 +1,10 @@
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, WithDType};
-use rayon::prelude::*;
-
-use super::{
-    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
-    math::{dot, sum, sum_of_parts},
+use compute::{
+    cpu::norm::{layer_norm_backward, layer_norm_forward},
+    math::sum_of_parts,
 };
 
-/// Rows that one task works on. It is fixed, so that sums over rows are made in the same order
-/// on any number of threads.
-const ROWS: usize = 64;
+use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices};
 
 /// Layer normalisation over the last dimension (Ba et al., arXiv 1607.06450), as PyTorch's.
 ///
@@ -25,26 +21,6 @@ pub fn layer_norm(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64) -> Resul
 
 struct LayerNorm {
     eps: f32,
-}
-
-/// Mean and reciprocal standard deviation of a row.
-#[inline(always)]
-fn moments<T: Element>(row: &[T], eps: f32) -> (f32, f32) {
-    let count = row.len() as f32;
-    let mean = sum(row) / count;
-    let variance = {
-        let mut lanes = [0f32; 8];
-        let chunks = row.chunks_exact(8);
-        let tail: f32 = chunks.remainder().iter().map(|x| (x.widen() - mean).powi(2)).sum();
-        for chunk in chunks {
-            for lane in 0..8 {
-                let centred = chunk[lane].widen() - mean;
-                lanes[lane] += centred * centred;
-            }
-        }
-        (lanes.iter().sum::<f32>() + tail) / count
-    };
-    (mean, 1.0 / (variance + eps).sqrt())
 }
 
 impl CustomOp3 for LayerNorm {
@@ -99,83 +75,12 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
-/// y of every row, for x and y `[n, d]`, w and b `[d]`.
-pub(crate) fn layer_norm_forward<T: Element>(x: &[T], w: &[f32], b: &[f32], eps: f32, y: &mut [T]) {
-    let piece = w.len().max(1) * ROWS;
-    y.par_chunks_mut(piece).zip(x.par_chunks(piece)).for_each(|(y, x)| {
-        forward_rows(x, w, b, eps, y);
-    });
-}
-
-crate::vectorised! {
-    fn forward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], b: &'a [f32], eps: f32, y: &'a mut [T]) {
-        let d = w.len().max(1);
-        for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-            let (mean, scale) = moments(x, eps);
-            for ((y, x), (w, b)) in y.iter_mut().zip(x).zip(w.iter().zip(b)) {
-                *y = T::narrow((x.widen() - mean) * scale * w + b);
-            }
-        }
-    }
-}
-
-/// The gradient of x into dx, and for every piece of rows its part of those of w and b, `[2 d]`.
-pub(crate) fn layer_norm_backward<T: Element>(
-    x: &[T],
-    w: &[f32],
-    g: &[T],
-    eps: f32,
-    dx: &mut [T],
-) -> Vec<Vec<f32>> {
-    let d = w.len().max(1);
-    let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
-    let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
-        let mut part = vec![0f32; 2 * d];
-        let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-        backward_rows(x, w, g, eps, dx, &mut part, [&mut normed, &mut h]);
-        part
-    };
-    pieces.into_par_iter().map(of_piece).collect()
-}
-
-crate::vectorised! {
-    fn backward_rows<'a; T: [Element]>(
-        x: &'a [T],
-        w: &'a [f32],
-        g: &'a [T],
-        eps: f32,
-        dx: &'a mut [T],
-        part: &'a mut [f32],
-        room: [&'a mut [f32]; 2],
-    ) {
-        let [normed, h] = room;
-        let d = w.len().max(1);
-        let (dw, db) = part.split_at_mut(d);
-        for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
-            let (mean, scale) = moments(x, eps);
-            let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
-            let (x, g, dw, db) = (&x[..d], &g[..d], &mut dw[..d], &mut db[..d]);
-            for index in 0..d {
-                let g = g[index].widen();
-                normed[index] = (x[index].widen() - mean) * scale;
-                h[index] = g * w[index];
-                dw[index] += g * normed[index];
-                db[index] += g;
-            }
-            let mean_h = sum(h) / d as f32;
-            let mean_hx = dot(h, normed) / d as f32;
-            for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
-                *dx = T::narrow(scale * (*h - mean_h - *normed * mean_hx));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::ops::gradient_check::{check, check_bf16, random};
+    use compute::cpu::norm::{ROWS, moments};
 
     #[test]
     fn every_row_has_mean_zero_and_deviation_one_before_weight_and_bias() {

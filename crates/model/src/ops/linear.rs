@@ -5,7 +5,10 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::element::{Element, narrowed, slice, tensor, widened, widened_slice, with_slices};
-use crate::kernels::{Products, View, ViewMut, buffer, product_in};
+use compute::{
+    Products,
+    cpu::{View, ViewMut, buffer, product_in},
+};
 
 /// `x wᵀ + b`, as PyTorch's `nn.Linear`.
 ///
@@ -61,7 +64,7 @@ pub(super) fn product(
     if w.dtype() == DType::F32 {
         let w = View::new(slice::<f32>(w, w_layout)?, k);
         let mut y = vec![0f32; n * out];
-        product_in(products, &mut ViewMut::new(&mut y, out), x, w.turned(), false)?;
+        product_in(products, &mut ViewMut::new(&mut y, out), x, w.turned(), 1.0, false)?;
         return Ok((CpuStorage::F32(y), (n, out).into()));
     }
     let mut y = vec![bf16::ZERO; n * out];
@@ -69,7 +72,14 @@ pub(super) fn product(
         let width = strip_rows(k).min(out - first);
         let strip = widened(w, w_from + first * k, w_from + (first + width) * k)?;
         let mut part = buffer(n * width);
-        product_in(products, &mut ViewMut::new(&mut part, width), x, View::new(&strip, k).turned(), false)?;
+        product_in(
+            products,
+            &mut ViewMut::new(&mut part, width),
+            x,
+            View::new(&strip, k).turned(),
+            1.0,
+            false,
+        )?;
         y.par_chunks_mut(out).zip(part.par_chunks(width)).with_min_len(8).for_each(|(y, part)| {
             y[first..first + width].iter_mut().zip(part).for_each(|(y, &part)| *y = Element::narrow(part));
         });
@@ -85,7 +95,7 @@ pub(super) fn gradient_of_x(grad: &Tensor, w: &Tensor, x: DType, products: Produ
     if w.dtype() == DType::F32 {
         with_slices::<f32, f32, _>(grad, &w, |grad, w| {
             let (grad, w) = (View::new(grad, out), View::new(w, k));
-            product_in(products, &mut ViewMut::new(&mut dx, k), grad, w, false)
+            product_in(products, &mut ViewMut::new(&mut dx, k), grad, w, 1.0, false)
         })?;
         return tensor(dx, (n, k))?.to_dtype(x);
     }
@@ -94,7 +104,7 @@ pub(super) fn gradient_of_x(grad: &Tensor, w: &Tensor, x: DType, products: Produ
             let rows = first..(first + strip_rows(k)).min(out);
             let strip = widened_slice(&w[rows.start * k..rows.end * k]);
             let grad = View::new(grad, out).columns(rows);
-            product_in(products, &mut ViewMut::new(&mut dx, k), grad, View::new(&strip, k), first > 0)?;
+            product_in(products, &mut ViewMut::new(&mut dx, k), grad, View::new(&strip, k), 1.0, first > 0)?;
         }
         Ok(())
     })?;
@@ -109,7 +119,7 @@ pub(super) fn gradient_of_w(x: &Tensor, grad: &Tensor, w: DType, products: Produ
         let (grad, x) = (View::new(grad, out), View::new(x, k));
         if w == DType::F32 {
             let mut dw = vec![0f32; out * k];
-            product_in(products, &mut ViewMut::new(&mut dw, k), grad.turned(), x, false)?;
+            product_in(products, &mut ViewMut::new(&mut dw, k), grad.turned(), x, 1.0, false)?;
             return tensor(dw, (out, k));
         }
         let mut dw = vec![bf16::ZERO; out * k];
@@ -117,7 +127,7 @@ pub(super) fn gradient_of_w(x: &Tensor, grad: &Tensor, w: DType, products: Produ
             let rows = first..(first + strip_rows(k)).min(out);
             let mut strip = buffer(rows.len() * k);
             let grad = grad.columns(rows.clone()).turned();
-            product_in(products, &mut ViewMut::new(&mut strip, k), grad, x, false)?;
+            product_in(products, &mut ViewMut::new(&mut strip, k), grad, x, 1.0, false)?;
             dw[rows.start * k..rows.end * k].copy_from_slice(&narrowed::<bf16>(&strip));
         }
         tensor(dw, (out, k))

@@ -17,42 +17,29 @@ mod dropout;
 mod element;
 mod embedding;
 mod glu;
-mod inject;
 mod layer_norm;
 mod linear;
-pub(crate) mod math;
 mod mean;
 mod mode;
 mod rms_norm;
 mod rope;
 
-pub(crate) use activation::WithFunction;
-pub use activation::{Activation, activate};
+pub use activation::activate;
 pub use adapted::adapted;
 pub use add_into::add_into;
-pub(crate) use attention::SCORES;
-pub use attention::{Heads, Span, attention, attention_fused};
+pub use attention::{attention, attention_fused};
 pub use bag::bag;
+pub use compute::{Activation, Heads, Span};
 pub use dropout::dropout;
-pub(crate) use dropout::{drop_all, drop_elements};
 pub use embedding::embedding;
 
 pub use glu::{glu, glu_fused};
-pub use inject::inject;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use mean::mean;
 pub use mode::Mode;
 pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
-
-/// The norms as plain functions, which a block as one operation uses too.
-pub(crate) mod norms {
-    pub(crate) use super::{
-        layer_norm::{layer_norm_backward, layer_norm_forward},
-        rms_norm::{rms_norm_backward, rms_norm_forward},
-    };
-}
 
 #[cfg(test)]
 pub(crate) mod gradient_check;

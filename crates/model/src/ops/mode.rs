@@ -1,5 +1,4 @@
-use super::math::mix;
-use crate::kernels::Products;
+use compute::{Dropout, Products, math::mix};
 
 /// Whether a forward pass learns. Dropout happens only in training, and is decided by the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,12 +6,6 @@ pub enum Mode {
     Evaluate,
     /// The seed is another one for each forward pass.
     Train {
-        seed: u64,
-        products: Products,
-    },
-    /// What training computes, its dropout included, but with no graph kept: for the first pass
-    /// of gradient checkpointing.
-    Rehearse {
         seed: u64,
         products: Products,
     },
@@ -31,15 +24,14 @@ impl Mode {
         match self {
             Mode::Evaluate => Mode::Evaluate,
             Mode::Train { seed, products } => Mode::Train { seed: seed_at(seed), products },
-            Mode::Rehearse { seed, products } => Mode::Rehearse { seed: seed_at(seed), products },
         }
     }
 
-    /// Probability and seed of dropout, where it happens.
-    pub(crate) fn dropout(self, p: f32) -> Option<(f32, u64)> {
+    /// Dropout with this probability, where it happens.
+    pub(crate) fn dropout(self, p: f32) -> Option<Dropout> {
         match self {
-            Mode::Train { seed, .. } | Mode::Rehearse { seed, .. } if p > 0.0 => Some((p, seed)),
-            Mode::Evaluate | Mode::Train { .. } | Mode::Rehearse { .. } => None,
+            Mode::Train { seed, .. } if p > 0.0 => Some(Dropout { p, seed }),
+            Mode::Evaluate | Mode::Train { .. } => None,
         }
     }
 
@@ -47,7 +39,7 @@ impl Mode {
     pub(crate) fn products(self) -> Products {
         match self {
             Mode::Evaluate => Products::F32,
-            Mode::Train { products, .. } | Mode::Rehearse { products, .. } => products,
+            Mode::Train { products, .. } => products,
         }
     }
 

@@ -1,14 +1,10 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
-use rayon::prelude::*;
-
-use super::{
-    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
-    math::{dot, sum_of_parts, sum_of_squares},
+use compute::{
+    cpu::norm::{rms_norm_backward, rms_norm_forward},
+    math::sum_of_parts,
 };
 
-/// Rows that one task works on. It is fixed, so that sums over rows are made in the same order
-/// on any number of threads.
-const ROWS: usize = 64;
+use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices};
 
 /// Root mean square normalisation over the last dimension (Zhang and Sennrich, arXiv 1910.07467),
 /// as Transformers' `LlamaRMSNorm`.
@@ -21,81 +17,6 @@ pub fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
 
 struct RmsNorm {
     eps: f32,
-}
-
-/// 1 / √(mean(x²) + ε) of a row.
-#[inline(always)]
-fn scale<T: Element>(row: &[T], eps: f32) -> f32 {
-    1.0 / (sum_of_squares(row) / row.len() as f32 + eps).sqrt()
-}
-
-/// y of every row, for x and y `[n, d]` and w `[d]`.
-pub(crate) fn rms_norm_forward<T: Element>(x: &[T], w: &[f32], eps: f32, y: &mut [T]) {
-    let piece = w.len().max(1) * ROWS;
-    y.par_chunks_mut(piece).zip(x.par_chunks(piece)).for_each(|(y, x)| {
-        forward_rows(x, w, eps, y);
-    });
-}
-
-crate::vectorised! {
-    fn forward_rows<'a; T: [Element]>(x: &'a [T], w: &'a [f32], eps: f32, y: &'a mut [T]) {
-        let d = w.len().max(1);
-        for (y, x) in y.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
-            let scale = scale(x, eps);
-            for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
-                *y = T::narrow(x.widen() * scale * w);
-            }
-        }
-    }
-}
-
-/// The gradient of x into dx, and for every piece of rows its part of that of w, `[d]`.
-pub(crate) fn rms_norm_backward<T: Element>(
-    x: &[T],
-    w: &[f32],
-    g: &[T],
-    eps: f32,
-    dx: &mut [T],
-) -> Vec<Vec<f32>> {
-    let d = w.len().max(1);
-    let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
-    let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
-        let mut dw = vec![0f32; d];
-        let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-        backward_rows(x, w, g, eps, dx, &mut dw, [&mut normed, &mut h]);
-        dw
-    };
-    pieces.into_par_iter().map(of_piece).collect()
-}
-
-crate::vectorised! {
-    fn backward_rows<'a; T: [Element]>(
-        x: &'a [T],
-        w: &'a [f32],
-        g: &'a [T],
-        eps: f32,
-        dx: &'a mut [T],
-        dw: &'a mut [f32],
-        room: [&'a mut [f32]; 2],
-    ) {
-        let [normed, h] = room;
-        let d = w.len().max(1);
-        for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
-            let scale = scale(x, eps);
-            let (normed, h, w) = (&mut normed[..d], &mut h[..d], &w[..d]);
-            let (x, g, dw) = (&x[..d], &g[..d], &mut dw[..d]);
-            for index in 0..d {
-                let g = g[index].widen();
-                normed[index] = x[index].widen() * scale;
-                h[index] = g * w[index];
-                dw[index] += g * normed[index];
-            }
-            let mean = dot(h, normed) / d as f32;
-            for ((dx, h), normed) in dx.iter_mut().zip(h).zip(normed) {
-                *dx = T::narrow(scale * (*h - *normed * mean));
-            }
-        }
-    }
 }
 
 impl CustomOp2 for RmsNorm {
@@ -148,6 +69,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::ops::gradient_check::{check, check_bf16, random};
+    use compute::{cpu::norm::ROWS, math::sum_of_squares};
 
     #[test]
     fn every_row_has_a_mean_square_of_one_before_the_weight() {

@@ -1,42 +1,9 @@
-use std::sync::Arc;
-
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
+use compute::cpu::turn_heads;
 use rayon::prelude::*;
 
 use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice};
-
-/// The angles by which the tokens of a batch are turned.
-#[derive(Debug, Clone)]
-pub struct Rotation {
-    /// cos and sin of each token's angles, each `[total, half]`.
-    cos: Arc<[f32]>,
-    sin: Arc<[f32]>,
-    /// Pairs of features that are turned in each head; the features after them stay.
-    half: usize,
-}
-
-impl Rotation {
-    /// The angles of each token: its position in its text times each frequency, both in `f32` as
-    /// Transformers has them. `frequencies` gives, for a text of so many tokens, the frequencies
-    /// `[half]` and a factor on cos and sin, which is 1 but for scaled kinds of RoPE.
-    pub fn new<'a>(offsets: &[u32], frequencies: impl Fn(usize) -> (&'a [f32], f32)) -> Rotation {
-        let total = offsets.last().map_or(0, |&last| last as usize);
-        let half = frequencies(1).0.len();
-        let (mut cos, mut sin) = (Vec::with_capacity(total * half), Vec::with_capacity(total * half));
-        for range in offsets.windows(2) {
-            let length = (range[1] - range[0]) as usize;
-            let (frequencies, factor) = frequencies(length);
-            for position in 0..length {
-                for frequency in frequencies {
-                    let (s, c) = (position as f32 * frequency).sin_cos();
-                    cos.push(c * factor);
-                    sin.push(s * factor);
-                }
-            }
-        }
-        Rotation { cos: cos.into(), sin: sin.into(), half }
-    }
-}
+pub use crate::rotation::Rotation;
 
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in the form that Transformers uses,
 /// where feature i is paired with feature i + half.
@@ -58,43 +25,20 @@ struct Rope {
     d: usize,
 }
 
-impl Rotation {
-    /// Turns the first `heads · d` features of every row of `width`, by the angle or, with `sign`
-    /// −1, back.
-    pub(crate) fn turn<T: Element>(&self, y: &mut [T], width: usize, heads: usize, d: usize, sign: f32) {
-        let half = self.half;
-        y.par_chunks_mut(width.max(1)).with_min_len(16).enumerate().for_each(|(row, y)| {
-            let angles = row * half..(row + 1) * half;
-            let (cos, sin) = (&self.cos[angles.clone()], &self.sin[angles]);
-            turn_heads(&mut y[..heads * d], d, cos, sin, sign);
-        });
-    }
-
-    /// Whether it has angles for so many tokens and can turn heads of `d` features.
-    pub(crate) fn fits(&self, total: usize, d: usize) -> bool {
-        2 * self.half <= d && total * self.half == self.cos.len()
-    }
-}
-
-crate::vectorised! {
-    /// Turns one row of heads of `d` features.
-    fn turn_heads<'a; T: [Element]>(row: &'a mut [T], d: usize, cos: &'a [f32], sin: &'a [f32], sign: f32) {
-        let half = cos.len();
-        for head in row.chunks_exact_mut(d) {
-            let (first, second) = head[..2 * half].split_at_mut(half);
-            for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
-                let (a, b, sin) = (first.widen(), second.widen(), sin * sign);
-                *first = T::narrow(a * cos - b * sin);
-                *second = T::narrow(b * cos + a * sin);
-            }
-        }
-    }
+/// Turns the first `heads · d` features of every row of `width`, by the angle or, with `sign` −1, back.
+fn turn<T: Element>(rotation: &Rotation, y: &mut [T], width: usize, (heads, d): (usize, usize), sign: f32) {
+    let half = rotation.half;
+    y.par_chunks_mut(width.max(1)).with_min_len(16).enumerate().for_each(|(row, y)| {
+        let angles = row * half..(row + 1) * half;
+        let (cos, sin) = (&rotation.cos[angles.clone()], &rotation.sin[angles]);
+        turn_heads(&mut y[..heads * d], d, cos, sin, sign);
+    });
 }
 
 impl Rope {
     fn turned<T: Element>(&self, x: &[T], width: usize, sign: f32) -> Vec<T> {
         let mut y = x.to_vec();
-        self.rotation.turn(&mut y, width, self.heads, self.d, sign);
+        turn(&self.rotation, &mut y, width, (self.heads, self.d), sign);
         y
     }
 }

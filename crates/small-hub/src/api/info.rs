@@ -99,7 +99,7 @@ pub(super) fn describe(hub: &Hub, repo: &Repo, commit: &Commit, detail: Detail) 
 fn config(hub: &Hub, repo: &Repo, commit: &Commit) -> Option<Value> {
     let text = hub.small_text(repo, &commit.id, "config.json")?;
     let config: Value = serde_json::from_str(&text).ok()?;
-    let kept = ["architectures", "model_type"].into_iter();
+    let kept = ["architectures", "model_type", "quantization_config"].into_iter();
     let kept = kept.filter_map(|key| Some((key.to_owned(), config.get(key)?.clone())));
     Some(Value::Object(kept.collect()))
 }

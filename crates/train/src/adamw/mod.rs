@@ -1,11 +1,7 @@
 //! AdamW, with moments in 32 bits or in 8.
 
-mod blocks;
-mod code_book;
-mod norm;
 mod saved;
 mod state;
-mod update;
 
 #[cfg(test)]
 mod reference;
@@ -13,18 +9,15 @@ mod reference;
 mod tests;
 
 use candle_core::Result;
-use model::Weights;
+use compute::{Backend, Step};
+pub use compute::{
+    Moments,
+    cpu::adamw::{Blocks, Kept, State},
+};
+use model::{Gradients, Weights};
 
-use crate::Gradients;
-pub use blocks::Blocks;
-pub(crate) use norm::sum_of_squares;
 pub use saved::{load_state, save_state};
-pub use state::{Kept, State};
-use update::Update;
-
-/// Elements that one task works on; fixed, so that sums do not depend on the number of threads,
-/// and a multiple of a block.
-const PIECE: usize = 32 * 1024;
+use state::state_of;
 
 /// What AdamW is set to, with the defaults of Transformers' TrainingArguments.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,14 +37,6 @@ impl Default for Hyperparameters {
     }
 }
 
-/// In what AdamW keeps its moments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moments {
-    F32,
-    /// Large matrices in 8 bits, by blocks; embeddings, vectors and small matrices in 32.
-    Blocks8,
-}
-
 /// AdamW (Loshchilov and Hutter, arXiv 1711.05101), as PyTorch's: the decay is taken off the
 /// weight itself and spares biases and norms. Its state is open, so that it can be looked at.
 ///
@@ -61,7 +46,7 @@ pub enum Moments {
 /// Moments in 8 bits are those of Dettmers et al. (arXiv 2110.02861): a block of 256 is read into
 /// `f32`, goes through the same step as in 32 bits, moves its weights by what it is then, and only
 /// then is rounded again. Rounding is to the nearest, except that no second moment above 0 becomes
-/// 0, which the paper and bitsandbytes let happen; see `code_book.rs`. bitsandbytes besides keeps
+/// 0, which the paper and bitsandbytes let happen; see `compute/cpu/adamw/code_book.rs`. bitsandbytes besides keeps
 /// the sign of a negative first moment that rounds to 0; here it is 0.
 pub struct AdamW {
     pub hyperparameters: Hyperparameters,
@@ -78,7 +63,7 @@ impl AdamW {
     /// none and is given one by chance.
     pub fn new(weights: &mut Weights, hyperparameters: Hyperparameters, moments: Moments) -> AdamW {
         let parameters = weights.parameters.iter_mut().enumerate();
-        let states = parameters.map(|(place, parameter)| State::new(parameter, place, moments)).collect();
+        let states = parameters.map(|(place, parameter)| state_of(parameter, place, moments)).collect();
         AdamW { hyperparameters, moments, step: 0, states }
     }
 
@@ -100,23 +85,22 @@ impl AdamW {
         let exponent = self.step as i32;
         // As PyTorch's clip_grad_norm_, which adds 1e-6 to the norm.
         let clip = if h.max_grad_norm == 0.0 { 1.0 } else { (h.max_grad_norm / (norm + 1e-6)).min(1.0) };
+        let exact = Step {
+            clip: clip as f32,
+            beta1: h.beta1 as f32,
+            beta2: h.beta2 as f32,
+            rest1: (1.0 - h.beta1) as f32,
+            rest2: (1.0 - h.beta2) as f32,
+            step_size: (learning_rate / (1.0 - h.beta1.powi(exponent))) as f32,
+            root_correction: (1.0 / (1.0 - h.beta2.powi(exponent)).sqrt()) as f32,
+            epsilon: h.epsilon as f32,
+            keep: 1.0,
+        };
         for (place, (parameter, state)) in weights.parameters.iter().zip(&mut self.states).enumerate() {
-            let Some(gradient) = gradients.get(place) else { continue };
-            let update = Update {
-                clip: clip as f32,
-                beta1: h.beta1 as f32,
-                beta2: h.beta2 as f32,
-                rest1: (1.0 - h.beta1) as f32,
-                rest2: (1.0 - h.beta2) as f32,
-                step_size: (learning_rate / (1.0 - h.beta1.powi(exponent))) as f32,
-                root_correction: (1.0 / (1.0 - h.beta2.powi(exponent)).sqrt()) as f32,
-                epsilon: h.epsilon as f32,
-                keep: (1.0 - learning_rate * if parameter.decays { h.weight_decay } else { 0.0 }) as f32,
-                state: std::mem::take(state).into(),
-            };
-            let moved = parameter.var.as_tensor().inplace_op2(gradient, &update);
-            *state = update.state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            moved?;
+            let Some(gradient) = gradients.values(place) else { continue };
+            let decay = if parameter.decays { h.weight_decay } else { 0.0 };
+            let step = Step { keep: (1.0 - learning_rate * decay) as f32, ..exact };
+            gradients.backend().adamw(parameter.var.as_tensor(), gradient, state, &step)?;
         }
         Ok(norm)
     }

@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
-use model::{Parameter, Weights, halves::join, halves::split};
+use compute::{
+    Cpu,
+    cpu::adamw::CodeBook,
+    halves::{join, split},
+};
+use model::{Gradients, Parameter, Weights};
 use serde_json::Value;
 
-use super::{AdamW, Blocks, Hyperparameters, Kept, Moments, code_book::CodeBook};
-use crate::Gradients;
+use super::{AdamW, Blocks, Hyperparameters, Kept, Moments};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/reference/fixtures/adamw_8bit.json");
 
@@ -58,13 +62,7 @@ fn start(case: &Value, salt: u32) -> Parameter {
         (Tensor::from_vec(values, &shape[..], &Device::Cpu).unwrap(), None)
     };
     let name = case["name"].as_str().unwrap().to_owned();
-    Parameter {
-        name,
-        var: Var::from_tensor(&tensor).unwrap(),
-        decays: shape.len() >= 2,
-        remainder,
-        gradient: Default::default(),
-    }
+    Parameter { name, var: Var::from_tensor(&tensor).unwrap(), decays: shape.len() >= 2, remainder }
 }
 
 /// The weights of all tensors in 32 bits, and the optimizer, after these steps.
@@ -73,9 +71,10 @@ fn steps(cases: &[Value], steps: u32) -> (Vec<Vec<f32>>, AdamW) {
     let mut weights = Weights::from(parameters);
     let mut optimizer = AdamW::new(&mut weights, Hyperparameters::default(), Moments::Blocks8);
     for step in 1..=steps {
-        let parameters = weights.parameters.iter().zip(0..);
-        let gradients: Gradients =
-            parameters.map(|(parameter, salt)| Some(gradient(parameter, step, salt))).collect();
+        let mut gradients = Gradients::new(Cpu, &weights).unwrap();
+        for (place, (parameter, salt)) in weights.parameters.iter().zip(0..).enumerate() {
+            gradients.add_tensor(place, &gradient(parameter, step, salt)).unwrap();
+        }
         let learning_rate = 1e-3 * f64::from(steps + 1 - step) / f64::from(steps);
         optimizer.step(&weights, &gradients, learning_rate).unwrap();
     }

@@ -26,9 +26,6 @@ use crate::{Error, error::Result};
 /// Bytes that are read at once; a multiple of 8.
 const CHUNK: usize = 1 << 20;
 
-/// The longest header that is read, as in safetensors itself.
-const LONGEST_HEADER: u64 = 100_000_000;
-
 /// Writes the state beside its place, renames it there and waits until it is on the disk. No more
 /// than one tensor of it is in memory a second time.
 pub fn save_state(optimizer: &AdamW, weights: &Weights, path: &Path) -> Result<()> {
@@ -55,7 +52,7 @@ pub fn load_state(optimizer: &mut AdamW, weights: &Weights, path: &Path) -> Resu
     let wrong = |reason: String| Error::BadState { path: path.to_owned(), reason };
     let unreadable = |error: std::io::Error| wrong(error.to_string());
     let mut file = File::open(path).map_err(unreadable)?;
-    let (begin, header) = read_header(&mut file).map_err(wrong)?;
+    let (begin, header) = model::read_header(&mut file).map_err(wrong)?;
     let noted = |name: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(name));
     let step =
         noted("step").and_then(|step| step.parse().ok()).ok_or_else(|| wrong("it has no step".into()))?;
@@ -88,26 +85,6 @@ fn name_of(moments: Moments) -> &'static str {
         Moments::F32 => "f32",
         Moments::Blocks8 => "blocks8",
     }
-}
-
-/// Where the data begin, and what the header says of them.
-fn read_header(file: &mut File) -> std::result::Result<(u64, Metadata), String> {
-    let text = |error: std::io::Error| error.to_string();
-    let size = file.metadata().map_err(text)?.len();
-    let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(text)?;
-    let length = u64::from_le_bytes(length);
-    if length > LONGEST_HEADER || length > size - 8 {
-        return Err(format!("its header is said to be {length} bytes long"));
-    }
-    let mut header = vec![0; length as usize];
-    file.read_exact(&mut header).map_err(text)?;
-    let header: Metadata = serde_json::from_slice(&header).map_err(|error| error.to_string())?;
-    let (begin, data) = (8 + length, header.data_len() as u64);
-    if size - begin != data {
-        return Err(format!("it has {} bytes of data where its header says {data}", size - begin));
-    }
-    Ok((begin, header))
 }
 
 /// Where in the data each part lies.
@@ -302,7 +279,6 @@ mod tests {
             var: Var::ones(shape, dtype, &Device::Cpu).unwrap(),
             decays: shape.len() > 1,
             remainder: None,
-            gradient: Default::default(),
         };
         vec![
             parameter("matrix", &[67, 71], DType::F32),
@@ -320,12 +296,13 @@ mod tests {
 
     fn step(optimizer: &mut AdamW, weights: &Weights, steps: std::ops::Range<usize>) {
         for step in steps {
-            let gradient = |parameter: &Parameter| {
+            let mut gradients = Gradients::new(compute::Cpu, weights).unwrap();
+            for (place, parameter) in weights.parameters.iter().enumerate() {
                 let count = parameter.var.elem_count();
                 let values = (0..count).map(|n| ((n * 37 + step * 11) % 101) as f32 / 101.0 - 0.4).collect();
-                Some(Tensor::from_vec(values, parameter.var.shape(), &Device::Cpu).unwrap())
-            };
-            let gradients: Gradients = weights.parameters.iter().map(gradient).collect();
+                let gradient = Tensor::from_vec(values, parameter.var.shape(), &Device::Cpu).unwrap();
+                gradients.add_tensor(place, &gradient).unwrap();
+            }
             optimizer.step(weights, &gradients, 1e-3).unwrap();
         }
     }

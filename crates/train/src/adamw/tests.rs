@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
+use compute::{Cpu, halves::join};
 use half::bf16;
-use model::{Parameter, Weights, halves::join};
+use model::{Gradients, Parameter, Weights};
 
 use super::{AdamW, Hyperparameters, Kept, Moments};
-use crate::Gradients;
 
 /// Two parameters, a matrix that decays and a bias that does not, on Σ w² / 2.
 fn weights() -> Weights {
@@ -14,7 +14,6 @@ fn weights() -> Weights {
         var: Var::new(values, &Device::Cpu).unwrap(),
         decays,
         remainder: None,
-        gradient: Default::default(),
     };
     vec![parameter("matrix", &[1.0, -2.0, 3.0], true), parameter("bias", &[0.5], false)].into()
 }
@@ -24,8 +23,8 @@ fn gradients(weights: &Weights) -> Gradients {
     for parameter in &weights.parameters {
         loss = (loss + (parameter.var.sqr().unwrap() * 0.5).unwrap().sum_all().unwrap()).unwrap();
     }
-    let mut gradients = Gradients::default();
-    gradients.add(weights, loss.backward().unwrap()).unwrap();
+    let mut gradients = Gradients::new(Cpu, weights).unwrap();
+    gradients.add_store(&weights.parameters, loss.backward().unwrap()).unwrap();
     gradients
 }
 
@@ -63,22 +62,16 @@ fn gradients_of_micro_batches_are_summed_and_their_norm_is_over_all_parameters()
     let mut sum = gradients(&weights);
     assert!((sum.norm().unwrap() - (14.25f64).sqrt()).abs() < 1e-6);
     let loss = weights.parameters[0].var.sum_all().unwrap();
-    sum.add(&weights, loss.backward().unwrap()).unwrap();
-    assert_eq!(sum.get(0).unwrap().to_vec1::<f32>().unwrap(), [2.0, -1.0, 4.0]);
-    assert_eq!(sum.get(1).unwrap().to_vec1::<f32>().unwrap(), [0.5]);
+    sum.add_store(&weights.parameters, loss.backward().unwrap()).unwrap();
+    assert_eq!(sum.get(0).unwrap().unwrap().to_vec1::<f32>().unwrap(), [2.0, -1.0, 4.0]);
+    assert_eq!(sum.get(1).unwrap().unwrap().to_vec1::<f32>().unwrap(), [0.5]);
 }
 
 #[test]
 fn updates_smaller_than_a_step_of_bf16_add_up_to_what_they_are_in_32_bits() {
     let parameter = |tensor: Tensor| {
         let var = Var::from_tensor(&tensor).unwrap();
-        Weights::from(vec![Parameter {
-            name: "w".into(),
-            var,
-            decays: true,
-            remainder: None,
-            gradient: Default::default(),
-        }])
+        Weights::from(vec![Parameter { name: "w".into(), var, decays: true, remainder: None }])
     };
     let start = Tensor::new(&[1.0f32, -2.0, 0.25], &Device::Cpu).unwrap();
     let (mut whole, mut halves) = (parameter(start.clone()), parameter(start.to_dtype(DType::BF16).unwrap()));
@@ -88,8 +81,8 @@ fn updates_smaller_than_a_step_of_bf16_add_up_to_what_they_are_in_32_bits() {
         for _ in 0..200 {
             let w = weights.parameters[0].var.as_tensor();
             let loss = (w.to_dtype(DType::F32).unwrap() * &gradient).unwrap().sum_all().unwrap();
-            let mut gradients = Gradients::default();
-            gradients.add(weights, loss.backward().unwrap()).unwrap();
+            let mut gradients = Gradients::new(Cpu, weights).unwrap();
+            gradients.add_store(&weights.parameters, loss.backward().unwrap()).unwrap();
             // A two-hundredth of the smallest step of bf16 at 1.
             optimizer.step(weights, &gradients, 2e-5).unwrap();
         }
@@ -108,12 +101,14 @@ fn matrix(values: impl Fn(usize) -> f32, dtype: DType) -> Weights {
     let tensor = Tensor::from_vec(values, (64, 64), &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
     let remainder = (dtype == DType::BF16).then(|| vec![0; 4096]);
     let var = Var::from_tensor(&tensor).unwrap();
-    vec![Parameter { name: "w".into(), var, decays: true, remainder, gradient: Default::default() }].into()
+    vec![Parameter { name: "w".into(), var, decays: true, remainder }].into()
 }
 
 fn given(values: impl Fn(usize) -> f32) -> Gradients {
     let values: Vec<f32> = (0..4096).map(values).collect();
-    [Some(Tensor::from_vec(values, (64, 64), &Device::Cpu).unwrap())].into_iter().collect()
+    let mut gradients = Gradients::new(Cpu, &matrix(|_| 0.0, DType::F32)).unwrap();
+    gradients.add_tensor(0, &Tensor::from_vec(values, (64, 64), &Device::Cpu).unwrap()).unwrap();
+    gradients
 }
 
 fn flat(weights: &Weights) -> Vec<f32> {
@@ -163,8 +158,8 @@ fn in_8_bits_a_small_problem_is_learned_as_well_as_in_32() {
             if step % 75 == 0 {
                 losses.push(last);
             }
-            let mut gradients = Gradients::default();
-            gradients.add(&weights, loss.backward().unwrap()).unwrap();
+            let mut gradients = Gradients::new(Cpu, &weights).unwrap();
+            gradients.add_store(&weights.parameters, loss.backward().unwrap()).unwrap();
             optimizer.step(&weights, &gradients, 1e-2 * f64::from(300 - step) / 300.0).unwrap();
         }
         losses.push(last);

@@ -43,6 +43,7 @@ export const FAKE_DEFAULTS: TrainConfig = {
   device: "auto",
   dtype: "f32",
   trainable: "all",
+  quantization: "none",
   lora_rank: 8,
   lora_alpha: 16,
   lora_dropout: 0,

@@ -1,10 +1,9 @@
 mod part;
 
-pub(crate) use part::SCORES;
-
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
+use compute::{Dropout, Heads, Span};
 use rayon::prelude::*;
 
 use super::{
@@ -12,48 +11,6 @@ use super::{
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
 };
 use part::{Columns, Gradients, Part, Text};
-
-/// How the features of a token are parted among heads. With fewer heads for keys and values than
-/// for queries, consecutive query heads share one of them (Ainslie et al., arXiv 2305.13245).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heads {
-    pub query: usize,
-    pub key_value: usize,
-    /// Features of a head.
-    pub d: usize,
-}
-
-impl Heads {
-    /// Query heads that share one head of keys.
-    pub(crate) fn group(self) -> usize {
-        self.query / self.key_value.max(1)
-    }
-
-    /// What scores are multiplied by.
-    pub(crate) fn scale(self) -> f32 {
-        1.0 / (self.d as f32).sqrt()
-    }
-}
-
-/// Which keys a token sees: those of its own text from so many before it to so many after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    pub before: usize,
-    pub after: usize,
-}
-
-impl Span {
-    /// All tokens of the text.
-    pub const ALL: Span = Span { before: usize::MAX, after: usize::MAX };
-    /// The token itself and all before it.
-    pub const CAUSAL: Span = Span { before: usize::MAX, after: 0 };
-
-    /// The keys that token `i` of a text of `len` tokens sees. It always sees itself, so that no
-    /// row of a softmax is empty.
-    pub(crate) fn of(self, i: usize, len: usize) -> Range<usize> {
-        i.saturating_sub(self.before)..i.saturating_add(self.after).saturating_add(1).min(len)
-    }
-}
 
 /// Softmax attention within each text of a packed batch (Vaswani et al., arXiv 1706.03762).
 ///
@@ -106,8 +63,7 @@ struct Attention {
     offsets: Arc<[u32]>,
     heads: Heads,
     span: Span,
-    /// Probability and seed.
-    dropout: Option<(f32, u64)>,
+    dropout: Option<Dropout>,
 }
 
 impl Attention {
@@ -320,7 +276,7 @@ mod tests {
     fn texts_longer_than_a_block_of_queries_are_whole() {
         // Two query heads a part and their scores are more than one block may hold.
         let total = 800;
-        assert!(2 * total * total > part::SCORES);
+        assert!(2 * total * total > compute::cpu::attention::SCORES);
         let [q, k, v] = operands(total);
         for span in [Span::ALL, Span::CAUSAL, Span { before: 60, after: 0 }] {
             let offsets = [0, total as u32];

@@ -3,19 +3,14 @@
 use std::ops::Range;
 
 use candle_core::{CpuStorage, Layout, Result, backend::BackendStorage, bail};
+use compute::{
+    Dropout,
+    cpu::attention::SCORES,
+    math::{dot, drop_from, mix, softmax},
+};
 use rayon::prelude::*;
 
-use super::{
-    super::{
-        dropout::drop_elements,
-        element::Element,
-        math::{dot, mix, softmax},
-    },
-    Attention,
-};
-
-/// Scores that are worked on at a time by one task, which bounds the memory for them.
-pub(crate) const SCORES: usize = 1 << 20;
+use super::{super::element::Element, Attention};
 
 /// Tasks that a batch is parted into at least, where it has heads enough. The number does not
 /// depend on the threads, so that sums are made in the same order on any machine.
@@ -138,12 +133,12 @@ impl Attention {
 
     /// Multiplies probabilities by the mask of dropout, the same in either direction.
     fn drop(&self, part: &Part, (from, to): (usize, usize), keys: &Range<usize>, values: &mut [f32]) {
-        let Some((p, seed)) = self.dropout else { return };
+        let Some(Dropout { p, seed }) = self.dropout else { return };
         let seed = mix(seed ^ part.text.start as u64);
         for (row, values) in values.chunks_exact_mut(keys.len()).enumerate() {
             let head = self.query_heads(part).start + row / (to - from);
             let place = (head * part.text.len + from + row % (to - from)) * part.text.len + keys.start;
-            drop_elements(values, place as u64, p, seed);
+            drop_from(values, place as u64, p, seed);
         }
     }
 

@@ -6,6 +6,7 @@ import type { Dtype } from "./Dtype";
 import type { LrSchedulerType } from "./LrSchedulerType";
 import type { Metric } from "./Metric";
 import type { Optim } from "./Optim";
+import type { Quantization } from "./Quantization";
 import type { SplitBy } from "./SplitBy";
 import type { Trainable } from "./Trainable";
 
@@ -138,6 +139,10 @@ seed: number, device: Device, dtype: Dtype,
  * Which weights learn.
  */
 trainable: Trainable, 
+/**
+ * In how many bits the base model's linear layers are held; with LoRA alone, since they are frozen then.
+ */
+quantization: Quantization, 
 /**
  * Rank r of LoRA's matrices: one of `[r, inputs]` and one of `[outputs, r]` a layer.
  */

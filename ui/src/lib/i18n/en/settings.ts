@@ -5,6 +5,7 @@ import type { Optim } from "../../backend/types/Optim";
 import type { Preset } from "../../backend/types/Preset";
 import type { SplitBy } from "../../backend/types/SplitBy";
 import type { TrainConfig } from "../../backend/types/TrainConfig";
+import type { Quantization } from "../../backend/types/Quantization";
 import type { Trainable } from "../../backend/types/Trainable";
 import type { ClassWeightingChoice } from "../../draft";
 import type { SettingGroup } from "../../settingGroups";
@@ -47,6 +48,7 @@ export const settings = {
   device: "Device",
   dtype: "Precision",
   trainable: "What learns",
+  quantization: "Quantization of the base",
   lora_rank: "LoRA rank",
   lora_alpha: "LoRA alpha",
   lora_dropout: "LoRA dropout",
@@ -93,6 +95,7 @@ export const setting_hints = {
   dtype: "Numbers of 16 bits are less exact. What has to be exact, such as sums and the head, keeps 32 bits.",
   gradient_checkpointing: "Keeps less while it reads and computes it again when it is needed: less memory, a third to a half more time.",
   trainable: "The head is the small last part, which turns what was read into letters. With LoRA or the head alone the base model stays as it is, and less memory is needed.",
+  quantization: "Holds the base model in fewer bits while LoRA learns beside it: far less memory, a little less exact, and slower on a processor.",
   lora_rank: "The width of the small matrices. A larger one can learn more and takes more memory.",
   lora_alpha: "What the matrices add is multiplied by alpha over rank.",
   lora_dropout: "The part of their input that is left out at random, against learning by heart.",
@@ -151,6 +154,12 @@ export const trainables = {
   lora: "LoRA: small matrices beside the layers, and the head",
   head: "The head alone",
 } as const satisfies Record<Trainable, string>;
+
+export const quantizations = {
+  none: "None: as the precision says",
+  nf4: "4 bits (NF4, as QLoRA)",
+  int8: "8 bits (int8)",
+} as const satisfies Record<Quantization, string>;
 
 export const optims = {
   adamw: "AdamW, in 32 bits",
@@ -242,6 +251,7 @@ export const allowed = {
   device: "auto, cpu or cuda:0",
   dtype: "f32, bf16, bf16_mixed or tf32",
   trainable: "all, lora or head",
+  quantization: "none, nf4 or int8; other than none with LoRA alone",
   lora_rank: "a whole number from 1 to 4096",
   lora_alpha: "a number above 0, at most 10000",
   lora_dropout: part,

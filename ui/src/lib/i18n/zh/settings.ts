@@ -38,6 +38,7 @@ export const settings: Dictionary["settings"] = {
   device: "设备",
   dtype: "精度",
   trainable: "学习哪些权重",
+  quantization: "基础模型的量化",
   lora_rank: "LoRA 秩（rank）",
   lora_alpha: "LoRA 缩放系数（alpha）",
   lora_dropout: "LoRA 丢弃率（dropout）",
@@ -83,6 +84,7 @@ export const setting_hints: Dictionary["setting_hints"] = {
   dtype: "16 位的数值没有那么精确；求和、分类头等需要精确的部分仍用 32 位。",
   gradient_checkpointing: "不保留部分中间结果，用到时再算一遍：内存更少，时间多出三分之一到一半。",
   trainable: "分类头是模型最后的一小部分，把读到的内容变成字母。选择 LoRA 或仅分类头时，基础模型保持不变，所需内存更少。",
+  quantization: "LoRA 训练时以更少的位数保存基础模型：内存大幅减少，精度略低，在 CPU 上会慢一些。",
   lora_rank: "小矩阵的宽度。越大能学到的越多，占用内存也越多。",
   lora_alpha: "小矩阵的输出会按 alpha 与秩之比缩放。",
   lora_dropout: "随机舍去的输入比例，用来避免死记硬背。",
@@ -139,6 +141,12 @@ export const trainables: Dictionary["trainables"] = {
   all: "全部权重",
   lora: "LoRA：各层旁的小矩阵，以及分类头",
   head: "仅分类头",
+};
+
+export const quantizations: Dictionary["quantizations"] = {
+  none: "不量化：与精度设置相同",
+  nf4: "4 位（NF4，同 QLoRA）",
+  int8: "8 位（int8）",
 };
 
 export const optims: Dictionary["optims"] = {
@@ -231,6 +239,7 @@ export const allowed: Dictionary["allowed"] = {
   device: "auto、cpu 或 cuda:0",
   dtype: "f32、bf16、bf16_mixed 或 tf32",
   trainable: "all、lora 或 head",
+  quantization: "none、nf4 或 int8；除 none 外只能与 LoRA 一起使用",
   lora_rank: "从 1 到 4096 的整数",
   lora_alpha: "大于 0、不超过 10000 的数",
   lora_dropout: part,

@@ -1,0 +1,266 @@
+//! The contract that a device fulfils.
+
+mod matrix;
+mod shapes;
+
+use std::ops::Range;
+
+use candle_core::{Result, Tensor};
+
+pub use self::{
+    matrix::{In, Matrix, Out, Place},
+    shapes::{Angles, Dropout, Heads, NormKind, Products, Span, Texts},
+};
+use crate::{Activation, Held, Moments, Step};
+
+/// Memory of a device, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// What can still be asked for; none where the device does not tell.
+    pub free: Option<u64>,
+    /// What this process holds there.
+    pub held: Option<u64>,
+}
+
+/// Parts of the sum that a norm's weights get as gradients.
+pub struct NormGradients<'a, B: Backend> {
+    pub weight: Option<Sum<'a, B>>,
+    pub bias: Option<Sum<'a, B>>,
+}
+
+/// A gradient that is summed: written where nothing is in it yet, else added to.
+pub struct Sum<'a, B: Backend> {
+    pub values: B::Mut<'a>,
+    pub add: bool,
+}
+
+/// What a layer of a transformer computes, on one device, forward and backward.
+///
+/// Activations are `f32` in buffers of the device; weights are candle's tensors there, in the
+/// precision that they are held in. Matrices are row by row, n rows of d numbers; a batch is packed: the tokens of all
+/// texts one after another. Results are the same on each call and do not depend on the number of threads. All methods
+/// may return before the work is done, in order; what reads a result on the host waits for it.
+///
+/// [`conformance`](crate::conformance) holds each of them to plain arithmetic in double precision.
+pub trait Backend: Clone + Send + Sync + 'static {
+    /// Numbers in the device's memory, which is used again after they are dropped.
+    type Buffer: Send + Sync;
+    /// Some of a buffer's numbers, to read.
+    type Ref<'a>: Copy + Send + Sync;
+    /// Some of a buffer's numbers, to write.
+    type Mut<'a>: Send;
+    /// Ids or offsets in the device's memory.
+    type Ids: Clone + Send + Sync;
+    /// What AdamW keeps of one weight.
+    type State: Send + Sync;
+
+    /// What there is of memory.
+    fn memory(&self) -> Memory;
+
+    /// Waits until all that was asked for is done.
+    fn synchronise(&self) -> Result<()>;
+
+    /// So many numbers, whatever they are: for a result that is written whole.
+    fn buffer(&self, len: usize) -> Result<Self::Buffer>;
+
+    fn read(buffer: &Self::Buffer, range: Range<usize>) -> Self::Ref<'_>;
+
+    fn write(buffer: &mut Self::Buffer, range: Range<usize>) -> Self::Mut<'_>;
+
+    /// Cuts into the first `at` numbers and the others.
+    fn split<'a>(values: Self::Mut<'a>, at: usize) -> (Self::Mut<'a>, Self::Mut<'a>);
+
+    fn len(values: Self::Ref<'_>) -> usize;
+
+    fn len_mut(values: &Self::Mut<'_>) -> usize;
+
+    /// Ids in the device's memory.
+    fn ids(&self, ids: &[u32]) -> Result<Self::Ids>;
+
+    /// Numbers of the host's into the device's memory, as many as there are places.
+    fn upload(&self, from: &[f32], to: Self::Mut<'_>) -> Result<()>;
+
+    /// The numbers, on the host.
+    fn download(&self, from: Self::Ref<'_>) -> Result<Vec<f32>>;
+
+    /// A tensor of candle's on the device with a matrix's numbers.
+    fn to_tensor(&self, x: &Matrix<Self>) -> Result<Tensor>;
+
+    /// A matrix with the numbers of a tensor in `f32` on the device.
+    fn to_matrix(&self, tensor: &Tensor) -> Result<Matrix<Self>>;
+
+    /// out = x, for parts of the same shape.
+    fn copy(&self, out: Out<Self>, x: In<Self>) -> Result<()>;
+
+    /// All numbers zero.
+    fn clear(&self, out: Self::Mut<'_>) -> Result<()>;
+
+    /// out += x, number by number.
+    fn add(&self, out: Self::Mut<'_>, x: Self::Ref<'_>) -> Result<()>;
+
+    /// out = s a b, or out += s a b with `add`; out `[m, n]`, a `[m, k]`, b `[k, n]`, either turned or not.
+    fn product(
+        &self,
+        out: Out<Self>,
+        a: In<Self>,
+        b: In<Self>,
+        scale: f32,
+        add: bool,
+        products: Products,
+    ) -> Result<()>;
+
+    /// out = s x wᵀ, or out += s x wᵀ with `add`, for a weight w `[out, in]` however it is held, which is read strip by
+    /// strip; x `[n, in]`, out `[n, out]`. With `turned` s x w, the way of a gradient: x `[n, out]`, out `[n, in]`.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
+    fn product_held(
+        &self,
+        out: Out<Self>,
+        x: In<Self>,
+        weight: &Held,
+        turned: bool,
+        scale: f32,
+        add: bool,
+        products: Products,
+    ) -> Result<()>;
+
+    /// The norm of every row: x and y `[n, d]`, w and b `[d]` in `f32`; no b for none. See [`NormKind`].
+    fn norm(
+        &self,
+        kind: NormKind,
+        y: Self::Mut<'_>,
+        x: Self::Ref<'_>,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        eps: f32,
+    ) -> Result<()>;
+
+    /// With the gradient g of y: that of x into dx, and those of w and b where they are wanted. With h = g w, and
+    /// r = 1 / √(σ² + ε) or 1 / √(mean(x²) + ε): ∂x = r (h − mean(h) − x̂ mean(h x̂)) or r (h − x̂ mean(h x̂)) with
+    /// x̂ = x r, ∂w = Σ g x̂, ∂b = Σ g.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
+    fn norm_backward(
+        &self,
+        kind: NormKind,
+        dx: Self::Mut<'_>,
+        x: Self::Ref<'_>,
+        g: Self::Ref<'_>,
+        weight: &Tensor,
+        eps: f32,
+        gradients: NormGradients<Self>,
+    ) -> Result<()>;
+
+    /// The angles of a batch, cos and sin `[total, half]`.
+    fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Self>>;
+
+    /// Turns the first `heads · d` features of every row by its angles, in place: of each pair of features i and
+    /// i + half, y₁ = x₁ cos − x₂ sin, y₂ = x₂ cos + x₁ sin (Su et al., arXiv 2104.09864, in the form of Transformers); with
+    /// `back` by the negative angles, the way of a gradient.
+    fn rotate(&self, x: Out<Self>, angles: &Angles<Self>, heads: usize, d: usize, back: bool) -> Result<()>;
+
+    /// Numbers that attention keeps for its backward.
+    fn attention_keeps(&self, tokens: usize, heads: Heads) -> usize;
+
+    /// Softmax attention within each text (Vaswani et al., arXiv 1706.03762): qkv `[total, (query + 2 key_value) d]`, out
+    /// `[total, query · d]`. For each text and head P = softmax(q kᵀ / √d) over the keys in the span; the result is
+    /// dropout(P) v. Keys outside the span are left out rather than masked.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
+    fn attention(
+        &self,
+        out: Self::Mut<'_>,
+        kept: Self::Mut<'_>,
+        qkv: Self::Ref<'_>,
+        texts: &Texts<Self>,
+        heads: Heads,
+        span: Span,
+        dropout: Option<Dropout>,
+    ) -> Result<()>;
+
+    /// The gradient of qkv into dqkv, with the result of the forward, what it has kept, and the gradient g of the result.
+    /// With the mask m: ∂v = (m P)ᵀ g, ∂P = m (g vᵀ), ∂S = P (∂P − Σ ∂P P) over a row, ∂q = ∂S k / √d, ∂k = ∂Sᵀ q / √d.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
+    fn attention_backward(
+        &self,
+        dqkv: Self::Mut<'_>,
+        qkv: Self::Ref<'_>,
+        forward: [Self::Ref<'_>; 2],
+        g: Self::Ref<'_>,
+        texts: &Texts<Self>,
+        heads: Heads,
+        span: Span,
+        dropout: Option<Dropout>,
+    ) -> Result<()>;
+
+    /// y = f(u) for u `[n, d]`, or, `gated`, y = f(a) b for u `[n, 2 d]` with a and b beside one another.
+    fn activation(
+        &self,
+        activation: Activation,
+        gated: bool,
+        y: Self::Mut<'_>,
+        u: Self::Ref<'_>,
+        d: usize,
+    ) -> Result<()>;
+
+    /// With the gradient of y in `g`: u becomes its own gradient, and g becomes y, which the layer after it reads for its
+    /// weights, so that no more than u has to be kept. ∂u = g f′(u); gated ∂a = g b f′(a), ∂b = g f(a).
+    fn activation_backward(
+        &self,
+        activation: Activation,
+        gated: bool,
+        u: Self::Mut<'_>,
+        g: Self::Mut<'_>,
+        d: usize,
+    ) -> Result<()>;
+
+    /// Adds a bias `[cols]` to every row.
+    fn add_bias(&self, x: Out<Self>, bias: &Tensor) -> Result<()>;
+
+    /// The sum of every column of g, a bias's gradient.
+    fn column_sums(&self, sum: Sum<Self>, g: In<Self>) -> Result<()>;
+
+    /// x = dropout(x + bias) + residual, for x and residual `[n, d]` and bias `[d]`, if there is one.
+    fn close(
+        &self,
+        x: Self::Mut<'_>,
+        bias: Option<&Tensor>,
+        dropout: Option<Dropout>,
+        residual: Self::Ref<'_>,
+        d: usize,
+    ) -> Result<()>;
+
+    /// x = dropout(y): each number is 0 with probability p, else multiplied by 1 / (1 − p) (Srivastava et al., JMLR 15,
+    /// 2014), as seed and place decide, so that a backward makes the same mask again.
+    fn drop(&self, x: Self::Mut<'_>, y: Self::Ref<'_>, dropout: Dropout) -> Result<()>;
+
+    /// The same in place.
+    fn drop_in_place(&self, x: Self::Mut<'_>, dropout: Dropout) -> Result<()>;
+
+    /// Rows of a table `[_, d]` by their ids into x `[ids, d]`, or added to it.
+    fn gather(&self, x: Self::Mut<'_>, table: &Held, ids: &Self::Ids, add: bool) -> Result<()>;
+
+    /// The same of a matrix.
+    fn gather_rows(&self, out: Self::Mut<'_>, x: In<Self>, ids: &Self::Ids) -> Result<()>;
+
+    /// Adds each row of g to the row of the table's gradient that its id names.
+    fn scatter(&self, sum: Out<Self>, ids: &Self::Ids, g: Self::Ref<'_>) -> Result<()>;
+
+    /// Clears some rows of a matrix.
+    fn clear_rows(&self, x: Out<Self>, ids: &Self::Ids) -> Result<()>;
+
+    /// Σ x², in double precision; of some rows where they are given.
+    fn sum_of_squares(&self, x: In<Self>, rows: Option<&Self::Ids>) -> Result<f64>;
+
+    /// What AdamW keeps of a weight of so many numbers: moments of nothing yet, and, of a weight in bf16, what each of its
+    /// numbers lacks of its 32 bits (see [`halves`](crate::halves)).
+    fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<Self::State>;
+
+    /// One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101) on a weight in `f32` or bf16, in place, by its gradient
+    /// g: g′ = clip · g, m = β₁ m + (1 − β₁) g′, v = β₂ v + (1 − β₂) g′², w = keep · w − step_size · m / (√v · correction + ε).
+    /// Moments in 8 bits are those of Dettmers et al. (arXiv 2110.02861), in blocks of 256.
+    fn adamw(
+        &self,
+        weight: &Tensor,
+        gradient: Self::Ref<'_>,
+        state: &mut Self::State,
+        step: &Step,
+    ) -> Result<()>;
+}

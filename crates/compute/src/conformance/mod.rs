@@ -1,0 +1,59 @@
+//! What a backend has to compute: each method beside plain arithmetic in double precision, on sizes that are no multiple
+//! of anything, of 0 and 1 tokens too.
+//!
+//! [`conforms!`](crate::conforms) makes tests of all of it for one backend.
+#![allow(clippy::unwrap_used)]
+
+mod attention;
+mod elements;
+mod numbers;
+mod optimizer;
+mod products;
+mod rows;
+
+pub use attention::{attention_is_that_of_the_definition, dropout_of_attention_is_on_its_probabilities};
+pub use elements::{
+    activations_are_those_of_the_definition, angles_turn_pairs_of_features,
+    dropout_takes_its_share_by_seed_and_place,
+};
+pub use optimizer::{
+    a_step_is_that_of_the_definition, sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
+};
+pub use products::{
+    products_are_those_of_the_definition, products_with_held_weights_are_those_of_their_numbers,
+};
+pub use rows::{
+    biases_and_residuals_are_added_to_every_row, matrices_go_to_the_device_and_back_whole_and_in_parts,
+    norms_are_those_of_the_definition, rows_are_found_and_summed_by_their_ids,
+};
+
+/// A module of tests that hold a backend to the contract.
+#[macro_export]
+macro_rules! conforms {
+    ($backend:expr) => {
+        $crate::conforms!(
+            $backend,
+            matrices_go_to_the_device_and_back_whole_and_in_parts,
+            products_are_those_of_the_definition,
+            products_with_held_weights_are_those_of_their_numbers,
+            norms_are_those_of_the_definition,
+            biases_and_residuals_are_added_to_every_row,
+            rows_are_found_and_summed_by_their_ids,
+            angles_turn_pairs_of_features,
+            activations_are_those_of_the_definition,
+            dropout_takes_its_share_by_seed_and_place,
+            attention_is_that_of_the_definition,
+            dropout_of_attention_is_on_its_probabilities,
+            sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
+            a_step_is_that_of_the_definition
+        );
+    };
+    ($backend:expr, $($name:ident),+) => {
+        $(
+            #[test]
+            fn $name() {
+                $crate::conformance::$name(&$backend);
+            }
+        )+
+    };
+}

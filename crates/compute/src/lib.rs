@@ -1,0 +1,31 @@
+//! The arithmetic of a layer, forward and backward, behind one contract that a device fulfils: [`Backend`]. [`cpu`]
+//! fulfils it, and [`conformance`] holds each of its methods to plain arithmetic in double precision.
+//!
+//! candle's tensors hold the weights; activations and gradients are buffers of the device. Nothing here knows of
+//! networks.
+
+mod activation;
+mod backend;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod cpu;
+mod element;
+pub mod halves;
+mod held;
+pub mod math;
+pub mod quantised;
+mod step;
+pub mod timing;
+
+pub use activation::{Activation, WithFunction};
+pub use backend::{
+    Angles, Backend, Dropout, Heads, In, Matrix, Memory, NormGradients, NormKind, Out, Place, Products, Span,
+    Sum, Texts,
+};
+pub use cpu::Cpu;
+pub use element::Element;
+pub use held::Held;
+pub use step::{Moments, Step};
+
+#[doc(hidden)]
+pub use cpu::vectorised::{NullaryFnOnce, dispatch};

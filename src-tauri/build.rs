@@ -30,6 +30,7 @@ const COMMANDS: &[&str] = &[
     "remove_model",
     "default_config",
     "presets",
+    "list_devices",
     "estimate_run",
     "start_training",
     "pause_run",

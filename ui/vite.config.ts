@@ -21,5 +21,7 @@ export default defineConfig(({ mode }) => ({
     include: ["src/**/*.test.ts"],
     setupFiles: ["./vitest.setup.ts"],
     restoreMocks: true,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 }));

@@ -1,5 +1,9 @@
-import { cleanup } from "@testing-library/svelte";
+import { cleanup, configure } from "@testing-library/svelte";
 import { afterEach, vi } from "vitest";
+
+// What is waited for comes in milliseconds here and in many seconds on a machine that has other work: how long is waited
+// decides only when a test that fails gives up.
+configure({ asyncUtilTimeout: 30_000 });
 
 // There is no canvas under test; what the charts draw is looked at in a browser.
 vi.mock("uplot", () => ({

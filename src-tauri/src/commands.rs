@@ -4,7 +4,7 @@ use app::{
     data_sets, engine, models,
     runs::{self, Stop},
 };
-use record::{Chosen, DataSet, Estimate, Model, Prediction, PresetConfig, Run, RunProgress, TrainConfig};
+use record::{Chosen, DataSet, DeviceInfo, Estimate, Model, Prediction, PresetConfig, Run, RunProgress, TrainConfig};
 use tauri::{AppHandle, State};
 
 use crate::{
@@ -99,6 +99,12 @@ pub async fn default_config(shell: State<'_, Shell>) -> Answer<TrainConfig> {
 #[tauri::command]
 pub async fn presets(shell: State<'_, Shell>) -> Answer<Vec<PresetConfig>> {
     runs::presets(&shell.home).await.map_err(told)
+}
+
+/// What the engine can compute on.
+#[tauri::command]
+pub async fn list_devices(shell: State<'_, Shell>) -> Answer<Vec<DeviceInfo>> {
+    engine::devices(&shell.home).await.map_err(told)
 }
 
 #[tauri::command]

@@ -77,6 +77,7 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             commands::remove_model,
             commands::default_config,
             commands::presets,
+            commands::list_devices,
             commands::estimate_run,
             commands::start_training,
             commands::pause_run,

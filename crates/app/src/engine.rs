@@ -1,5 +1,6 @@
 //! The engine: the binary `mbti`, which trains and predicts in processes of its own.
 
+mod devices;
 mod estimate;
 mod leaks;
 
@@ -15,6 +16,7 @@ use tokio::process::{Child, Command};
 
 use crate::{Error, Home, Token, account, error::Result, runs};
 
+pub use devices::devices;
 pub use estimate::{Estimator, estimate};
 pub use leaks::leaks;
 

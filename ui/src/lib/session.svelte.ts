@@ -1,5 +1,6 @@
 import { createContext } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
+import type { DeviceInfo } from "./backend/types/DeviceInfo";
 import type { ImportReport } from "./backend/types/ImportReport";
 import type { Leaks } from "./backend/types/Leaks";
 import type { Draft } from "./draft";
@@ -23,6 +24,8 @@ export interface Session {
   leaks: Record<string, Leaks>;
   /** The pieces of work that were begun, by `workOf`'s keys. */
   works: Map<string, Work>;
+  /** What the engine can compute on; null until it has been asked. */
+  devices: readonly DeviceInfo[] | null;
   /** Number of the run that is open in Runs. */
   openRun: number | null;
   /** Numbers of the runs that are being merged. */
@@ -49,6 +52,7 @@ export function createSession(): Session {
     newest: null,
     leaks: {},
     works: new Map(),
+    devices: null,
     openRun: null,
     merging: new SvelteSet(),
     changes: 0,

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { FAKE_DEFAULTS } from "./backend/fake";
+import { FAKE_DEVICES } from "./backend/fake-config";
 import type { TrainConfig } from "./backend/types/TrainConfig";
 import { dictionaries, languages, setLanguage } from "./i18n";
-import { settingsOf } from "./settings";
+import { deviceChoices, settingsOf } from "./settings";
 
 const shown = (changed: Partial<TrainConfig>) => new Map(settingsOf({ ...FAKE_DEFAULTS, ...changed }));
 
@@ -81,5 +82,28 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     const given = shown({ class_weights: "0.6,0.4", axes: ["E-I", "J-P"] }).get(settings.class_weights);
     expect(given).toMatch(/E.*J.*0\.6.*I.*P.*0\.4/);
     expect(given).not.toMatch(/[NSFT]/);
+  });
+});
+
+describe.each(languages)("the devices in %s", (language) => {
+  const { window, unusables } = dictionaries[language];
+
+  it("are those that the engine lists, and one that cannot be used says why", () => {
+    setLanguage(language);
+    const found = deviceChoices(FAKE_DEVICES, "auto");
+    expect(found.map(({ device, usable, why }) => [device, usable, why])).toEqual([
+      ["auto", true, null],
+      ["cpu", true, null],
+      ["cuda:0", false, unusables.no_backend],
+    ]);
+    expect(found[1]?.text).toContain("16.0 GiB");
+    expect(found[2]?.text).toBe("Example graphics card");
+  });
+
+  it("are the processor and what is chosen where no list is there", () => {
+    setLanguage(language);
+    expect(deviceChoices([], "auto").map(({ text }) => text)).toEqual([window.device_auto, window.device_cpu]);
+    expect(deviceChoices([], "cuda:1").map(({ device }) => device)).toEqual(["auto", "cpu", "cuda:1"]);
+    expect(deviceChoices(FAKE_DEVICES, "cuda:1").at(-1)).toMatchObject({ device: "cuda:1", usable: true });
   });
 });

@@ -1,8 +1,9 @@
 import { lettersOf } from "./axes";
 import type { Axis } from "./backend/types/Axis";
+import type { DeviceInfo } from "./backend/types/DeviceInfo";
 import type { TrainConfig } from "./backend/types/TrainConfig";
 import { classWeightsOf } from "./draft";
-import { formatPercent } from "./format";
+import { formatMemory, formatPercent } from "./format";
 import { language, t, words } from "./i18n";
 import type { Dictionary } from "./i18n/en";
 import { CHOICE_WORDS, type ChoiceSetting } from "./settingGroups";
@@ -90,6 +91,28 @@ export function lettersOfAll(axes: readonly Axis[]): [first: string, second: str
 export function choiceName(name: ChoiceSetting, choice: string): string {
   const names: Readonly<Record<string, string>> = words()[CHOICE_WORDS[name]];
   return names[choice] ?? choice;
+}
+
+/** One device that can be chosen, or that is there and cannot be. */
+export interface DeviceChoice {
+  device: string;
+  text: string;
+  usable: boolean;
+  /** Why it cannot be chosen. */
+  why: string | null;
+}
+
+/** The best there is, what the engine has listed, and what is chosen, be it there or not. */
+export function deviceChoices(listed: readonly DeviceInfo[], chosen: string): DeviceChoice[] {
+  const plain = (device: string): DeviceChoice => ({ device, text: deviceName(device), usable: true, why: null });
+  const known = listed.map(({ device, name, memory_mib, unusable }) => ({
+    device,
+    text: memory_mib === null ? name : t("device_option", { name, memory: formatMemory(language(), memory_mib) }),
+    usable: unusable === null,
+    why: unusable === null ? null : words().unusables[unusable],
+  }));
+  const choices = [plain("auto"), ...(known.length > 0 ? known : [plain("cpu")])];
+  return choices.some(({ device }) => device === chosen) ? choices : [...choices, plain(chosen)];
 }
 
 export function deviceName(device: string): string {

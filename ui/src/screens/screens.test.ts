@@ -56,12 +56,12 @@ describe.each(languages)("in %s", (language) => {
     await fireEvent.click(await at("start-button"));
     expect((await at("run-status")).dataset["status"]).toBe("queued");
     fake.tick(31);
-    await waitFor(async () => expect((await at("loss-chart")).dataset["points"]).toBe("30"), { timeout: 2000 });
+    await waitFor(async () => expect((await at("loss-chart")).dataset["points"]).toBe("30"));
     expect((await at("run-status")).dataset["status"]).toBe("running");
     expect(Number((await at("metric-chart")).dataset["points"])).toBeGreaterThan(0);
     expect((await at("step-progress")).getAttribute("value")).toBe("30");
     fake.tick(200);
-    const outcome = await screen.findByTestId("outcome", {}, { timeout: 2000 });
+    const outcome = await screen.findByTestId("outcome");
     expect(outcome.textContent).toContain(words.window.outcome_finished);
     expect(outcome.textContent).toContain(words.window.made_up_run);
     await fireEvent.click(await at("try-button"));
@@ -187,7 +187,7 @@ describe("the window", () => {
     await fireEvent.click(await at("stop-button"));
     await waitFor(async () => expect((await at("stop-button") as HTMLButtonElement).disabled).toBe(true));
     fake.tick();
-    const outcome = await screen.findByTestId("outcome", {}, { timeout: 2000 });
+    const outcome = await screen.findByTestId("outcome");
     expect(within(outcome).getByTestId("run-status").dataset["status"]).toBe("stopped");
   });
 
@@ -195,7 +195,7 @@ describe("the window", () => {
     const fake = await open("training", "nav-train");
     await at("stop-button");
     fake.endRun(1, "failed");
-    const failure = await screen.findByTestId("failure", {}, { timeout: 2000 });
+    const failure = await screen.findByTestId("failure");
     expect(failure.textContent).toContain("step 38");
   });
 
@@ -310,7 +310,7 @@ describe("the window", () => {
     await at("stop-button");
     expect(screen.queryByTestId("run-merge")).toBeNull();
     fake.endRun(6, "interrupted");
-    await screen.findByTestId("run-merge", {}, { timeout: 2000 });
+    await screen.findByTestId("run-merge");
   });
 
   it("says why a run was not merged, and lets one try again", async () => {

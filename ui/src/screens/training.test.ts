@@ -5,7 +5,6 @@ import { dictionaries, languages } from "../lib/i18n";
 import { GROUPS, SETTING_GROUPS } from "../lib/settingGroups";
 import { at, choose, open, startAnew, type } from "./testing";
 
-const SOON = { timeout: 2000 };
 const click = async (id: string) => fireEvent.click(await at(id));
 const pressed = async (id: string) => (await at(id)).getAttribute("aria-pressed");
 
@@ -29,6 +28,18 @@ describe.each(languages)("in %s", (language) => {
     expect((await at("train-max_tokens_per_batch")).getAttribute("placeholder")).toContain(
       words.when_empty.max_tokens_per_batch,
     );
+  });
+
+  it("a device that is there and cannot be used is listed with the reason, and cannot be chosen", async () => {
+    await open("data", "nav-train", language);
+    const field = (await at("train-device")) as HTMLSelectElement;
+    await waitFor(() => expect(field.options).toHaveLength(3));
+    expect([...field.options].map((option) => [option.value, option.disabled])).toEqual([
+      ["auto", false],
+      ["cpu", false],
+      ["cuda:0", true],
+    ]);
+    expect((await at("device-why")).textContent).toContain(words.unusables.no_backend);
   });
 
   it("a preset fills in the form and is marked until something is changed", async () => {
@@ -99,7 +110,7 @@ describe.each(languages)("in %s", (language) => {
     await waitFor(async () => expect((await at("pause-button")).textContent).toContain(words.window.pausing));
     expect(((await at("pause-button")) as HTMLButtonElement).disabled).toBe(true);
     fake.tick();
-    const unpause = await screen.findByTestId("unpause-button", {}, SOON);
+    const unpause = await screen.findByTestId("unpause-button");
     expect(unpause.textContent).toContain(words.window.unpause);
     expect((await at("run-status")).textContent).toContain(words.window.paused);
     expect(document.body.textContent).toContain(words.window.paused_hint);
@@ -108,8 +119,8 @@ describe.each(languages)("in %s", (language) => {
     await click("unpause-button");
     await waitFor(async () => expect((await at("unpause-button")).textContent).toContain(words.window.unpausing));
     fake.tick(2);
-    await screen.findByTestId("pause-button", {}, SOON);
-    await waitFor(async () => expect((await at("loss-chart")).dataset["points"]).not.toBe(points), SOON);
+    await screen.findByTestId("pause-button");
+    await waitFor(async () => expect((await at("loss-chart")).dataset["points"]).not.toBe(points));
   });
 
   it("a run is stopped at once only after asking, and goes on from its checkpoint", async () => {
@@ -121,17 +132,14 @@ describe.each(languages)("in %s", (language) => {
     await click("confirm-button");
     expect(stop).toHaveBeenCalledWith(1, true);
     fake.tick();
-    const outcome = await screen.findByTestId("outcome", {}, SOON);
+    const outcome = await screen.findByTestId("outcome");
     expect(outcome.textContent).toContain(words.window.resume_hint);
     expect(outcome.textContent).toContain(words.window.outcome_stopped_now);
     expect(within(outcome).queryByTestId("try-button")).toBeNull();
     await click("resume-button");
-    await screen.findByTestId("stop-button", {}, SOON);
+    await screen.findByTestId("stop-button");
     fake.tick(200);
-    await waitFor(
-      async () => expect(within(await at("outcome")).getByTestId("run-status").dataset["status"]).toBe("finished"),
-      SOON,
-    );
+    await waitFor(async () => expect(within(await at("outcome")).getByTestId("run-status").dataset["status"]).toBe("finished"));
   });
 
   it("what happened on the way is told in words", async () => {
@@ -151,11 +159,11 @@ describe("an ended run in Runs", () => {
     const fake = await open("interrupted", "nav-runs");
     await click("runs-row");
     await click("resume-button");
-    await screen.findByTestId("pause-button", {}, SOON);
+    await screen.findByTestId("pause-button");
     fake.tick(3);
-    await waitFor(async () => expect(Number((await at("loss-chart")).dataset["points"])).toBeGreaterThan(38), SOON);
+    await waitFor(async () => expect(Number((await at("loss-chart")).dataset["points"])).toBeGreaterThan(38));
     await click("nav-train");
-    await screen.findByTestId("pause-button", {}, { timeout: 4000 });
+    await screen.findByTestId("pause-button");
   });
 
   it("says why it cannot go on", async () => {

@@ -6,6 +6,7 @@ import type { ColumnMapping } from "./types/ColumnMapping";
 import type { DataSet } from "./types/DataSet";
 import type { DataSetDetail } from "./types/DataSetDetail";
 import type { DownloadPlan } from "./types/DownloadPlan";
+import type { DeviceInfo } from "./types/DeviceInfo";
 import type { Estimate } from "./types/Estimate";
 import type { ExportFormat } from "./types/ExportFormat";
 import type { FoundRepo } from "./types/FoundRepo";
@@ -80,6 +81,8 @@ export interface Backend {
   importSample(): Promise<ImportReport>;
   removeDataSet(name: string): Promise<void>;
   listModels(): Promise<Model[]>;
+  /** What the engine can compute on, and what it sees and cannot use. */
+  listDevices(): Promise<DeviceInfo[]>;
   /** The system's own dialog for a model folder. */
   pickFolder(): Promise<Chosen | null>;
   addModel(handle: number, name: string | null): Promise<Model>;

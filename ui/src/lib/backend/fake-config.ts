@@ -1,5 +1,6 @@
 import { AXES } from "../axes";
 import { problem } from "./fake-data";
+import type { DeviceInfo } from "./types/DeviceInfo";
 import type { Estimate } from "./types/Estimate";
 import type { Model } from "./types/Model";
 import type { PresetConfig } from "./types/PresetConfig";
@@ -55,6 +56,12 @@ export const FAKE_DEFAULTS: TrainConfig = {
 };
 
 /** The presets as the program has them. */
+/** A processor, and a graphics card that this engine cannot use. */
+export const FAKE_DEVICES: DeviceInfo[] = [
+  { device: "cpu", name: "Example processor, 8 threads", memory_mib: 16_384, free_mib: 9_216, unusable: null },
+  { device: "cuda:0", name: "Example graphics card", memory_mib: null, free_mib: null, unusable: "no_backend" },
+];
+
 export const FAKE_PRESETS: readonly PresetConfig[] = [
   {
     preset: "tutorial",

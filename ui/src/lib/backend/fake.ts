@@ -1,6 +1,6 @@
 import { isActive } from "../runs";
 import type { Backend, Watch } from "./backend";
-import { estimateOf, FAKE_DEFAULTS, FAKE_PRESETS } from "./fake-config";
+import { estimateOf, FAKE_DEFAULTS, FAKE_DEVICES, FAKE_PRESETS } from "./fake-config";
 import { createFakeHub, type FakeHub } from "./fake-hub";
 import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
 import { predict } from "./fake-predict";
@@ -135,6 +135,7 @@ export function createFake(options: FakeOptions = {}): Fake {
         dataSets.splice(dataSets.indexOf(report), 1);
       }),
     listModels: () => answer(() => [...models]),
+    listDevices: () => answer(() => FAKE_DEVICES),
     pickFolder: () => answer(() => choose("/home/you/models/bert-tiny", fake.picks.shift())),
     addModel: (handle, name) => answer(() => addModel(pathOf(handle), name ?? nameFromPath(pathOf(handle)))),
     removeModel: (name) =>

@@ -41,6 +41,7 @@ describe("the door to Rust", () => {
     await tauri.importSample();
     await tauri.removeDataSet("a");
     await tauri.listModels();
+    await tauri.listDevices();
     await tauri.pickFolder();
     await tauri.addModel(3, "m");
     await tauri.removeModel("m");
@@ -88,6 +89,7 @@ describe("the door to Rust", () => {
       ["import_sample", {}],
       ["remove_data_set", { name: "a" }],
       ["list_models", {}],
+      ["list_devices", {}],
       ["pick_folder", {}],
       ["add_model", { handle: 3, name: "m" }],
       ["remove_model", { name: "m" }],

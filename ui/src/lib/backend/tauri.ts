@@ -48,6 +48,7 @@ export const tauri: Backend = {
   importSample: () => call("import_sample"),
   removeDataSet: (name) => call("remove_data_set", { name }),
   listModels: () => call("list_models"),
+  listDevices: () => call("list_devices"),
   pickFolder: () => call("pick_folder"),
   addModel: (handle, name) => call("add_model", { handle, name }),
   removeModel: (name) => call("remove_model", { name }),

@@ -139,6 +139,8 @@ const window = {
   device_auto: "The best there is",
   device_cpu: "Processor (CPU)",
   device_cuda: "NVIDIA graphics card (CUDA) {index}",
+  device_option: "{name} ({memory})",
+  device_unusable: "{device} cannot be chosen: {reason}.",
   start: "Start training",
   starting: "Starting…",
   run_title: "Run {run}",

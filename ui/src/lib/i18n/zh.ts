@@ -134,6 +134,8 @@ export const zh: Dictionary = {
     device_auto: "自动选择最佳设备",
     device_cpu: "处理器（CPU）",
     device_cuda: "NVIDIA 显卡（CUDA）{index}",
+    device_option: "{name}（{memory}）",
+    device_unusable: "{device} 无法选择：{reason}。",
     start: "开始训练",
     starting: "正在启动…",
     run_title: "第 {run} 次训练",

@@ -7,6 +7,7 @@ import type { SplitBy } from "../../backend/types/SplitBy";
 import type { TrainConfig } from "../../backend/types/TrainConfig";
 import type { Quantization } from "../../backend/types/Quantization";
 import type { Trainable } from "../../backend/types/Trainable";
+import type { Unusable } from "../../backend/types/Unusable";
 import type { ClassWeightingChoice } from "../../draft";
 import type { SettingGroup } from "../../settingGroups";
 
@@ -160,6 +161,11 @@ export const quantizations = {
   nf4: "4 bits (NF4, as QLoRA)",
   int8: "8 bits (int8)",
 } as const satisfies Record<Quantization, string>;
+
+export const unusables = {
+  no_backend: "this engine computes on processors only",
+  no_driver: "the system has no driver for it",
+} as const satisfies Record<Unusable, string>;
 
 export const optims = {
   adamw: "AdamW, in 32 bits",

@@ -149,6 +149,11 @@ export const quantizations: Dictionary["quantizations"] = {
   int8: "8 位（int8）",
 };
 
+export const unusables: Dictionary["unusables"] = {
+  no_backend: "当前引擎只能用处理器计算",
+  no_driver: "系统中没有它的驱动程序",
+};
+
 export const optims: Dictionary["optims"] = {
   adamw: "AdamW，32 位",
   adamw_8bit: "AdamW，8 位",

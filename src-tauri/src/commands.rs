@@ -4,7 +4,9 @@ use app::{
     data_sets, engine, models,
     runs::{self, Stop},
 };
-use record::{Chosen, DataSet, DeviceInfo, Estimate, Model, Prediction, PresetConfig, Run, RunProgress, TrainConfig};
+use record::{
+    Chosen, DataSet, DeviceInfo, Estimate, Model, Prediction, PresetConfig, Run, RunProgress, TrainConfig,
+};
 use tauri::{AppHandle, State};
 
 use crate::{

@@ -39,7 +39,7 @@ mod tests {
             free_mib: None,
             unusable: Some(Unusable::NoBackend),
         };
-        let listed = serde_json::to_string(&[gpu.clone()]).unwrap();
+        let listed = serde_json::to_string(std::slice::from_ref(&gpu)).unwrap();
         let script = format!("[ \"$3 $4\" = 'devices --json' ] || exit 1\necho '{listed}'");
         let engine = scripted(folder.path(), &script);
         assert_eq!(devices_by(&engine, &home).await.unwrap(), [gpu]);

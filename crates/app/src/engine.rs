@@ -12,6 +12,7 @@ use std::{
 };
 
 use record::{Problem, ProblemCode, RunStatus, TrainConfig};
+use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
 use crate::{Error, Home, Token, account, error::Result, runs};
@@ -43,6 +44,17 @@ pub(crate) fn command(engine: &Path, home: &Home) -> Command {
     // at its environment, and whoever gets its core dump, would see it there.
     command.env_remove("HF_TOKEN").env_remove("HF_HUB_TOKEN");
     command
+}
+
+/// What an engine answers to a question, in JSON. It is ended where nobody waits for the answer any longer.
+async fn answer<T: DeserializeOwned>(engine: &Path, home: &Home, arguments: &[&str]) -> Result<T> {
+    let mut command = command(engine, home);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
+    if !ended.status.success() {
+        return Err(gone(ended.status, &ended.stderr));
+    }
+    serde_json::from_slice(&ended.stdout).map_err(|error| Error::EngineGone { reason: error.to_string() })
 }
 
 /// Hands the token over to an engine that was started with `--token-stdin`.

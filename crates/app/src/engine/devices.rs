@@ -1,11 +1,11 @@
 //! What an engine can compute on, as it lists it itself: this program has no arithmetic.
 
-use std::{path::Path, process::Stdio};
+use std::path::Path;
 
 use record::DeviceInfo;
 
-use super::{command, gone, locate, not_started};
-use crate::{Error, Home, error::Result};
+use super::{answer, locate};
+use crate::{Home, error::Result};
 
 /// The devices of the engine, the processor first, with those that are there and cannot be used.
 pub async fn devices(home: &Home) -> Result<Vec<DeviceInfo>> {
@@ -13,13 +13,7 @@ pub async fn devices(home: &Home) -> Result<Vec<DeviceInfo>> {
 }
 
 async fn devices_by(engine: &Path, home: &Home) -> Result<Vec<DeviceInfo>> {
-    let mut command = command(engine, home);
-    command.args(["devices", "--json"]).stdin(Stdio::null()).kill_on_drop(true);
-    let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
-    if !ended.status.success() {
-        return Err(gone(ended.status, &ended.stderr));
-    }
-    serde_json::from_slice(&ended.stdout).map_err(|error| Error::EngineGone { reason: error.to_string() })
+    answer(engine, home, &["devices", "--json"]).await
 }
 
 #[cfg(all(test, unix))]

@@ -1,11 +1,11 @@
 //! What type words alone give away, as an engine finds out: this program has no bag of words to train.
 
-use std::{path::Path, process::Stdio};
+use std::path::Path;
 
 use record::{Leaks, SplitBy};
 
-use super::{LOOK, command, gone, locate, not_started};
-use crate::{Error, Home, error::Result};
+use super::{LOOK, answer, locate};
+use crate::{Home, error::Result};
 
 /// What [`data_sets::leaks`](crate::data_sets::leaks) tells, with what the bag of words makes of type words
 /// alone. The engine is ended where `goes_on` answers `false`; it only reads, so that it leaves nothing.
@@ -20,29 +20,23 @@ async fn leaks_by(
     by: SplitBy,
     goes_on: impl Fn() -> bool,
 ) -> Result<Leaks> {
-    let mut command = command(engine, home);
-    command.args(["datasets", "leaks", "--json", "--by", by.name(), "--", name]);
-    command.stdin(Stdio::null()).kill_on_drop(true);
     let unwanted = async {
         while goes_on() {
             tokio::time::sleep(LOOK).await;
         }
     };
-    let ended = tokio::select! {
-        ended = command.output() => ended.map_err(|error| not_started(engine, &error))?,
-        () = unwanted => return Err(data::Error::Stopped.into()),
-    };
-    if !ended.status.success() {
-        return Err(gone(ended.status, &ended.stderr));
+    let arguments = ["datasets", "leaks", "--json", "--by", by.name(), "--", name];
+    tokio::select! {
+        found = answer(engine, home, &arguments) => found,
+        () = unwanted => Err(data::Error::Stopped.into()),
     }
-    serde_json::from_slice(&ended.stdout).map_err(|error| Error::EngineGone { reason: error.to_string() })
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{super::tests::scripted, *};
-    use crate::home::empty_home;
+    use crate::{Error, home::empty_home};
     use record::ProblemCode;
 
     #[tokio::test]

@@ -54,11 +54,24 @@ crate::vectorised! {
 /// The gradient of x into dx, and for every piece of rows its part of those of w and b, `[2 d]`.
 pub fn layer_norm_backward<T: Element>(x: &[T], w: &[f32], g: &[T], eps: f32, dx: &mut [T]) -> Vec<Vec<f32>> {
     let d = w.len().max(1);
+    by_pieces(d, 2 * d, x, g, dx, |x, g, dx, part, room| backward_rows(x, w, g, eps, dx, part, room))
+}
+
+/// Lets `rows` make every piece of dx, of x and g `[n, d]`, and gives the sums `[sums]` of each. Its last argument is room
+/// for two rows.
+fn by_pieces<T: Element>(
+    d: usize,
+    sums: usize,
+    x: &[T],
+    g: &[T],
+    dx: &mut [T],
+    rows: impl Fn(&[T], &[T], &mut [T], &mut [f32], [&mut [f32]; 2]) + Sync,
+) -> Vec<Vec<f32>> {
     let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
     let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
-        let mut part = vec![0f32; 2 * d];
+        let mut part = vec![0f32; sums];
         let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-        backward_rows(x, w, g, eps, dx, &mut part, [&mut normed, &mut h]);
+        rows(x, g, dx, &mut part, [&mut normed, &mut h]);
         part
     };
     pieces.into_par_iter().map(of_piece).collect()
@@ -126,14 +139,7 @@ crate::vectorised! {
 /// The gradient of x into dx, and for every piece of rows its part of that of w, `[d]`.
 pub fn rms_norm_backward<T: Element>(x: &[T], w: &[f32], g: &[T], eps: f32, dx: &mut [T]) -> Vec<Vec<f32>> {
     let d = w.len().max(1);
-    let pieces = (dx.par_chunks_mut(d * ROWS), x.par_chunks(d * ROWS), g.par_chunks(d * ROWS));
-    let of_piece = |(dx, x, g): (&mut [T], &[T], &[T])| {
-        let mut dw = vec![0f32; d];
-        let (mut normed, mut h) = (vec![0f32; d], vec![0f32; d]);
-        rms_backward_rows(x, w, g, eps, dx, &mut dw, [&mut normed, &mut h]);
-        dw
-    };
-    pieces.into_par_iter().map(of_piece).collect()
+    by_pieces(d, d, x, g, dx, |x, g, dx, dw, room| rms_backward_rows(x, w, g, eps, dx, dw, room))
 }
 
 crate::vectorised! {

@@ -9,6 +9,7 @@ mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod cpu;
+mod device;
 mod element;
 pub mod halves;
 mod held;
@@ -23,6 +24,7 @@ pub use backend::{
     Sum, Texts,
 };
 pub use cpu::Cpu;
+pub use device::Device;
 pub use element::Element;
 pub use held::Held;
 pub use step::{Moments, Step};

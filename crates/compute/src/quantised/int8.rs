@@ -59,6 +59,17 @@ impl Int8 {
         })
     }
 
+    /// The same codes and scales in the memory of another device.
+    pub fn to_device(&self, device: &Device) -> Result<Int8> {
+        let moved = |tensor: &Tensor| tensor.to_device(device);
+        Ok(Int8 { codes: moved(&self.codes)?, largest: moved(&self.largest)?, ..*self })
+    }
+
+    /// What a kernel of another device reads: codes, and the largest magnitude of each row.
+    pub fn tensors(&self) -> [&Tensor; 2] {
+        [&self.codes, &self.largest]
+    }
+
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
         size_of_tensor(&self.codes) + size_of_tensor(&self.largest)

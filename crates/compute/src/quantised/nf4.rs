@@ -129,6 +129,22 @@ impl Nf4 {
         })
     }
 
+    /// The same codes and scales in the memory of another device.
+    pub fn to_device(&self, device: &Device) -> Result<Nf4> {
+        let moved = |tensor: &Tensor| tensor.to_device(device);
+        Ok(Nf4 {
+            codes: moved(&self.codes)?,
+            scales: moved(&self.scales)?,
+            scales_of_scales: moved(&self.scales_of_scales)?,
+            ..*self
+        })
+    }
+
+    /// What a kernel of another device reads: codes, scales, the scales of these, and the mean of the scales.
+    pub fn tensors(&self) -> ([&Tensor; 3], f32) {
+        ([&self.codes, &self.scales, &self.scales_of_scales], self.mean)
+    }
+
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
         [&self.codes, &self.scales, &self.scales_of_scales].map(size_of_tensor).iter().sum()

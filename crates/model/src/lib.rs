@@ -46,7 +46,7 @@ pub use compute::{
 pub use error::Error;
 pub use gradients::Gradients;
 pub use head::{Head, ProblemType};
-pub use network::{Network, inspect, open, open_to_merge, start};
+pub use network::{Network, inspect, open, open_on, open_to_merge, start};
 pub use ops::Mode;
 pub use report::LoadReport;
 pub use safetensors_file::read_header;

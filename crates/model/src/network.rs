@@ -75,22 +75,27 @@ pub fn start(folder: &Path, setup: &Setup) -> Result<Network> {
 /// model, or an adapter as PEFT lays it out, whose base model its adapter_config.json names. The base is held in as many
 /// bits as it was while the adapter learned.
 pub fn open(folder: &Path) -> Result<Network> {
-    open_held(folder, true)
+    open_on(folder, &Device::Cpu)
+}
+
+/// The same on a device.
+pub fn open_on(folder: &Path, device: &Device) -> Result<Network> {
+    open_held(folder, true, device)
 }
 
 /// The same to merge an adapter into its base, which is read in its own precision.
 pub fn open_to_merge(folder: &Path) -> Result<Network> {
-    open_held(folder, false)
+    open_held(folder, false, &Device::Cpu)
 }
 
-fn open_held(folder: &Path, quantised: bool) -> Result<Network> {
+fn open_held(folder: &Path, quantised: bool, device: &Device) -> Result<Network> {
     let config = read_config(folder)?;
     let head = Head::read(&config).ok_or_else(|| Error::NotAClassifier { path: folder.join(CONFIG) })?;
     let dtype = match config.get("dtype").or_else(|| config.get("torch_dtype")).and_then(Value::as_str) {
         Some("bfloat16") => Dtype::Bf16,
         _ => Dtype::F32,
     };
-    let mut setup = Setup { dtype, ..Setup::plain(&head.axes, 0) };
+    let mut setup = Setup { dtype, device: device.clone(), ..Setup::plain(&head.axes, 0) };
     if !Adapter::is_in(folder) {
         // To predict with, no weight of the base has to be one that learns.
         setup.trainable = Trainable::Head;

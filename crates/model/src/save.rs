@@ -1,15 +1,18 @@
 use std::{
+    borrow::Cow,
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     fs::File,
     io::Write,
     path::Path,
 };
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use compute::Held;
 use data::TOKENIZER_LIMIT;
 use files::JSON_LIMIT;
 use record::{Dtype, Quantization, Trainable};
+use safetensors::View;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -266,11 +269,48 @@ fn write_weights(
     )
 }
 
+/// A tensor whose bytes come from wherever it lies. What a device says in their place goes to `failure`: a view of a file
+/// has no way to say it.
+struct OnHost<'a> {
+    tensor: &'a Tensor,
+    failure: &'a RefCell<Option<candle_core::Error>>,
+}
+
+impl View for OnHost<'_> {
+    fn dtype(&self) -> safetensors::Dtype {
+        View::dtype(&self.tensor)
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.tensor.dims()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self.tensor.to_device(&Device::Cpu) {
+            Ok(tensor) => View::data(&tensor).into_owned().into(),
+            Err(error) => {
+                self.failure.borrow_mut().get_or_insert(error);
+                vec![0; self.data_len()].into()
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        View::data_len(&self.tensor)
+    }
+}
+
 fn write_safetensors(tensors: &BTreeMap<String, Tensor>, path: &Path) -> Result<()> {
     // Transformers asks for this note before it takes a file for PyTorch's.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), path)
-        .map_err(|error| Error::write(path, std::io::Error::other(error.to_string())))?;
+    let failure = RefCell::new(None);
+    let views = tensors.iter().map(|(name, tensor)| (name, OnHost { tensor, failure: &failure }));
+    let written = safetensors::serialize_to_file(views, Some(metadata), path);
+    if let Some(error) = failure.take() {
+        std::fs::remove_file(path).ok();
+        return Err(error.into());
+    }
+    written.map_err(|error| Error::write(path, std::io::Error::other(error.to_string())))?;
     // The crate makes it for its owner alone, whatever the others in the folder are.
     if let Some(beside) = path.parent().map(|folder| folder.join(CONFIG)).filter(|file| file.exists()) {
         let usual = std::fs::metadata(beside).map_err(|error| Error::read(path, error))?.permissions();

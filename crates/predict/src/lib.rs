@@ -8,7 +8,7 @@ use std::{
 
 use data::{Batch, Tokenizer, encode_one};
 use mbti::Axis;
-use model::{Mode, Network};
+use model::{Device, Mode, Network};
 use record::{AxisPrediction, Calibration, Prediction, Problem, ProblemCode};
 use serde_json::Value;
 
@@ -58,9 +58,14 @@ pub struct Loaded {
     run: i64,
 }
 
-/// Loads a model folder that a run has written.
+/// Loads a model folder that a run has written. It answers on the CPU: for a text at a time a GPU is no faster.
 pub fn load(folder: &Path, run: i64) -> Result<Loaded, Error> {
-    let network = model::open(folder)?;
+    load_on(folder, run, &Device::Cpu)
+}
+
+/// The same on a device.
+pub fn load_on(folder: &Path, run: i64, device: &Device) -> Result<Loaded, Error> {
+    let network = model::open_on(folder, device)?;
     let wanted =
         network.note("max_length").and_then(Value::as_u64).map_or(DEFAULT_MAX_LENGTH, |n| n as usize);
     let (tokenizer, max_length) = network.tokenizer(wanted)?;

@@ -2,13 +2,19 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use compute::{Activation, WithFunction};
 use rayon::prelude::*;
 
-use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices};
+use super::{
+    composed,
+    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
+};
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
 
 /// The activation of every element. Any shape; with the gradient g, ∂x = g f′(x).
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composed::activate(x, activation);
+    }
     x.contiguous()?.apply_op1(Activate(activation))
 }
 

@@ -5,7 +5,7 @@ mod shapes;
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 pub use self::{
     matrix::{In, Matrix, Out, Place},
@@ -53,6 +53,9 @@ pub trait Backend: Clone + Send + Sync + 'static {
     type Ids: Clone + Send + Sync;
     /// What AdamW keeps of one weight.
     type State: Send + Sync;
+
+    /// The device of candle's whose tensors are the weights.
+    fn device(&self) -> &Device;
 
     /// What there is of memory.
     fn memory(&self) -> Memory;

@@ -65,6 +65,10 @@ impl Backend for Cpu {
     type Ids = Arc<[u32]>;
     type State = adamw::State;
 
+    fn device(&self) -> &Device {
+        &Device::Cpu
+    }
+
     fn memory(&self) -> Memory {
         Memory { free: memory::free(), held: memory::rss() }
     }

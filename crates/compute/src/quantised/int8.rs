@@ -59,6 +59,22 @@ impl Int8 {
         })
     }
 
+    /// Its parts on another device.
+    pub fn to_device(&self, device: &Device) -> Result<Int8> {
+        let (codes, largest) = (self.codes.to_device(device)?, self.largest.to_device(device)?);
+        Ok(Int8 { codes, largest, ..*self })
+    }
+
+    /// Two's complement, row by row.
+    pub fn codes(&self) -> &Tensor {
+        &self.codes
+    }
+
+    /// The largest magnitude of each row.
+    pub fn largest(&self) -> &Tensor {
+        &self.largest
+    }
+
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
         size_of_tensor(&self.codes) + size_of_tensor(&self.largest)

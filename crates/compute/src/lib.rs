@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod device;
 mod element;
 pub mod halves;
 mod held;
@@ -27,6 +28,7 @@ pub use backend::{
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+pub use device::Device;
 pub use element::Element;
 pub use held::Held;
 pub use step::{Moments, Step};

@@ -3,7 +3,7 @@
 mod matrix;
 mod shapes;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use candle_core::{Device, Result, Tensor};
 
@@ -11,7 +11,7 @@ pub use self::{
     matrix::{In, Matrix, Out, Place},
     shapes::{Angles, Dropout, Heads, NormKind, Products, Span, Texts},
 };
-use crate::{Activation, Held, Moments, Step};
+use crate::{Activation, Held, Moments, Step, cpu::adamw::State as HostState};
 
 /// Memory of a device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +54,17 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// What AdamW keeps of one weight.
     type State: Send + Sync;
 
-    /// The device of candle's whose tensors are the weights.
+    /// candle's device, which the weights' tensors lie on.
     fn device(&self) -> &Device;
 
     /// What there is of memory.
     fn memory(&self) -> Memory;
+
+    /// The most bytes that this process has held since [`forget_peak`](Self::forget_peak), if the device counts them.
+    fn peak(&self) -> Option<u64>;
+
+    /// Starts the count of [`peak`](Self::peak) anew from what is held now, if the device allows it.
+    fn forget_peak(&self);
 
     /// Waits until all that was asked for is done.
     fn synchronise(&self) -> Result<()>;
@@ -255,6 +261,16 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// What AdamW keeps of a weight of so many numbers: moments of nothing yet, and, of a weight in bf16, what each of its
     /// numbers lacks of its 32 bits (see [`halves`](crate::halves)).
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<Self::State>;
+
+    /// Bytes of the device's memory that a state takes.
+    fn state_bytes(state: &Self::State) -> usize;
+
+    /// A state as plain vectors on the host, the same on every device; borrowed if it already lies there. It is what a
+    /// checkpoint stores.
+    fn state_to_host<'a>(&self, state: &'a Self::State) -> Result<Cow<'a, HostState>>;
+
+    /// The inverse of [`state_to_host`](Self::state_to_host), bit for bit.
+    fn state_from_host(&self, state: HostState) -> Result<Self::State>;
 
     /// One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101) on a weight in `f32` or bf16, in place, by its gradient
     /// g: g′ = clip · g, m = β₁ m + (1 − β₁) g′, v = β₂ v + (1 − β₂) g′², w = keep · w − step_size · m / (√v · correction + ε).

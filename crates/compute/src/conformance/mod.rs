@@ -17,7 +17,8 @@ pub use elements::{
     dropout_takes_its_share_by_seed_and_place,
 };
 pub use optimizer::{
-    a_step_is_that_of_the_definition, sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
+    a_state_goes_to_the_host_and_back_to_the_last_bit, a_step_is_that_of_the_definition,
+    sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
 };
 pub use products::{
     products_are_those_of_the_definition, products_with_held_weights_are_those_of_their_numbers,
@@ -45,7 +46,8 @@ macro_rules! conforms {
             attention_is_that_of_the_definition,
             dropout_of_attention_is_on_its_probabilities,
             sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
-            a_step_is_that_of_the_definition
+            a_step_is_that_of_the_definition,
+            a_state_goes_to_the_host_and_back_to_the_last_bit
         );
     };
     ($backend:expr, $($name:ident),+) => {

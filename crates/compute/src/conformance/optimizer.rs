@@ -83,3 +83,46 @@ pub fn a_step_is_that_of_the_definition<B: Backend>(backend: &B) {
     };
     assert!(backend.adamw(weight.as_tensor(), gradient.all().values, &mut state, &step).is_err());
 }
+
+/// What AdamW keeps goes to the host and back without losing a bit, after steps that have filled it.
+pub fn a_state_goes_to_the_host_and_back_to_the_last_bit<B: Backend>(backend: &B) {
+    let count = 1000;
+    for (moments, halved) in [(Moments::F32, false), (Moments::Blocks8, false), (Moments::Blocks8, true)] {
+        let values = numbers(count, 1);
+        let (tensor, remainder) = if halved {
+            let (upper, rest): (Vec<_>, Vec<_>) = values.iter().map(|&x| split(x)).unzip();
+            (Tensor::from_vec(upper, count, backend.device()).unwrap(), rest)
+        } else {
+            (Tensor::from_vec(values, count, backend.device()).unwrap(), Vec::new())
+        };
+        let (one, other) = (Var::from_tensor(&tensor).unwrap(), Var::from_tensor(&tensor).unwrap());
+        let step = Step {
+            clip: 1.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            rest1: 0.1,
+            rest2: 0.001,
+            step_size: 1e-2,
+            root_correction: 1.0,
+            epsilon: 1e-8,
+            keep: 1.0,
+        };
+        let mut state = backend.state(count, moments, remainder.clone()).unwrap();
+        let host = backend.state_to_host(&state).unwrap().into_owned();
+        assert_eq!((&host.remainder, host.count()), (&remainder, count));
+        assert_eq!(B::state_bytes(&state), host.bytes());
+        let mut again = backend.state_from_host(host.clone()).unwrap();
+        for number in 0..3 {
+            let gradient = up(backend, &numbers(count, 10 + number), count);
+            let g = gradient.all().values;
+            backend.adamw(one.as_tensor(), g, &mut state, &step).unwrap();
+            backend.adamw(other.as_tensor(), g, &mut again, &step).unwrap();
+            // The one stays where it is, the other goes to the host and back between steps.
+            again = backend.state_from_host(backend.state_to_host(&again).unwrap().into_owned()).unwrap();
+        }
+        let (found, moved) = (backend.state_to_host(&again).unwrap(), backend.state_to_host(&state).unwrap());
+        assert!(found == moved && *found != host, "{moments:?}, bf16: {halved}");
+        let values = |var: &Var| var.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(values(&one), values(&other), "{moments:?}, bf16: {halved}");
+    }
+}

@@ -1,5 +1,28 @@
 //! What memory this process holds and what the system could still give it, in bytes, where the system tells.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The most that was held before the system's own count was set back.
+static PEAK_BEFORE: AtomicU64 = AtomicU64::new(0);
+
+/// The most memory that this process has held so far. Files that are mapped into it count while they are read.
+pub fn most_held() -> Option<u64> {
+    Some(peak()?.max(PEAK_BEFORE.load(Ordering::Relaxed)))
+}
+
+/// The most that was held since [`forget_peak`] was called, if the system allowed that.
+pub(super) fn peak() -> Option<u64> {
+    field("/proc/self/status", "VmHWM:")
+}
+
+/// Lets the system count anew from what is held now.
+pub(super) fn forget_peak() {
+    if let Some(peak) = most_held() {
+        PEAK_BEFORE.fetch_max(peak, Ordering::Relaxed);
+    }
+    std::fs::write("/proc/self/clear_refs", "5").ok();
+}
+
 /// The memory that this process holds now.
 pub fn rss() -> Option<u64> {
     field("/proc/self/status", "VmRSS:")

@@ -21,7 +21,7 @@ mod values;
 pub mod vectorised;
 mod view;
 
-use std::{ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use candle_core::{Device, Result, Tensor, bail};
 
@@ -33,7 +33,7 @@ use attention::Over;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16, product_in};
 pub use buffer::{Buffer, buffer};
 pub use limit::product_limit;
-pub use memory::{field, rss};
+pub use memory::{field, most_held, rss};
 pub use product::{Threads, product};
 pub use rotate::turn_heads;
 pub use squares::sum_of_squares;
@@ -71,6 +71,14 @@ impl Backend for Cpu {
 
     fn memory(&self) -> Memory {
         Memory { free: memory::free(), held: memory::rss() }
+    }
+
+    fn peak(&self) -> Option<u64> {
+        memory::peak()
+    }
+
+    fn forget_peak(&self) {
+        memory::forget_peak();
     }
 
     fn synchronise(&self) -> Result<()> {
@@ -382,6 +390,18 @@ impl Backend for Cpu {
 
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<adamw::State> {
         Ok(adamw::State::new(count, moments, remainder))
+    }
+
+    fn state_bytes(state: &adamw::State) -> usize {
+        state.bytes()
+    }
+
+    fn state_to_host<'a>(&self, state: &'a adamw::State) -> Result<Cow<'a, adamw::State>> {
+        Ok(Cow::Borrowed(state))
+    }
+
+    fn state_from_host(&self, state: adamw::State) -> Result<adamw::State> {
+        Ok(state)
     }
 
     fn adamw(&self, weight: &Tensor, gradient: &[f32], state: &mut adamw::State, step: &Step) -> Result<()> {

@@ -16,9 +16,11 @@ use super::{
 };
 use crate::{
     Moments, Step,
-    cpu::adamw::{self, Blocks, CodeBook, Kept},
+    cpu::adamw::{Blocks, CodeBook, Kept},
     quantised::NUMBERS,
 };
+
+pub(super) use crate::cpu::adamw::State as HostState;
 
 /// Tables that kernels read.
 pub(super) struct Books {
@@ -55,11 +57,16 @@ enum OnDevice {
 
 impl State {
     pub(super) fn new(cuda: &Cuda, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<State> {
-        State::load(cuda, &adamw::State::new(count, moments, remainder))
+        if moments == Moments::F32 {
+            let zeros = || cuda.candle().alloc_zeros::<f32>(count.max(1));
+            let remainder = (!remainder.is_empty()).then(|| upload(cuda, &remainder)).transpose()?;
+            return Ok(State { moments: OnDevice::F32([zeros()?, zeros()?]), remainder, count });
+        }
+        State::load(cuda, &HostState::new(count, moments, remainder))
     }
 
     /// What the host has of it, such as out of a checkpoint.
-    pub(super) fn load(cuda: &Cuda, state: &adamw::State) -> Result<State> {
+    pub(super) fn load(cuda: &Cuda, state: &HostState) -> Result<State> {
         let moments = match &state.moments {
             Kept::F32 { first, second } => OnDevice::F32([upload(cuda, first)?, upload(cuda, second)?]),
             Kept::Blocks8 { first, second } => OnDevice::Blocks8 {
@@ -71,8 +78,20 @@ impl State {
         Ok(State { moments, remainder, count: state.count() })
     }
 
+    /// Bytes of the device's memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let moments: usize = match &self.moments {
+            OnDevice::F32(moments) => moments.iter().map(CudaSlice::num_bytes).sum(),
+            OnDevice::Blocks8 { codes, scales } => {
+                let codes: usize = codes.iter().map(CudaSlice::num_bytes).sum();
+                codes + scales.iter().map(CudaSlice::num_bytes).sum::<usize>()
+            }
+        };
+        moments + self.remainder.as_ref().map_or(0, CudaSlice::num_bytes)
+    }
+
     /// The same numbers on the host, such as for a checkpoint.
-    pub(super) fn save(&self, cuda: &Cuda) -> Result<adamw::State> {
+    pub(super) fn save(&self, cuda: &Cuda) -> Result<HostState> {
         let stream = cuda.stream();
         // Memory of nothing has one place, which no number of ours is in.
         let cut = |mut values: Vec<f32>, len: usize| {
@@ -98,7 +117,7 @@ impl State {
             Some(remainder) => stream.clone_dtoh(remainder).w()?,
             None => Vec::new(),
         };
-        Ok(adamw::State { moments, remainder })
+        Ok(HostState { moments, remainder })
     }
 }
 

@@ -4,8 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use candle_core::{
-    Device, Result,
-    bail,
+    Device, Result, bail,
     cuda_backend::{
         CudaDevice, WrapErr,
         cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg, sys},

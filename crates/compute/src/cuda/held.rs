@@ -87,15 +87,19 @@ fn read(cuda: &Cuda, to: u64, weight: &Held, first: usize, rows: usize) -> Resul
         }
         Held::Plain(w) => bail!("a weight is held in {:?}, and not in f32 or bf16", w.dtype()),
         Held::Nf4(held) => {
-            let [codes, scales] = [held.codes(), held.scales()].map(|part| tensor(cuda, part, DType::U8));
-            let scales_of_scales = tensor(cuda, held.scales_of_scales(), DType::F32)?;
+            let ([codes, scales, scales_of_scales], mean) = held.tensors();
+            let [codes, scales] = [codes, scales].map(|part| tensor(cuda, part, DType::U8));
+            let scales_of_scales = tensor(cuda, scales_of_scales, DType::F32)?;
             let book = address(&cuda.books().nf4, cuda.stream());
-            let args = args![to, codes?, scales?, scales_of_scales, book, held.mean(), from, count];
-            cuda.launch("read_nf4", grid, args)
+            cuda.launch(
+                "read_nf4",
+                grid,
+                args![to, codes?, scales?, scales_of_scales, book, mean, from, count],
+            )
         }
         Held::Int8(held) => {
-            let codes = tensor(cuda, held.codes(), DType::U8)?;
-            let largest = tensor(cuda, held.largest(), DType::F32)?;
+            let [codes, largest] = held.tensors();
+            let (codes, largest) = (tensor(cuda, codes, DType::U8)?, tensor(cuda, largest, DType::F32)?);
             cuda.launch("read_int8", grid, args![to, codes, largest, first, cols as u32, count])
         }
     }

@@ -14,7 +14,7 @@ mod product;
 mod rows;
 mod squares;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use candle_core::{
     DType, Device, Result, Storage, Tensor, bail,
@@ -54,6 +54,14 @@ impl Backend for Cuda {
 
     fn memory(&self) -> Memory {
         memory::memory(self)
+    }
+
+    fn peak(&self) -> Option<u64> {
+        memory::peak(self)
+    }
+
+    fn forget_peak(&self) {
+        memory::forget_peak(self);
     }
 
     fn synchronise(&self) -> Result<()> {
@@ -341,6 +349,18 @@ impl Backend for Cuda {
 
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<State> {
         State::new(self, count, moments, remainder)
+    }
+
+    fn state_bytes(state: &State) -> usize {
+        state.bytes()
+    }
+
+    fn state_to_host<'a>(&self, state: &'a State) -> Result<Cow<'a, adamw::HostState>> {
+        Ok(Cow::Owned(state.save(self)?))
+    }
+
+    fn state_from_host(&self, state: adamw::HostState) -> Result<State> {
+        State::load(self, &state)
     }
 
     fn adamw(&self, weight: &Tensor, gradient: Part<'_>, state: &mut State, step: &Step) -> Result<()> {

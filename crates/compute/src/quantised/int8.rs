@@ -59,20 +59,15 @@ impl Int8 {
         })
     }
 
-    /// Its parts on another device.
+    /// The same codes and scales in the memory of another device.
     pub fn to_device(&self, device: &Device) -> Result<Int8> {
-        let (codes, largest) = (self.codes.to_device(device)?, self.largest.to_device(device)?);
-        Ok(Int8 { codes, largest, ..*self })
+        let moved = |tensor: &Tensor| tensor.to_device(device);
+        Ok(Int8 { codes: moved(&self.codes)?, largest: moved(&self.largest)?, ..*self })
     }
 
-    /// Two's complement, row by row.
-    pub fn codes(&self) -> &Tensor {
-        &self.codes
-    }
-
-    /// The largest magnitude of each row.
-    pub fn largest(&self) -> &Tensor {
-        &self.largest
+    /// What a kernel of another device reads: codes, and the largest magnitude of each row.
+    pub fn tensors(&self) -> [&Tensor; 2] {
+        [&self.codes, &self.largest]
     }
 
     /// Bytes that it takes.

@@ -129,32 +129,20 @@ impl Nf4 {
         })
     }
 
-    /// Its parts on another device.
+    /// The same codes and scales in the memory of another device.
     pub fn to_device(&self, device: &Device) -> Result<Nf4> {
-        let [codes, scales, scales_of_scales] =
-            [&self.codes, &self.scales, &self.scales_of_scales].map(|part| part.to_device(device));
-        let (codes, scales, scales_of_scales) = (codes?, scales?, scales_of_scales?);
-        Ok(Nf4 { codes, scales, scales_of_scales, ..*self })
+        let moved = |tensor: &Tensor| tensor.to_device(device);
+        Ok(Nf4 {
+            codes: moved(&self.codes)?,
+            scales: moved(&self.scales)?,
+            scales_of_scales: moved(&self.scales_of_scales)?,
+            ..*self
+        })
     }
 
-    /// Two codes a byte, the first in the upper half.
-    pub fn codes(&self) -> &Tensor {
-        &self.codes
-    }
-
-    /// The scale of each 64 numbers, less the mean of all, as a code of the signed 8-bit code book.
-    pub fn scales(&self) -> &Tensor {
-        &self.scales
-    }
-
-    /// What each 256 scales are multiplied by.
-    pub fn scales_of_scales(&self) -> &Tensor {
-        &self.scales_of_scales
-    }
-
-    /// The mean of the scales.
-    pub fn mean(&self) -> f32 {
-        self.mean
+    /// What a kernel of another device reads: codes, scales, the scales of these, and the mean of the scales.
+    pub fn tensors(&self) -> ([&Tensor; 3], f32) {
+        ([&self.codes, &self.scales, &self.scales_of_scales], self.mean)
     }
 
     /// Bytes that it takes.

@@ -265,7 +265,7 @@ extern "C" __global__ void attention_delta(float *delta, const float *g, const f
       Shape shape, Dropout dropout) {                                                                                        \
     backward_queries<DC>(dqkv, qkv, g, lse, delta, offsets, shape, dropout);                                                 \
   }                                                                                                                          \
-  extern "C" __global__ void __launch_bounds__(128) attention_backward_keys_##FEATURES(                                      \
+  extern "C" __global__ void __launch_bounds__(128, 3) attention_backward_keys_##FEATURES(                                   \
       float *dqkv, const float *qkv, const float *g, const float *lse, const float *delta, const uint32_t *offsets,          \
       Shape shape, Dropout dropout) {                                                                                        \
     backward_keys<DC>(dqkv, qkv, g, lse, delta, offsets, shape, dropout);                                                    \

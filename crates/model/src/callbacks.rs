@@ -2,5 +2,12 @@
 
 use candle_core::Tensor;
 
+use crate::Gradients;
+
 /// Makes a scalar of logits `[texts, outputs]`.
 pub type Loss<'a> = dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Sync + 'a;
+
+/// Takes the gradients of a piece of the network, which are complete: the head's first, then each layer's from the last
+/// down, then those of the embeddings. Where there is room for one piece at a time, it has to
+/// [clear](Gradients::clear) them.
+pub type Taker<'a, B> = dyn FnMut(&mut Gradients<B>) -> candle_core::Result<()> + Send + 'a;

@@ -204,11 +204,13 @@ impl Shape {
     fn load(self, loader: &mut Loader, traits: &Traits, head: &Head, learns: Learns) -> Result<Transformer> {
         let (hidden, vocab) = (self.config.hidden_size, self.config.vocab_size);
         let deviation = self.config.initializer_range.unwrap_or(0.02);
+        loader.begin_piece();
         let words = loader.matrix("model.embed_tokens.weight", [vocab, hidden])?;
         let embeddings = Embeddings { words, positions: None, token_types: None, norm: None, dropout: 0.0 };
         let blocks = (0..self.config.num_hidden_layers)
             .map(|layer| self.block(loader, traits, layer))
             .collect::<Result<_>>()?;
+        loader.begin_piece();
         let final_norm = loader.norm("model.norm", hidden, self.eps, NormStyle::RootMeanSquare)?;
         let keep = loader.keep_head;
         let output = loader.head_linear("score", [hidden, head.outputs()], false, keep, deviation)?;
@@ -232,6 +234,7 @@ impl Shape {
         let [qkv_bias, output_bias, mlp_bias] =
             traits.biases.unwrap_or([config.attention_bias, config.attention_bias, config.mlp_bias]);
         let name = format!("model.layers.{layer}.");
+        loader.begin_piece();
         let style = NormStyle::RootMeanSquare;
         let attention_norm = loader.norm(&format!("{name}input_layernorm"), hidden, self.eps, style)?;
         let inputs = if traits.fused {

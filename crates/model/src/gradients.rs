@@ -1,21 +1,32 @@
 use std::ops::Range;
 
-use candle_core::{Device, Result, Tensor, backprop::GradStore};
+use candle_core::{Device, Result, Tensor, backprop::GradStore, bail};
 use compute::{Backend, Cpu, In, Matrix, Out, Sum};
 
 use crate::{Parameter, Weights};
 
 /// The gradients of all parameters in one piece of a device's memory, each in a place of its own, in `f32`. It is
 /// allocated once; micro-batches add up in it until it is [cleared](Self::clear).
+///
+/// Made [by pieces](Self::by_pieces) it has room for one piece of the network at a time, such as a layer, and all pieces
+/// have the same room.
 pub struct Gradients<B: Backend = Cpu> {
     backend: B,
     memory: B::Buffer,
+    /// Numbers that there is room for.
+    len: usize,
+    /// Numbers at the beginning of the memory that are of more than one piece.
+    shared: usize,
+    /// The piece that has something in it, where there is room for one.
+    held: Option<usize>,
     /// In the order of the parameters.
     places: Vec<Place>,
 }
 
 struct Place {
     range: Range<usize>,
+    /// Which piece of the network it is of; all are of the first where there is room for all.
+    piece: usize,
     dims: Vec<usize>,
     /// Numbers in a row, of a matrix.
     width: usize,
@@ -29,44 +40,88 @@ struct Place {
 impl<B: Backend> Gradients<B> {
     /// Room for the gradients of these parameters, with nothing in it.
     pub fn new(backend: B, weights: &Weights) -> Result<Gradients<B>> {
-        let mut end = 0;
-        let places = weights.parameters.iter().map(|parameter| {
-            let start = end;
-            end += parameter.var.elem_count();
-            let dims = parameter.var.dims().to_vec();
-            let width = dims.last().copied().unwrap_or(1);
-            Place { range: start..end, dims, width, holds: false, rows: None }
-        });
-        let places = places.collect();
-        Ok(Gradients { memory: backend.buffer(end)?, backend, places })
+        Gradients::laid_out(backend, weights, &[])
     }
 
-    /// Bytes that all of them take.
+    /// Room for the gradients of one piece of the network at a time: of the largest. Whoever lets a network
+    /// [learn](crate::Network::learn_by_pieces) into it takes them when a piece is complete, and clears it.
+    pub fn by_pieces(backend: B, weights: &Weights) -> Result<Gradients<B>> {
+        let starts: Vec<usize> = weights.pieces.iter().skip(1).map(|piece| piece.first).collect();
+        Gradients::laid_out(backend, weights, &starts)
+    }
+
+    /// At each of these parameters the memory begins anew.
+    fn laid_out(backend: B, weights: &Weights, starts: &[usize]) -> Result<Gradients<B>> {
+        let (mut end, mut piece) = (0, 0);
+        let mut lengths = vec![0];
+        let mut places = Vec::with_capacity(weights.parameters.len());
+        for (number, parameter) in weights.parameters.iter().enumerate() {
+            // A piece may have no parameter.
+            while starts.get(piece).is_some_and(|&start| start <= number) {
+                (end, piece) = (0, piece + 1);
+                lengths.push(0);
+            }
+            let start = end;
+            end += parameter.var.elem_count();
+            lengths[piece] = end;
+            let dims = parameter.var.dims().to_vec();
+            let width = dims.last().copied().unwrap_or(1);
+            places.push(Place { range: start..end, piece, dims, width, holds: false, rows: None });
+        }
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        let (len, shared) = (lengths[0], lengths.get(1).copied().unwrap_or(0));
+        Ok(Gradients { memory: backend.buffer(len)?, backend, len, shared, held: None, places })
+    }
+
+    /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
-        self.places.last().map_or(0, |place| place.range.end) * size_of::<f32>()
+        self.len * size_of::<f32>()
+    }
+
+    /// Whether there is room for one piece of the network at a time.
+    pub fn is_by_pieces(&self) -> bool {
+        self.shared > 0
     }
 
     /// Forgets what was put in.
     pub fn clear(&mut self) {
+        self.held = None;
         self.places.iter_mut().for_each(|place| place.holds = false);
     }
 
+    /// Sees to it that nothing of another piece is overwritten that nobody has taken.
+    fn enter(&mut self, parameter: usize) -> Result<()> {
+        let piece = self.places[parameter].piece;
+        match self.held.replace(piece) {
+            Some(held) if held != piece => {
+                self.held = Some(held);
+                bail!(
+                    "the gradients of piece {held} of the network were not taken before those of piece {piece}"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Where the gradient of a parameter is to be summed; whoever takes it writes or adds to all of it.
-    pub(crate) fn sum(&mut self, parameter: usize) -> Sum<'_, B> {
+    pub(crate) fn sum(&mut self, parameter: usize) -> Result<Sum<'_, B>> {
+        self.enter(parameter)?;
         let place = &mut self.places[parameter];
         place.rows = None;
         let add = std::mem::replace(&mut place.holds, true);
-        Sum { values: B::write(&mut self.memory, place.range.clone()), add }
+        Ok(Sum { values: B::write(&mut self.memory, place.range.clone()), add })
     }
 
-    /// The same of two, where they are wanted.
-    pub(crate) fn sums(&mut self, [first, second]: [Option<usize>; 2]) -> [Option<Sum<'_, B>>; 2] {
+    /// The same of two of a piece, where they are wanted.
+    pub(crate) fn sums(&mut self, [first, second]: [Option<usize>; 2]) -> Result<[Option<Sum<'_, B>>; 2]> {
         let (Some(a), Some(b)) = (first, second) else {
             // A sum of one of them, or of none.
             let swap = first.is_none();
-            let one = first.or(second).map(|parameter| self.sum(parameter));
-            return if swap { [None, one] } else { [one, None] };
+            let one = first.or(second).map(|parameter| self.sum(parameter)).transpose()?;
+            return Ok(if swap { [None, one] } else { [one, None] });
         };
+        self.enter(a)?;
+        self.enter(b)?;
         let turned = b < a;
         let (low, high) = if turned { (b, a) } else { (a, b) };
         let adds = [low, high].map(|parameter| {
@@ -80,14 +135,14 @@ impl<B: Backend> Gradients<B> {
         let (_, second) = B::split(rest, to.start - from.end);
         let sums = [Sum { values: first, add: adds[0] }, Sum { values: second, add: adds[1] }];
         let [first, second] = sums.map(Some);
-        if turned { [second, first] } else { [first, second] }
+        Ok(if turned { [second, first] } else { [first, second] })
     }
 
     /// The same as a matrix.
-    pub(crate) fn sum_matrix(&mut self, parameter: usize) -> (Out<'_, B>, bool) {
+    pub(crate) fn sum_matrix(&mut self, parameter: usize) -> Result<(Out<'_, B>, bool)> {
         let width = self.places[parameter].width;
-        let sum = self.sum(parameter);
-        (Out::rows(sum.values, width), sum.add)
+        let sum = self.sum(parameter)?;
+        Ok((Out::rows(sum.values, width), sum.add))
     }
 
     /// Adds the rows of g to those of a table's gradient that are named.
@@ -98,7 +153,8 @@ impl<B: Backend> Gradients<B> {
         on_device: &B::Ids,
         g: B::Ref<'_>,
     ) -> Result<()> {
-        let Gradients { backend, memory, places } = self;
+        self.enter(parameter)?;
+        let Gradients { backend, memory, places, shared, .. } = self;
         let place = &mut places[parameter];
         let width = place.width;
         let mut rows: Vec<u32> = ids.to_vec();
@@ -120,6 +176,11 @@ impl<B: Backend> Gradients<B> {
                     Some(before) => {
                         let table = Out::rows(B::write(memory, range.clone()), width);
                         backend.clear_rows(table, &backend.ids(&before)?)?;
+                        // Other pieces have written there since.
+                        let shared = range.start..range.end.min(*shared);
+                        if !shared.is_empty() {
+                            backend.clear(B::write(memory, shared))?;
+                        }
                     }
                     None => backend.clear(B::write(memory, range.clone()))?,
                 }
@@ -135,7 +196,7 @@ impl<B: Backend> Gradients<B> {
         let gradient = gradient.to_dtype(candle_core::DType::F32)?.flatten_all()?.unsqueeze(0)?;
         let gradient = self.backend.to_matrix(&gradient)?;
         let backend = self.backend.clone();
-        let sum = self.sum(parameter);
+        let sum = self.sum(parameter)?;
         let values = gradient.all().contiguous()?;
         match sum.add {
             true => backend.add(sum.values, values),
@@ -169,13 +230,18 @@ impl<B: Backend> Gradients<B> {
     /// The Euclidean norm over all parameters together.
     pub fn norm(&self) -> Result<f64> {
         let mut squares = 0.0;
-        for (place, values) in
-            self.places.iter().enumerate().filter_map(|(n, place)| Some((place, self.values(n)?)))
-        {
-            let rows = place.rows.as_ref().map(|rows| self.backend.ids(rows)).transpose()?;
-            squares += self.backend.sum_of_squares(In::rows(values, place.width), rows.as_ref())?;
+        for parameter in 0..self.places.len() {
+            squares += self.sum_of_squares(parameter)?.unwrap_or(0.0);
         }
         Ok(squares.sqrt())
+    }
+
+    /// The square of the norm of one parameter's gradient, if there is one.
+    pub fn sum_of_squares(&self, parameter: usize) -> Result<Option<f64>> {
+        let Some(values) = self.values(parameter) else { return Ok(None) };
+        let place = &self.places[parameter];
+        let rows = place.rows.as_ref().map(|rows| self.backend.ids(rows)).transpose()?;
+        self.backend.sum_of_squares(In::rows(values, place.width), rows.as_ref()).map(Some)
     }
 
     pub fn backend(&self) -> &B {
@@ -220,6 +286,45 @@ mod tests {
             assert_eq!(gradients.get(0).unwrap().unwrap().to_vec2::<f32>().unwrap(), [[3.0; 3]; 2]);
             assert!(gradients.get(1).unwrap().is_none());
             assert!((gradients.norm().unwrap() - 54f64.sqrt()).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn pieces_share_the_memory_of_the_largest_and_see_nothing_of_one_another() {
+        let mut weights = Weights::default();
+        for (n, shapes) in [&[&[6, 2][..], &[3]][..], &[&[2, 2], &[3]], &[], &[&[8]]].into_iter().enumerate()
+        {
+            weights.begin_piece();
+            for (place, &shape) in shapes.iter().enumerate() {
+                let var = Var::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
+                weights.learn(format!("piece{n}.{place}"), var.as_tensor()).unwrap();
+            }
+        }
+        assert_eq!((weights.largest_piece(), weights.trainable_count()), (15, 30));
+        let mut gradients = Gradients::by_pieces(Cpu, &weights).unwrap();
+        assert_eq!((gradients.bytes(), gradients.is_by_pieces()), (60, true));
+        assert!(!Gradients::new(Cpu, &weights).unwrap().is_by_pieces());
+        let full = |value: f32, shape: &[usize]| Tensor::full(value, shape, &Device::Cpu).unwrap();
+        let table = |gradients: &mut Gradients, row: u32| -> Vec<f32> {
+            gradients.add_rows(0, &[row], &Cpu.ids(&[row]).unwrap(), &[1.0; 2]).unwrap();
+            let table = gradients.get(0).unwrap().unwrap().flatten_all().unwrap();
+            table.to_vec1::<f32>().unwrap()
+        };
+        for row in [1, 4, 5] {
+            // The last piece is over the first four rows of the table, which are clean again for it afterwards.
+            let expected: Vec<f32> = (0..12).map(|at| if at / 2 == row { 1.0 } else { 0.0 }).collect();
+            assert_eq!(table(&mut gradients, row), expected);
+            assert_eq!(gradients.sum_of_squares(0).unwrap(), Some(2.0));
+            assert!(gradients.add_tensor(4, &full(7.0, &[8])).is_err(), "the table's were not taken");
+            gradients.add_tensor(1, &full(2.0, &[3])).unwrap();
+            gradients.clear();
+            gradients.add_tensor(4, &full(7.0, &[8])).unwrap();
+            assert!(gradients.sum(2).is_err() && gradients.get(0).unwrap().is_none());
+            gradients.clear();
+            gradients.add_tensor(2, &full(3.0, &[2, 2])).unwrap();
+            gradients.add_tensor(3, &full(4.0, &[3])).unwrap();
+            assert_eq!(gradients.norm().unwrap(), 84f64.sqrt());
+            gradients.clear();
         }
     }
 

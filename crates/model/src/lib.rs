@@ -37,9 +37,9 @@ mod transformer;
 mod weights;
 mod words;
 
-pub use callbacks::Loss;
+pub use callbacks::{Loss, Taker};
 pub use compute::{
-    Products,
+    Device, Products,
     cpu::{bf16_products_are_faster, processor_multiplies_bf16, product_limit},
     timing,
 };

@@ -58,9 +58,16 @@ impl<'a> Loader<'a> {
         keep_head: bool,
     ) -> Loader<'a> {
         let random = ChaCha8Rng::seed_from_u64(u64::from(setup.seed));
-        let (weights, report) = (Weights::default(), LoadReport::default());
+        let weights = Weights { device: setup.device.clone(), ..Weights::default() };
+        let report = LoadReport::default();
         let (used, modules) = (BTreeSet::new(), BTreeSet::new());
         Loader { source, adapter, prefix, setup, keep_head, random, weights, report, used, modules }
+    }
+
+    /// What is taken next belongs to another piece of the network than what was taken so far: first to the embeddings,
+    /// then to each layer, then to what comes after them.
+    pub(crate) fn begin_piece(&mut self) {
+        self.weights.begin_piece();
     }
 
     /// The weights, once the network is built, and what is to be told of them.
@@ -125,7 +132,7 @@ impl<'a> Loader<'a> {
         let tensor = self.stored(name, shape, dtype)?;
         match self.setup.trainable {
             Trainable::All => self.weights.learn(name.to_owned(), &tensor),
-            Trainable::Lora | Trainable::Head => Ok(self.weights.freeze(name.to_owned(), tensor)),
+            Trainable::Lora | Trainable::Head => self.weights.freeze(name.to_owned(), tensor),
         }
     }
 
@@ -153,7 +160,7 @@ impl<'a> Loader<'a> {
         }
         let tensor = self.stored(name, &shape, DType::F32)?;
         let held = quantise(&tensor).map_err(|error| self.wrong(name, &error))?;
-        Ok(self.weights.freeze(name.to_owned(), held))
+        self.weights.freeze(name.to_owned(), held)
     }
 
     fn wrong(&self, name: &str, error: &candle_core::Error) -> Error {

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use compute::{Cpu, Products};
+use compute::{Backend, Cpu, Device, Products, on_device};
 use data::{Batch, Tokenizer};
 use mbti::Axis;
 use record::{Dtype, Quantization, Trainable};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
     adapter::Adapter,
-    callbacks::Loss,
+    callbacks::{Loss, Taker},
     config_file::{CONFIG, NOTES, QUANTIZATION, read_config},
     decoder, encoder,
     error::Result,
@@ -33,6 +33,8 @@ pub struct Network {
     pub(crate) folder: PathBuf,
     /// The folder of its base model: the same, unless it was opened from an adapter.
     pub(crate) base_folder: PathBuf,
+    /// Where its weights lie and where it computes.
+    pub device: Device,
     pub(crate) trainable: Trainable,
     pub(crate) dtype: Dtype,
     pub(crate) lora: LoraSetup,
@@ -158,9 +160,14 @@ fn build(
     let learns = Learns { embeddings: setup.trainable == Trainable::All, blocks };
     let source = || Source::of_folder(base_folder);
     let (decoder, encoder) = (decoder::traits(name), encoder::traits(name));
-    // The bag of words is all head: every weight of it learns, in 32 bits.
-    let quantization = Quantization::None;
-    let plain = Setup { dtype: Dtype::F32, trainable: Trainable::All, quantization, ..setup.clone() };
+    // The bag of words is all head: every weight of it learns, in 32 bits, on the CPU.
+    let plain = Setup {
+        dtype: Dtype::F32,
+        trainable: Trainable::All,
+        quantization: Quantization::None,
+        device: Device::Cpu,
+        ..setup.clone()
+    };
     let (family, about, loader, setup) = if let Some(traits) = &decoder {
         let mut loader = Loader::new(Some(source()?), adapter, decoder::PREFIX, setup, keep_head);
         let built = decoder::load(&mut loader, traits, &config, &head, learns, wrong)?;
@@ -186,7 +193,7 @@ fn build(
         (setup.trainable, setup.dtype, setup.lora.clone(), setup.quantization);
     let (weights, report) = loader.finish()?;
     let (folder, base_folder) = (folder.to_owned(), base_folder.to_owned());
-    let products = Products::default();
+    let (products, device) = (Products::default(), setup.device.clone());
     Ok(Network {
         head,
         weights,
@@ -194,6 +201,7 @@ fn build(
         config,
         folder,
         base_folder,
+        device,
         trainable,
         dtype,
         lora,
@@ -215,7 +223,8 @@ impl Network {
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         in_pool(|| match &self.family {
             Family::Transformer(transformer) => {
-                pass::logits(&Cpu, transformer, &transformer.pack(batch)?, mode)
+                let packed = transformer.pack(batch)?;
+                on_device!(&self.device, backend => pass::logits(backend, transformer, &packed, mode))
             }
             Family::Words(words) => words.forward(batch, mode),
         })
@@ -226,31 +235,47 @@ impl Network {
     /// `loss` makes a scalar of the logits `[texts, outputs]`. The seed decides dropout. With
     /// `checkpointing` the activations of one layer exist at a time and the others are computed
     /// again; the result is the same to the last bit.
-    pub fn learn(
+    pub fn learn<B: Backend>(
         &self,
         batch: &Batch,
         seed: u64,
         checkpointing: bool,
         loss: &Loss,
-        gradients: &mut Gradients,
+        gradients: &mut Gradients<B>,
     ) -> Result<Tensor> {
+        self.learn_by_pieces(batch, seed, checkpointing, loss, gradients, &mut |_| Ok(()))
+    }
+
+    /// The same, with `take` called whenever the gradients of a piece of the network are complete. It may move the
+    /// weights that they are of, which this pass reads no more.
+    pub fn learn_by_pieces<B: Backend>(
+        &self,
+        batch: &Batch,
+        seed: u64,
+        checkpointing: bool,
+        loss: &Loss,
+        gradients: &mut Gradients<B>,
+        take: &mut Taker<B>,
+    ) -> Result<Tensor> {
+        let backend = &gradients.backend().clone();
         let mode = Mode::Train { seed, products: self.products };
         let parameters = &self.weights.parameters;
         in_pool(|| match &self.family {
             Family::Transformer(transformer) => {
                 let keep = if checkpointing { Keep::Inputs } else { Keep::All };
                 let packed = transformer.pack(batch)?;
-                pass::learn(&Cpu, transformer, &packed, mode, keep, loss, parameters, gradients)
+                pass::learn(backend, transformer, &packed, mode, keep, loss, parameters, gradients, take)
             }
             Family::Words(words) => {
                 let found = loss(&words.forward(batch, mode)?)?;
                 gradients.add_store(parameters, found.backward()?)?;
+                take(gradients)?;
                 Ok(found.detach())
             }
         })
     }
 
-    /// Room for the gradients of all parameters, on the device that the network is on.
+    /// Room for the gradients of all parameters of a network on the CPU.
     pub fn gradients(&self) -> Result<Gradients> {
         Ok(Gradients::new(Cpu, &self.weights)?)
     }
@@ -260,7 +285,9 @@ impl Network {
     pub fn hidden_states(&self, batch: &Batch) -> Result<Option<Tensor>> {
         match &self.family {
             Family::Transformer(transformer) => {
-                let x = pass::hidden_states(&Cpu, transformer, &transformer.pack(batch)?)?;
+                let packed = transformer.pack(batch)?;
+                let x =
+                    on_device!(&self.device, backend => pass::hidden_states(backend, transformer, &packed))?;
                 transformer
                     .final_norm
                     .as_ref()

@@ -78,7 +78,8 @@ pub fn restore(network: &Network, folder: &Path) -> Result<()> {
             return Err(Error::MissingWeight { path: source.path, name });
         }
         source.check_shape(&name, parameter.var.dims())?;
-        parameter.var.set(&source.load(&name, parameter.var.dtype())?)?;
+        let values = source.load(&name, parameter.var.dtype())?;
+        parameter.var.set(&values.to_device(parameter.var.device())?)?;
     }
     Ok(())
 }

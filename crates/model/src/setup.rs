@@ -1,3 +1,4 @@
+use compute::Device;
 use mbti::Axis;
 use record::{Dtype, Quantization, TrainConfig, Trainable};
 
@@ -14,6 +15,8 @@ pub struct Setup {
     pub quantization: Quantization,
     /// Read only where `trainable` says LoRA.
     pub lora: LoraSetup,
+    /// Where the network's weights lie and where it computes; the bag of words always is on the CPU.
+    pub device: Device,
     /// Whether the folder's weights are looked at by their shapes and stand for zeros.
     pub shapes_only: bool,
 }
@@ -49,10 +52,10 @@ impl Setup {
     pub fn plain(axes: &[Axis], seed: u32) -> Setup {
         let (axes, lora) = (axes.to_vec(), LoraSetup::default());
         let (dtype, trainable, quantization) = (Dtype::F32, Trainable::All, Quantization::None);
-        Setup { axes, seed, dtype, trainable, quantization, lora, shapes_only: false }
+        Setup { axes, seed, dtype, trainable, quantization, lora, device: Device::Cpu, shapes_only: false }
     }
 
-    /// What a run's settings ask for.
+    /// What a run's settings ask for, on the CPU.
     pub fn of(config: &TrainConfig) -> Setup {
         Setup {
             axes: config.axes.clone(),
@@ -61,6 +64,7 @@ impl Setup {
             dtype: if config.dtype == Dtype::Bf16 { Dtype::Bf16 } else { Dtype::F32 },
             trainable: config.trainable,
             quantization: config.quantization,
+            device: Device::Cpu,
             shapes_only: false,
             lora: LoraSetup {
                 rank: config.lora_rank,

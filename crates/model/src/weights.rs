@@ -1,5 +1,5 @@
 use candle_core::{Tensor, Var};
-use compute::Held;
+use compute::{Device, Held};
 
 use crate::{Mode, error::Result, halves::split_tensor};
 
@@ -27,6 +27,22 @@ pub struct Weights {
     pub quantised: usize,
     /// Where LoRA's matrices stand.
     pub(crate) adapted: Vec<Adapted>,
+    /// Where their numbers lie.
+    pub(crate) device: Device,
+    /// In the order of the parameters; none where nobody has said where one begins.
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// A part of a network whose gradients a backward completes at once: the embeddings, a layer, or what comes after the
+/// layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The place of its first parameter.
+    pub(crate) first: usize,
+    /// Number of single weights that learn.
+    learning: usize,
+    /// Number of all single weights.
+    all: usize,
 }
 
 /// A linear layer with LoRA's matrices beside it.
@@ -59,9 +75,34 @@ impl Weights {
         self.parameters.iter().map(|parameter| parameter.var.elem_count()).sum()
     }
 
+    /// The most single weights that learn in one piece of the network, whose gradients exist at a time where the
+    /// optimizer takes them piece by piece.
+    pub fn largest_piece(&self) -> usize {
+        let largest = self.pieces.iter().map(|piece| piece.learning).max();
+        largest.unwrap_or_else(|| self.trainable_count())
+    }
+
+    /// The same if every weight learned.
+    pub fn largest_piece_of_all(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.all).max().unwrap_or_else(|| self.count())
+    }
+
+    /// Another piece begins: the weights that come next are its own.
+    pub(crate) fn begin_piece(&mut self) {
+        self.pieces.push(Piece { first: self.parameters.len(), learning: 0, all: 0 });
+    }
+
+    fn count_into_piece(&mut self, learning: usize, all: usize) {
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.learning += learning;
+            piece.all += all;
+        }
+    }
+
     /// A weight that learns, as the layers use it.
     pub(crate) fn learn(&mut self, name: String, tensor: &Tensor) -> Result<Weight> {
-        let var = Var::from_tensor(tensor)?;
+        let var = Var::from_tensor(&tensor.to_device(self.device.candle())?)?;
+        self.count_into_piece(tensor.elem_count(), tensor.elem_count());
         let tracked = var.as_tensor().clone();
         let (held, decays, place) = (tracked.detach().into(), tracked.rank() >= 2, self.parameters.len());
         self.parameters.push(Parameter { name, var, decays, remainder: None });
@@ -79,10 +120,11 @@ impl Weights {
     }
 
     /// A weight that stays as it is.
-    pub(crate) fn freeze(&mut self, name: String, held: impl Into<Held>) -> Weight {
-        let held = held.into();
+    pub(crate) fn freeze(&mut self, name: String, held: impl Into<Held>) -> Result<Weight> {
+        let held = held.into().to_device(self.device.candle())?;
+        self.count_into_piece(0, held.count());
         self.frozen.push((name, held.clone()));
-        Weight { tracked: None, held, place: None }
+        Ok(Weight { tracked: None, held, place: None })
     }
 }
 

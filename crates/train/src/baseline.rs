@@ -1,5 +1,6 @@
 use std::{path::Path, time::Instant};
 
+use compute::Cpu;
 use data::Part;
 use model::Setup;
 use record::{Baseline, Dtype, LrSchedulerType, Optim, Quantization, TrainConfig, Trainable};
@@ -88,7 +89,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     let total = whole.min(MOST_STEPS);
     let learning_rate = network.default_learning_rate();
     let set = TrainingSet { encoded: train, types, weights };
-    let mut learner = Learner::new(&config, network, set)?;
+    let mut learner = Learner::new(&Cpu, &config, network, set)?;
     // It is small beside any language model, and no smaller batch would help it.
     learner.watches_memory = false;
     'epochs: for epoch in 0.. {

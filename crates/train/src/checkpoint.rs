@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use compute::Backend;
 use record::Evaluation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -75,8 +76,8 @@ pub(crate) fn model_path(run_folder: &Path, step: u32) -> PathBuf {
 }
 
 /// Writes a checkpoint; when that fails, as on a full disk, nothing is left of it.
-pub(crate) fn save(
-    learner: &Learner,
+pub(crate) fn save<B: Backend>(
+    learner: &Learner<B>,
     run_folder: &Path,
     state: &State,
     notes: Map<String, Value>,
@@ -194,7 +195,7 @@ fn damage(folder: &Path) -> Option<String> {
 }
 
 /// Gives the learner the weights and the optimizer's state of this step, and tells where it stood.
-pub(crate) fn load(learner: &mut Learner, run_folder: &Path, step: u32) -> Result<State> {
+pub(crate) fn load<B: Backend>(learner: &mut Learner<B>, run_folder: &Path, step: u32) -> Result<State> {
     let folder = path(run_folder, step);
     let at = folder.join(STATE);
     let state: State =

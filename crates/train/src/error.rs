@@ -32,6 +32,12 @@ pub enum Error {
     )]
     OutOfMemory { step: u32 },
     #[error(
+        "Memory ran out in the middle of step {step}, after the optimizer had moved some of the weights, so the step \
+         cannot be repeated with fewer texts at once. Choose a smaller per_device_train_batch_size or max_length, or \
+         gradient_checkpointing, and resume from the last checkpoint."
+    )]
+    OutOfMemoryInStep { step: u32 },
+    #[error(
         "This run needs at least {needed:.0} MiB of memory and {available:.0} MiB can be had. {}",
         if .settings.is_empty() {
             "Choose a smaller model.".to_owned()
@@ -49,6 +55,11 @@ pub enum Error {
     NothingToResume { run: i64 },
     #[error("The device {device} is not there. This build computes on the CPU: choose auto or cpu.")]
     NoSuchDevice { device: record::Device },
+    #[cfg(feature = "cuda")]
+    #[error(
+        "The device {device} cannot be used: {source}. `mbti devices` lists those that can; cpu always can."
+    )]
+    DeviceNotOpened { device: record::Device, source: candle_core::Error },
     #[error(
         "The optimizer's state in {} cannot be used: {reason}. Start the run anew from its model.",
         .path.display()
@@ -79,7 +90,9 @@ impl Error {
                 .with("step", step)
                 .with("rows", listed(rows))
                 .with("checkpoint", checkpoint.unwrap_or(0)),
-            Error::OutOfMemory { step } => Problem::new(Code::OutOfMemory, self).with("step", step),
+            Error::OutOfMemory { step } | Error::OutOfMemoryInStep { step } => {
+                Problem::new(Code::OutOfMemory, self).with("step", step)
+            }
             Error::CannotFit { needed, available, settings } => Problem::new(Code::CannotFit, self)
                 .with("needed", needed.round())
                 .with("available", available.round())
@@ -88,6 +101,10 @@ impl Error {
                 .with("path", path.display())
                 .with("reason", "the data set has changed"),
             Error::NothingToResume { run } => Problem::new(Code::NothingToResume, self).with("run", run),
+            #[cfg(feature = "cuda")]
+            Error::DeviceNotOpened { device, .. } => {
+                Problem::new(Code::NoSuchDevice, self).with("device", device)
+            }
             Error::NoSuchDevice { device } => Problem::new(Code::NoSuchDevice, self).with("device", device),
             Error::BadState { path, reason } => {
                 Problem::new(Code::CannotRead, self).with("path", path.display()).with("reason", reason)

@@ -1,14 +1,15 @@
 use std::{path::Path, time::Instant};
 
 use candle_core::Tensor;
+use compute::{Backend, Device, on_device};
 use model::{Setup, Weights};
 use record::{Dtype, Estimate, Optim, Quantization, TrainConfig, Trainable};
 
 use crate::{
-    Error, Kept, State, ValidationSet,
+    AdamW, Error, ValidationSet,
     batching::{Plan, typical},
     error::Result,
-    learner::Learner,
+    learner::{Learner, takes_pieces},
     memory,
 };
 
@@ -19,16 +20,14 @@ const MIB: f64 = 1024.0 * 1024.0;
 const SECONDS_IN_32_BITS: f64 = 0.85e-9;
 const SECONDS_IN_8_BITS: f64 = 4.6e-9;
 
-fn seconds_of_a_move(states: &[State]) -> f64 {
-    let of_state = |state: &State| match &state.moments {
-        Kept::F32 { first, .. } => first.len() as f64 * SECONDS_IN_32_BITS,
-        Kept::Blocks8 { first, .. } => first.codes.len() as f64 * SECONDS_IN_8_BITS,
-    };
-    states.iter().map(of_state).sum()
+fn seconds_of_a_move<B: Backend>(optimizer: &AdamW<B>) -> f64 {
+    let [in_32_bits, in_8_bits] = optimizer.counts();
+    in_32_bits as f64 * SECONDS_IN_32_BITS + in_8_bits as f64 * SECONDS_IN_8_BITS
 }
 
-/// What every run holds in MiB: weights, gradients (in 32 bits), optimizer.
-fn fixed(weights: &Weights, trainable: usize, config: &TrainConfig) -> [f64; 3] {
+/// What every run holds in MiB: weights, gradients (in 32 bits), optimizer. `all` is whether every weight learns, however
+/// these were read.
+fn fixed(weights: &Weights, all: bool, config: &TrainConfig) -> [f64; 3] {
     let half = config.dtype == Dtype::Bf16;
     let a_weight = if half { 2.0 } else { 4.0 };
     // 4 bits a weight, 8 bits for 64 of them, and 32 for 256 of these.
@@ -40,15 +39,20 @@ fn fixed(weights: &Weights, trainable: usize, config: &TrainConfig) -> [f64; 3] 
     let whole = config.trainable == Trainable::All;
     let moments = if config.optim == Optim::Adamw8bit && whole { 2.1 } else { 8.0 };
     let remainder = if half && whole { 2.0 } else { 0.0 };
+    let (trainable, of_a_piece) = match all {
+        true => (weights.count(), weights.largest_piece_of_all()),
+        false => (weights.trainable_count(), weights.largest_piece()),
+    };
+    let at_a_time = if takes_pieces(config) { of_a_piece } else { trainable } as f64 / MIB;
     let (quantised, trainable) = (weights.quantised as f64 / MIB, trainable as f64 / MIB);
     let others = weights.count() as f64 / MIB - quantised;
-    [others * a_weight + quantised * a_quantised, trainable * 4.0, trainable * (moments + remainder)]
+    [others * a_weight + quantised * a_quantised, at_a_time * 4.0, trainable * (moments + remainder)]
 }
 
 /// Refuses a run whose weights, gradients and optimizer alone are more than there is, before
 /// anything of the model is read, and names settings that would leave room.
-pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig) -> Result<()> {
-    let Some(available) = memory::limit_mib() else { return Ok(()) };
+pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig, device: &Device) -> Result<()> {
+    let Some(available) = on_device!(device, backend => memory::limit_mib(backend)) else { return Ok(()) };
     let needs = |config: &TrainConfig| -> Result<f64> {
         // A weight that learns is copied and one that is frozen is not, so that all are looked at
         // frozen where all would learn: what may not fit must not be held to find that out.
@@ -56,8 +60,7 @@ pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig) -> Result<()
         let trainable = if all { Trainable::Head } else { config.trainable };
         let setup = Setup { shapes_only: true, trainable, ..Setup::of(config) };
         let weights = model::start(model_folder, &setup)?.weights;
-        let learning = if all { weights.count() } else { weights.trainable_count() };
-        Ok(fixed(&weights, learning, config).iter().sum())
+        Ok(fixed(&weights, all, config).iter().sum())
     };
     let needed = needs(config)?;
     if needed <= available {
@@ -96,7 +99,7 @@ fn weights_mib(weights: &Weights) -> f64 {
 
 /// What a checkpoint takes while it is written: the largest tensor in it once more, and as much of
 /// the file.
-fn saving_mib(learner: &Learner) -> f64 {
+fn saving_mib<B: Backend>(learner: &Learner<B>) -> f64 {
     let weights = &learner.network.weights;
     let whole = learner.config.trainable != Trainable::Lora;
     let frozen = weights.frozen.iter().map(|(_, held)| held.bytes() as f64 / MIB).filter(|_| whole);
@@ -110,8 +113,8 @@ const LONG_ENOUGH: f64 = 5.0;
 /// What the run will need, from two measured passes over its largest micro-batch, for the memory,
 /// and some over usual ones, for the time. Their gradients are thrown away: nothing of the run is
 /// changed by it.
-pub(crate) fn measured(
-    learner: &mut Learner,
+pub(crate) fn measured<B: Backend>(
+    learner: &mut Learner<B>,
     plan: &Plan,
     valid: &ValidationSet,
     evaluations: u32,
@@ -119,15 +122,16 @@ pub(crate) fn measured(
     let weights = weights_mib(&learner.network.weights);
     let optimizer = learner.optimizer.state_bytes() as f64 / MIB;
     let gradients = learner.gradients.bytes() as f64 / MIB;
+    let backend = &learner.gradients.backend().clone();
     let saving = saving_mib(learner);
-    let available = memory::limit_mib();
-    memory::forget_peak();
-    let before = memory::rss_mib().unwrap_or(0.0);
+    let available = memory::limit_mib(backend);
+    backend.forget_peak();
+    let before = memory::held_mib(backend).unwrap_or(0.0);
     let begin = Instant::now();
     let mut of_largest = 0.0;
     for pass in 0..2 {
         let begin_of_pass = Instant::now();
-        match learner.sum_gradients(&vec![plan.largest.clone()]) {
+        match learner.rehearse(&plan.largest) {
             // It will be halved when its time comes.
             Err(Error::OutOfMemory { .. }) if pass > 0 => {}
             other => of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64,
@@ -136,16 +140,17 @@ pub(crate) fn measured(
     // Where there is no room for any of them, the largest has to do for the time too.
     let a_token = seconds_a_token(learner, begin)?.unwrap_or(of_largest);
     let evaluation = evaluation_seconds(learner, valid)?;
-    let peak = memory::peak_since_mib().unwrap_or(before).max(before);
+    let peak = memory::peak_since_mib(backend).unwrap_or(before).max(before);
     let tokens = plan.tokens();
-    let moves = f64::from(plan.total_steps) * seconds_of_a_move(&learner.optimizer.states);
+    let moves = f64::from(plan.total_steps) * seconds_of_a_move(&learner.optimizer);
     Ok(Estimate {
         measured: true,
         weights_mib: weights,
         gradients_mib: gradients,
         optimizer_mib: optimizer,
-        activations_mib: (peak - before - gradients).max(0.0),
-        rest_mib: (before + learner.optimizer_to_come_mib + saving - weights - optimizer).max(0.0),
+        activations_mib: peak - before,
+        rest_mib: (before + learner.optimizer_to_come_mib + saving - weights - gradients - optimizer)
+            .max(0.0),
         peak_mib: peak + learner.optimizer_to_come_mib + saving,
         available_mib: available,
         total_steps: plan.total_steps,
@@ -156,11 +161,11 @@ pub(crate) fn measured(
 }
 
 /// Forward and backward by the usual micro-batches, as many as there is time for.
-fn seconds_a_token(learner: &mut Learner, begin: Instant) -> Result<Option<f64>> {
+fn seconds_a_token<B: Backend>(learner: &mut Learner<B>, begin: Instant) -> Result<Option<f64>> {
     let (mut seconds, mut tokens) = (0.0, 0);
     for rows in typical(&learner.set.encoded, learner.config) {
         let begin_of_pass = Instant::now();
-        match learner.sum_gradients(&vec![rows]) {
+        match learner.rehearse(&rows) {
             Err(Error::OutOfMemory { .. }) => break,
             other => tokens += other?.tokens,
         }
@@ -173,7 +178,7 @@ fn seconds_a_token(learner: &mut Learner, begin: Instant) -> Result<Option<f64>>
 }
 
 /// One evaluation, by two of its batches.
-fn evaluation_seconds(learner: &Learner, valid: &ValidationSet) -> Result<f64> {
+fn evaluation_seconds<B: Backend>(learner: &Learner<B>, valid: &ValidationSet) -> Result<f64> {
     let batches = valid.batches(learner.config);
     let all: u64 = batches.iter().flatten().map(|&row| u64::from(valid.encoded.tokens(row as usize))).sum();
     let (mut seconds, mut tokens) = (0.0, 0);

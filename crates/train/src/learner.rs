@@ -1,6 +1,7 @@
-use data::{Encoded, pack};
+use compute::Backend;
+use data::{Batch, Encoded, pack};
 use mbti::Type;
-use model::{Gradients, Network};
+use model::{Gradients, Network, Taker};
 use record::{Optim, TrainConfig};
 
 use crate::{
@@ -25,11 +26,12 @@ impl TrainingSet {
 }
 
 /// A network and its optimizer, with the texts that they learn from.
-pub(crate) struct Learner<'a> {
+pub(crate) struct Learner<'a, B: Backend> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) network: Network,
-    pub(crate) optimizer: AdamW,
-    pub(crate) gradients: Gradients,
+    pub(crate) optimizer: AdamW<B>,
+    /// With room for one piece of the network at a time where a step has one micro-batch and clips nothing.
+    pub(crate) gradients: Gradients<B>,
     pub(crate) set: TrainingSet,
     /// How often the micro-batches were halved for want of memory.
     pub(crate) halvings: u32,
@@ -58,12 +60,13 @@ pub(crate) struct Learned {
     pub(crate) tokens: u64,
 }
 
-impl<'a> Learner<'a> {
+impl<'a, B: Backend> Learner<'a, B> {
     pub(crate) fn new(
+        backend: &B,
         config: &'a TrainConfig,
         mut network: Network,
         set: TrainingSet,
-    ) -> Result<Learner<'a>> {
+    ) -> Result<Learner<'a, B>> {
         let hyperparameters = Hyperparameters {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
@@ -75,11 +78,14 @@ impl<'a> Learner<'a> {
             Optim::Adamw => Moments::F32,
             Optim::Adamw8bit => Moments::Blocks8,
         };
-        let before = memory::rss_mib();
-        let optimizer = AdamW::new(&mut network.weights, hyperparameters, moments);
-        let came = memory::rss_mib().zip(before).map_or(0.0, |(now, before)| (now - before).max(0.0));
+        let before = memory::held_mib(backend);
+        let optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments)?;
+        let came = memory::held_mib(backend).zip(before).map_or(0.0, |(now, before)| (now - before).max(0.0));
         let optimizer_to_come_mib = (optimizer.state_bytes() as f64 / (1024.0 * 1024.0) - came).max(0.0);
-        let gradients = network.gradients()?;
+        let gradients = match takes_pieces(config) {
+            true => Gradients::by_pieces(backend.clone(), &network.weights)?,
+            false => Gradients::new(backend.clone(), &network.weights)?,
+        };
         Ok(Learner {
             config,
             network,
@@ -93,10 +99,15 @@ impl<'a> Learner<'a> {
         })
     }
 
-    /// Forward and backward over the micro-batches of one group, then one move of the weights.
-    /// Nothing has been moved when it fails.
+    /// Forward and backward over the micro-batches of one group, and one move of the weights. When it fails the weights
+    /// are as they were, unless the loss or a gradient was not finite or memory ran out within a step by pieces.
     pub(crate) fn learn(&mut self, group: &Group, learning_rate: f64) -> Result<Learned> {
-        let mut learned = self.sum_gradients(&halved(group, self.halvings))?;
+        let group = halved(group, self.halvings);
+        self.make_room(&group)?;
+        if let ([rows], true) = (&group[..], self.gradients.is_by_pieces()) {
+            return self.learn_by_pieces(rows, learning_rate);
+        }
+        let mut learned = self.sum_gradients(&group)?;
         learned.norm = self.optimizer.step(&self.network.weights, &self.gradients, learning_rate)?;
         if !(learned.loss.is_finite() && learned.norm.is_finite()) {
             return Err(self.not_finite(group.concat()));
@@ -104,29 +115,71 @@ impl<'a> Learner<'a> {
         Ok(learned)
     }
 
+    /// Where micro-batches were halved there are several of them, whose gradients add up: with room for all.
+    fn make_room(&mut self, group: &Group) -> Result<()> {
+        if group.len() > 1 && self.gradients.is_by_pieces() {
+            let (backend, step) = (self.gradients.backend().clone(), self.optimizer.step + 1);
+            let all = Gradients::new(backend, &self.network.weights);
+            self.gradients = all.map_err(|error| out_of_memory(error.into(), step))?;
+        }
+        Ok(())
+    }
+
+    /// One micro-batch, with each piece of the network moved as soon as its gradients are there.
+    fn learn_by_pieces(&mut self, rows: &[u32], learning_rate: f64) -> Result<Learned> {
+        let batch = pack(&self.set.encoded, rows);
+        let number = self.optimizer.step + 1;
+        self.check_room(batch.ids.len())?;
+        let before = memory::held_mib(self.gradients.backend());
+        let weight = self.weight_of(rows);
+        let Learner { config, network, optimizer, gradients, set, .. } = self;
+        let Some(mut step) = optimizer.by_pieces(&network.weights, learning_rate) else {
+            return Err(candle_core::Error::Msg("a step by pieces clips nothing".into()).into());
+        };
+        gradients.clear();
+        let pass = Pass { config, network, set, step: number };
+        let found = pass.learn(&batch, rows, 0, &weight, gradients, &mut |gradients| step.take(gradients));
+        let (moved, norm) = (step.has_moved(), step.finish());
+        let loss = match found {
+            Err(Error::OutOfMemory { step }) if moved => return Err(Error::OutOfMemoryInStep { step }),
+            other => other?,
+        };
+        self.note_memory(batch.ids.len(), before);
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(self.not_finite_in(number, rows.to_vec()));
+        }
+        Ok(Learned { loss, norm, samples: batch.len() as u64, tokens: batch.tokens })
+    }
+
+    /// Forward and backward over one micro-batch whose gradients nobody keeps.
+    pub(crate) fn rehearse(&mut self, rows: &[u32]) -> Result<Learned> {
+        if !self.gradients.is_by_pieces() {
+            return self.sum_gradients(&vec![rows.to_vec()]);
+        }
+        self.sum(&vec![rows.to_vec()], &mut |gradients| {
+            gradients.clear();
+            Ok(())
+        })
+    }
+
     /// The gradients of the micro-batches, summed, of the loss of all their texts together; those of before are gone.
-    pub(crate) fn sum_gradients(&mut self, group: &Group) -> Result<Learned> {
+    fn sum_gradients(&mut self, group: &Group) -> Result<Learned> {
+        self.sum(group, &mut |_| Ok(()))
+    }
+
+    fn sum(&mut self, group: &Group, take: &mut Taker<B>) -> Result<Learned> {
         self.gradients.clear();
         let step = self.optimizer.step + 1;
-        let group_types = self.set.types_of(&group.concat());
-        let group_weight = total_weight(group_types.into_iter(), &self.network.head, &self.set.weights);
+        let group_weight = self.weight_of(&group.concat());
         let mut learned = Learned { loss: 0.0, norm: 0.0, samples: 0, tokens: 0 };
         for (micro, rows) in group.iter().enumerate() {
             let batch = pack(&self.set.encoded, rows);
-            let before = memory::rss_mib();
+            let before = memory::held_mib(self.gradients.backend());
             self.check_room(batch.ids.len())?;
-            let seed = u64::from(self.config.seed) << 32 ^ u64::from(step) << 16 ^ micro as u64;
-            let (network, types) = (&self.network, self.set.types_of(rows));
-            let found = network.learn(
-                &batch,
-                seed,
-                self.config.gradient_checkpointing,
-                &|logits| loss(logits, &types, &network.head, &self.set.weights, &group_weight),
-                &mut self.gradients,
-            );
-            let found = found.map_err(|error| out_of_memory(error, step))?;
+            let Learner { config, network, gradients, set, .. } = self;
+            let pass = Pass { config, network, set, step };
+            learned.loss += pass.learn(&batch, rows, micro, &group_weight, gradients, take)?;
             self.note_memory(batch.ids.len(), before);
-            learned.loss += f64::from(found.to_scalar::<f32>()?);
             if !learned.loss.is_finite() {
                 return Err(self.not_finite(rows.clone()));
             }
@@ -136,8 +189,16 @@ impl<'a> Learner<'a> {
         Ok(learned)
     }
 
+    fn weight_of(&self, rows: &[u32]) -> Vec<f64> {
+        total_weight(self.set.types_of(rows).into_iter(), &self.network.head, &self.set.weights)
+    }
+
+    fn not_finite_in(&self, step: u32, rows: Vec<u32>) -> Error {
+        Error::LossNotFinite { step, rows, checkpoint: None }
+    }
+
     fn not_finite(&self, rows: Vec<u32>) -> Error {
-        Error::LossNotFinite { step: self.optimizer.step + 1, rows, checkpoint: None }
+        self.not_finite_in(self.optimizer.step + 1, rows)
     }
 
     /// On a system that gives out more memory than it has and then ends whoever uses it, running
@@ -145,14 +206,16 @@ impl<'a> Learner<'a> {
     fn check_room(&self, ids: usize) -> Result<()> {
         let Some(memory) = self.memory.as_ref().filter(|_| self.watches_memory) else { return Ok(()) };
         let wanted = memory.before + memory.an_id * ids as f64;
-        if memory::limit_mib().is_some_and(|room| wanted > room) {
+        if memory::limit_mib(self.gradients.backend()).is_some_and(|room| wanted > room) {
             return Err(Error::OutOfMemory { step: self.optimizer.step + 1 });
         }
         Ok(())
     }
 
     fn note_memory(&mut self, ids: usize, before: Option<f64>) {
-        let (Some(peak), Some(before)) = (memory::peak_since_mib(), before) else { return };
+        let (Some(peak), Some(before)) = (memory::peak_since_mib(self.gradients.backend()), before) else {
+            return;
+        };
         let before = self.memory.as_ref().map_or(before, |memory| memory.before);
         if self.memory.as_ref().is_none_or(|memory| ids > memory.most_ids) && ids > 0 {
             let an_id = (peak - before).max(0.0) / ids as f64;
@@ -165,6 +228,43 @@ impl<'a> Learner<'a> {
     /// Whether a smaller micro-batch is possible: some pass still has more than one text.
     pub(crate) fn can_halve(&self, group: &Group) -> bool {
         halved(group, self.halvings).iter().any(|rows| rows.len() > 1)
+    }
+}
+
+/// Whether a run's steps take the gradients a piece of the network at a time: with one micro-batch a step, nothing has
+/// to be added up, and where nothing is clipped, the norm of all gradients is not needed before the first of them.
+pub(crate) fn takes_pieces(config: &TrainConfig) -> bool {
+    config.gradient_accumulation_steps == 1 && config.max_grad_norm == 0.0
+}
+
+/// What forward and backward over a micro-batch read.
+struct Pass<'a> {
+    config: &'a TrainConfig,
+    network: &'a Network,
+    set: &'a TrainingSet,
+    /// Number of the optimizer's step.
+    step: u32,
+}
+
+impl Pass<'_> {
+    /// The loss.
+    fn learn<B: Backend>(
+        &self,
+        batch: &Batch,
+        rows: &[u32],
+        micro: usize,
+        group_weight: &[f64],
+        gradients: &mut Gradients<B>,
+        take: &mut Taker<B>,
+    ) -> Result<f64> {
+        let Pass { config, network, set, step } = *self;
+        let seed = u64::from(config.seed) << 32 ^ u64::from(step) << 16 ^ micro as u64;
+        let types = set.types_of(rows);
+        let loss = |logits: &_| loss(logits, &types, &network.head, &set.weights, group_weight);
+        let checkpointing = config.gradient_checkpointing;
+        let found = network.learn_by_pieces(batch, seed, checkpointing, &loss, gradients, take);
+        let found = found.map_err(|error| out_of_memory(error, step))?;
+        Ok(f64::from(found.to_scalar::<f32>()?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a run's settings and texts to what its steps work on: the network, tokens, and weights of the classes.
 
+use compute::{Backend, Device};
 use data::{Encoded, Part, Tokenizer, encode_rows};
 use mbti::Type;
 use model::{Network, Products, Setup};
@@ -16,41 +17,58 @@ use crate::{
 };
 
 /// What a run has before its first step.
-pub(crate) struct Ready<'a> {
-    pub(crate) learner: Learner<'a>,
+pub(crate) struct Ready<'a, B: Backend> {
+    pub(crate) learner: Learner<'a, B>,
     pub(crate) valid: ValidationSet,
     pub(crate) max_length: usize,
     /// A hash of all tokens and types.
     pub(crate) texts: String,
 }
 
-impl<'a> Ready<'a> {
+impl<B: Backend> Ready<'_, B> {
     pub(crate) fn plan(&self) -> Result<Plan> {
         plan(&self.learner.set.encoded, self.learner.config).map_err(Error::Progress)
     }
 }
 
-/// Loads the model and makes the texts into tokens; `None` when it was stopped on the way.
-pub(crate) fn prepare<'a>(inputs: &Inputs<'a>, tell: &mut Tell) -> Result<Option<Ready<'a>>> {
+/// Loads the model into the memory of a device.
+pub(crate) fn load(inputs: &Inputs, device: &Device) -> Result<Network> {
+    let config = inputs.config;
+    // Said before minutes are spent on the model.
+    class_weights(config.class_weights, &inputs.train.types(), &config.axes)?;
+    let setup = Setup { device: device.clone(), ..Setup::of(config) };
+    let mut network = model::start(inputs.model_folder, &setup)?;
+    network.products = products(config.dtype, &network.device);
+    Ok(network)
+}
+
+/// Makes the texts into tokens for a network that computes by this backend; `None` when it was stopped on the way.
+pub(crate) fn prepare<'a, B: Backend>(
+    backend: &B,
+    network: Network,
+    inputs: &Inputs<'a>,
+    tell: &mut Tell,
+) -> Result<Option<Ready<'a, B>>> {
     let config = inputs.config;
     let types = inputs.train.types();
     let weights = class_weights(config.class_weights, &types, &config.axes)?;
-    let mut network = model::start(inputs.model_folder, &Setup::of(config))?;
-    network.products = products(config.dtype);
     let trainable = network.weights.trainable_count();
     tell(Progress::Loaded { report: &network.report, trainable })?;
     let Some((train, valid, max_length)) = encode_both(inputs, &network, tell)? else { return Ok(None) };
     let valid =
         ValidationSet { encoded: valid, types: inputs.valid.types(), authors: inputs.valid.authors() };
     let texts = fingerprint([(&train, &types), (&valid.encoded, &valid.types)])?;
-    let learner = Learner::new(config, network, TrainingSet { encoded: train, types, weights })?;
+    let learner = Learner::new(backend, config, network, TrainingSet { encoded: train, types, weights })?;
     Ok(Some(Ready { learner, valid, max_length, texts }))
 }
 
-/// In bf16 where the settings ask for it and the processor is faster by it.
-fn products(dtype: Dtype) -> Products {
+/// In bf16 where the settings ask for it and the device is faster by it: a GPU always, a processor if it has
+/// instructions for them.
+fn products(dtype: Dtype, device: &Device) -> Products {
     match dtype {
-        Dtype::Bf16 | Dtype::Bf16Mixed if model::bf16_products_are_faster() => Products::Bf16,
+        Dtype::Bf16 | Dtype::Bf16Mixed if !device.is_cpu() || model::bf16_products_are_faster() => {
+            Products::Bf16
+        }
         _ => Products::F32,
     }
 }

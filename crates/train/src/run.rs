@@ -1,15 +1,16 @@
 use std::collections::BTreeMap;
 
-use record::{Device, Dtype, Estimate, Event, Finished, Problem, ProblemCode};
+use compute::on_device;
+use record::{Dtype, Estimate, Event, Finished, Problem, ProblemCode};
 
 use crate::{
     Error, Inputs, Outcome, Progress,
     baseline::baseline,
-    checkpoint,
+    checkpoint, device,
     error::Result,
     estimate::check_fits,
     memory::peak_rss_mib,
-    prepare::prepare,
+    prepare::{load, prepare},
     progress::{Listener, Tell, notice},
     training_loop::TrainingLoop,
 };
@@ -26,19 +27,21 @@ const BASELINE: &str = "baseline.json";
 pub fn run(inputs: &Inputs, listener: &mut Listener) -> Result<Outcome> {
     let mut tell = |what: Progress| listener(what).map_err(Error::Progress);
     check(inputs)?;
-    if inputs.config.dtype == Dtype::Tf32 {
+    let device = device::open(inputs.config.device, &mut tell)?;
+    if inputs.config.dtype == Dtype::Tf32 && device.is_cpu() {
         let message = "tf32 is a GPU's. On this device everything is computed in 32 bits, which is more.";
         let problem = Problem::new(ProblemCode::NoTf32, message);
         notice(&mut tell, 0, problem)?;
     }
-    check_fits(inputs.model_folder, inputs.config)?;
+    check_fits(inputs.model_folder, inputs.config, &device)?;
     if !judge_the_words(inputs, &mut tell)? {
         return Ok(stopped_before_the_first_step(inputs.run));
     }
-    match prepare(inputs, &mut tell)? {
+    let network = load(inputs, &device)?;
+    on_device!(&network.device.clone(), backend => match prepare(backend, network, inputs, &mut tell)? {
         Some(ready) => TrainingLoop::new(inputs, ready)?.run(&mut tell),
         None => Ok(stopped_before_the_first_step(inputs.run)),
-    }
+    })
 }
 
 /// What the run would need, from the model, the texts, the settings and two measured passes.
@@ -46,11 +49,15 @@ pub fn run(inputs: &Inputs, listener: &mut Listener) -> Result<Outcome> {
 pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
     let mut tell = |what: Progress| listener(what).map_err(Error::Progress);
     check(inputs)?;
-    check_fits(inputs.model_folder, inputs.config)?;
-    let Some(ready) = prepare(inputs, &mut tell)? else {
-        return Err(Error::Progress(Problem::new(ProblemCode::Internal, "The estimate was stopped.")));
-    };
-    let found = TrainingLoop::new(inputs, ready)?.estimate()?;
+    let device = device::open(inputs.config.device, &mut tell)?;
+    check_fits(inputs.model_folder, inputs.config, &device)?;
+    let network = load(inputs, &device)?;
+    let found = on_device!(&network.device.clone(), backend => {
+        let Some(ready) = prepare(backend, network, inputs, &mut tell)? else {
+            return Err(Error::Progress(Problem::new(ProblemCode::Internal, "The estimate was stopped.")));
+        };
+        TrainingLoop::new(inputs, ready)?.estimate()?
+    });
     tell(Progress::Event(&Event::Estimate(found)))?;
     Ok(found)
 }
@@ -58,9 +65,6 @@ pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
 fn check(inputs: &Inputs) -> Result<()> {
     let config = inputs.config;
     config.check_together().map_err(Error::Progress)?;
-    if let Device::Cuda(_) = config.device {
-        return Err(Error::NoSuchDevice { device: config.device });
-    }
     for (part, texts) in [("training", inputs.train.len()), ("validation", inputs.valid.len())] {
         if texts == 0 {
             return Err(data::Error::TooFew { part, texts }.into());

@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use compute::Backend;
 use model::Products;
 use record::{Dtype, Estimate, Evaluation, Event, Finished, Metric, Problem, ProblemCode, Step};
 use serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ use crate::{
     estimate,
     evaluate::{Answers, ValidationSet, evaluate},
     learner::{Learned, Learner},
-    memory::{peak_rss_mib, rss_mib},
+    memory::{held_mib, peak_rss_mib},
     prepare::Ready,
     progress::{Tell, notice},
     schedule,
@@ -25,9 +26,9 @@ use crate::{
 const POLL: Duration = Duration::from_millis(200);
 
 /// What goes round: the learner, and how far and how fast it has come.
-pub(crate) struct TrainingLoop<'a> {
+pub(crate) struct TrainingLoop<'a, B: Backend> {
     inputs: &'a Inputs<'a>,
-    learner: Learner<'a>,
+    learner: Learner<'a, B>,
     valid: ValidationSet,
     plan: Plan,
     learning_rate: f64,
@@ -55,8 +56,8 @@ enum End {
     Now,
 }
 
-impl<'a> TrainingLoop<'a> {
-    pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a>) -> Result<TrainingLoop<'a>> {
+impl<'a, B: Backend> TrainingLoop<'a, B> {
+    pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a, B>) -> Result<TrainingLoop<'a, B>> {
         let config = inputs.config;
         let plan = ready.plan()?;
         let Ready { learner, valid, max_length, texts } = ready;
@@ -129,7 +130,7 @@ impl<'a> TrainingLoop<'a> {
         self.state = state;
         self.learner.network.products = Products::F32;
         if self.state.products_in_bf16 {
-            if model::processor_multiplies_bf16() {
+            if !self.learner.network.device.is_cpu() || model::processor_multiplies_bf16() {
                 self.learner.network.products = Products::Bf16;
             } else {
                 // It goes on by another processor than it began by.
@@ -219,7 +220,7 @@ impl<'a> TrainingLoop<'a> {
                 samples_per_second: state.samples as f64 / seconds,
                 tokens_per_second: state.tokens as f64 / seconds,
                 seconds_left: self.seconds_left(),
-                memory_mib: rss_mib(),
+                memory_mib: held_mib(self.learner.gradients.backend()),
             });
             tell(Progress::Event(&event))?
         } else {

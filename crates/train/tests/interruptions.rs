@@ -162,6 +162,15 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was_to_the_last_
         ("bf16", TrainConfig { dtype: Dtype::Bf16, ..usual.clone() }),
         ("bf16-mixed", TrainConfig { dtype: Dtype::Bf16Mixed, ..usual.clone() }),
         ("8bit", TrainConfig { optim: Optim::Adamw8bit, max_tokens_per_batch: Some(64), ..usual.clone() }),
+        (
+            "by-pieces",
+            TrainConfig {
+                gradient_accumulation_steps: 1,
+                max_grad_norm: 0.0,
+                dtype: Dtype::Bf16,
+                ..usual.clone()
+            },
+        ),
         ("last", TrainConfig { load_best_model_at_end: false, gradient_checkpointing: true, ..usual }),
     ];
     for (name, config) in kinds {
@@ -184,6 +193,37 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was_to_the_last_
     }
 }
 
+/// Writes something else into a checkpoint's state, as if it had been so when it was made.
+fn change_state(checkpoint: &Path, from: &str, to: &str) {
+    let state = std::fs::read_to_string(checkpoint.join("state.json")).unwrap();
+    let other = state.replace(from, to);
+    assert_ne!(other, state);
+    std::fs::write(checkpoint.join("state.json"), &other).unwrap();
+    let manifest = checkpoint.join("manifest.json");
+    let mut entries: serde_json::Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let hash: String = sha2::Sha256::digest(&other).iter().map(|byte| format!("{byte:02x}")).collect();
+    entries["files"]["state.json"] = serde_json::json!({ "bytes": other.len(), "sha256": hash });
+    std::fs::write(&manifest, entries.to_string()).unwrap();
+}
+
+#[test]
+fn steps_by_pieces_whose_micro_batches_were_halved_add_up_all_gradients_as_the_ordinary_ones_do() {
+    let runner = Runner::new();
+    let ends = |progress: &Progress| if at_step(progress, 14) { Wish::StopNow } else { Wish::GoOn };
+    // A limit out of reach multiplies by 1, and so differs from none in nothing but when the gradients are taken.
+    let [by_pieces, whole] = [("by-pieces", 0.0), ("whole", 1e6)].map(|(name, max_grad_norm)| {
+        let config = TrainConfig { gradient_accumulation_steps: 1, max_grad_norm, ..config() };
+        let folder = runner.folder(name);
+        let mut told = Told::default();
+        runner.run(&folder, &config, false, &mut told, ends).unwrap();
+        change_state(&folder.join("checkpoints/step-00000012"), "\"halvings\": 0", "\"halvings\": 1");
+        runner.run(&folder, &config, true, &mut told, |_| Wish::GoOn).unwrap();
+        (told, weights(&folder))
+    });
+    assert_eq!(by_pieces.0, whole.0);
+    assert!(by_pieces.1 == whole.1);
+}
+
 #[test]
 fn a_run_that_began_by_products_in_bf16_goes_on_in_32_bits_where_there_are_none_and_tells_it() {
     if model::processor_multiplies_bf16() {
@@ -198,15 +238,7 @@ fn a_run_that_began_by_products_in_bf16_goes_on_in_32_bits_where_there_are_none_
     assert_eq!(told.notices, [ProblemCode::NoBf16Products], "this processor has none to begin with");
     // As a processor that has them would have left it.
     let newest = folder.join("checkpoints/step-00000012");
-    let state = std::fs::read_to_string(newest.join("state.json")).unwrap();
-    let other = state.replace("\"products_in_bf16\": false", "\"products_in_bf16\": true");
-    assert_ne!(other, state);
-    std::fs::write(newest.join("state.json"), &other).unwrap();
-    let manifest = newest.join("manifest.json");
-    let mut entries: serde_json::Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
-    let hash: String = sha2::Sha256::digest(&other).iter().map(|byte| format!("{byte:02x}")).collect();
-    entries["files"]["state.json"] = serde_json::json!({ "bytes": other.len(), "sha256": hash });
-    std::fs::write(&manifest, entries.to_string()).unwrap();
+    change_state(&newest, "\"products_in_bf16\": false", "\"products_in_bf16\": true");
     runner.run(&folder, &config, true, &mut told, |_| Wish::GoOn).unwrap();
     assert_eq!(told.notices, [ProblemCode::NoBf16Products; 2]);
     let whole = runner.folder("never-moved");

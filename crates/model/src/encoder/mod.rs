@@ -151,6 +151,7 @@ pub(crate) fn load(
     let config = Config::read(traits, json).map_err(wrong)?;
     let (hidden, prefix) = (config.hidden, traits.prefix);
     let style = NormStyle::Layer { bias: config.norm_bias };
+    loader.begin_piece();
     let words = loader.matrix(&format!("{prefix}{}", traits.names.words), [config.vocab, hidden])?;
     let (positions, token_types) = match traits.style {
         Style::Modern => (None, None),
@@ -168,6 +169,7 @@ pub(crate) fn load(
     let embeddings = Embeddings { words, positions, token_types, norm: Some(norm), dropout };
     let blocks =
         (0..config.layers).map(|layer| block(loader, traits, &config, layer)).collect::<Result<_, _>>()?;
+    loader.begin_piece();
     let final_norm = match traits.style {
         Style::Bert { .. } => None,
         Style::Modern => Some(loader.norm(&format!("{prefix}final_norm"), hidden, config.eps, style)?),
@@ -186,6 +188,7 @@ pub(crate) fn load(
 fn block(loader: &mut Loader, traits: &Traits, config: &Config, layer: usize) -> Result<Block, Error> {
     let (hidden, inner, names) = (config.hidden, config.intermediate, &traits.names);
     let name = format!("{}{}", traits.prefix, names.layer.replace("{}", &layer.to_string()));
+    loader.begin_piece();
     let modern = traits.style == Style::Modern;
     let style = NormStyle::Layer { bias: config.norm_bias };
     let norm = |loader: &mut Loader, part: &str| -> Result<Norm, Error> {

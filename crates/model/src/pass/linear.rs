@@ -115,7 +115,7 @@ pub(super) fn backward_weights<B: Backend>(
     let products = mode.products();
     let mut product = |place: Option<usize>, a: In<B>, b: In<B>| -> Result<()> {
         let Some(place) = place else { return Ok(()) };
-        let (out, add) = gradients.sum_matrix(place);
+        let (out, add) = gradients.sum_matrix(place)?;
         backend.product(out, a, b, 1.0, add, products)
     };
     product(layer.weight.place(), g.turned(), x)?;
@@ -124,7 +124,7 @@ pub(super) fn backward_weights<B: Backend>(
         with_dropped(backend, x, lora.dropout, mode, |x| product(lora.a.place(), to_low.all().turned(), x))?;
     }
     if let Some(place) = layer.bias.as_ref().and_then(|bias| bias.place()) {
-        backend.column_sums(gradients.sum(place), g)?;
+        backend.column_sums(gradients.sum(place)?, g)?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     Gradients, Mode,
-    callbacks::Loss,
+    callbacks::{Loss, Taker},
     error::Result,
     packed::Packed,
     transformer::{CLASSIFIER, EMBEDDINGS, Transformer},
@@ -106,7 +106,8 @@ pub(crate) fn hidden_states<B: Backend>(
     Ok(backend.to_tensor(&tape.output)?)
 }
 
-/// Forward and backward: the loss, and the gradients of all parameters added to where they are summed.
+/// Forward and backward: the loss, and the gradients of all parameters added to where they are summed. `take` is called
+/// whenever those of a piece of the network are complete; nothing that comes later reads its weights.
 #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
 pub(crate) fn learn<B: Backend>(
     backend: &B,
@@ -117,6 +118,7 @@ pub(crate) fn learn<B: Backend>(
     loss: &Loss,
     parameters: &[Parameter],
     gradients: &mut Gradients<B>,
+    take: &mut Taker<B>,
 ) -> Result<Tensor> {
     let learns = transformer.learns;
     let below = |place: usize| learns.embeddings || (learns.blocks && place > 0);
@@ -135,6 +137,7 @@ pub(crate) fn learn<B: Backend>(
         parameters,
         gradients,
     )?;
+    take(gradients)?;
     for place in (0..count).rev() {
         let (Some((read, kept)), Some(above)) = (blocks.pop(), grad.take()) else { break };
         let pass = block_at(backend, transformer, &batch, place, mode);
@@ -143,10 +146,12 @@ pub(crate) fn learn<B: Backend>(
             None => pass.forward(&read)?.1,
         };
         grad = pass.backward(&read, kept, &above, below(place), gradients)?;
+        take(gradients)?;
     }
     if let Some(grad) = grad.filter(|_| learns.embeddings) {
         let mode = mode.at(EMBEDDINGS);
         embed::backward(backend, &transformer.embeddings, &batch, sums.as_ref(), grad, gradients, mode)?;
+        take(gradients)?;
     }
     Ok(found)
 }

@@ -42,7 +42,7 @@ pub(super) fn backward<B: Backend>(
 ) -> Result<()> {
     let (kind, bias) = kind_of(norm);
     let places = [norm.weight.place(), bias.and_then(|bias| bias.place())];
-    let [weight, bias] = gradients.sums(places);
+    let [weight, bias] = gradients.sums(places)?;
     let (values, g) = (x.all().values, g.all().values);
     let (w, eps) = (norm.weight.values()?, norm.eps as f32);
     let gradients = NormGradients { weight, bias };

@@ -1,5 +1,7 @@
 //! AdamW, with moments in 32 bits or in 8.
 
+mod by_pieces;
+mod on_host;
 mod saved;
 mod state;
 
@@ -9,15 +11,16 @@ mod reference;
 mod tests;
 
 use candle_core::Result;
-use compute::{Backend, Step};
+use compute::{Backend, Cpu, Step};
 pub use compute::{
     Moments,
     cpu::adamw::{Blocks, Kept, State},
 };
 use model::{Gradients, Weights};
 
+pub use by_pieces::ByPieces;
 pub use saved::{load_state, save_state};
-use state::state_of;
+use state::{Kind, kind_of, remainder_of};
 
 /// What AdamW is set to, with the defaults of Transformers' TrainingArguments.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,44 +51,81 @@ impl Default for Hyperparameters {
 /// then is rounded again. Rounding is to the nearest, except that no second moment above 0 becomes
 /// 0, which the paper and bitsandbytes let happen; see `compute/cpu/adamw/code_book.rs`. bitsandbytes besides keeps
 /// the sign of a negative first moment that rounds to 0; here it is 0.
-pub struct AdamW {
+pub struct AdamW<B: Backend = Cpu> {
     pub hyperparameters: Hyperparameters,
     /// What was asked for; what each parameter has is in its state.
     pub moments: Moments,
     /// Optimizer steps done.
     pub step: u32,
     /// In the order of the parameters.
-    pub states: Vec<State>,
+    pub states: Vec<B::State>,
+    kinds: Vec<Kind>,
+    backend: B,
 }
 
 impl AdamW {
-    /// Takes the remainders out of the weights that have them; one that was stored in bf16 has
-    /// none and is given one by chance.
+    /// The optimizer of weights on the CPU. See [`AdamW::on`].
     pub fn new(weights: &mut Weights, hyperparameters: Hyperparameters, moments: Moments) -> AdamW {
-        let parameters = weights.parameters.iter_mut().enumerate();
-        let states = parameters.map(|(place, parameter)| state_of(parameter, place, moments)).collect();
-        AdamW { hyperparameters, moments, step: 0, states }
+        let (kinds, states) = weights
+            .parameters
+            .iter_mut()
+            .enumerate()
+            .map(|(place, parameter)| {
+                let kind = kind_of(parameter, moments);
+                (kind, State::new(kind.count, kind.moments, remainder_of(parameter, place)))
+            })
+            .unzip();
+        AdamW { hyperparameters, moments, step: 0, states, kinds, backend: Cpu }
+    }
+}
+
+impl<B: Backend> AdamW<B> {
+    /// Takes the remainders out of the weights that have them; one that was stored in bf16 has
+    /// none and is given one by chance. The state lies in the memory of the backend's device.
+    pub fn on(
+        backend: &B,
+        weights: &mut Weights,
+        hyperparameters: Hyperparameters,
+        moments: Moments,
+    ) -> Result<AdamW<B>> {
+        let (mut kinds, mut states) = (Vec::new(), Vec::new());
+        for (place, parameter) in weights.parameters.iter_mut().enumerate() {
+            let kind = kind_of(parameter, moments);
+            states.push(backend.state(kind.count, kind.moments, remainder_of(parameter, place))?);
+            kinds.push(kind);
+        }
+        Ok(AdamW { hyperparameters, moments, step: 0, states, kinds, backend: backend.clone() })
     }
 
     /// Moves every parameter that has a gradient, in one pass over its memory, and gives the
     /// norm of the gradients before clipping. Where that is not finite nothing has been moved or
     /// counted, and the caller has to say so.
-    pub fn step(&mut self, weights: &Weights, gradients: &Gradients, learning_rate: f64) -> Result<f64> {
+    pub fn step(&mut self, weights: &Weights, gradients: &Gradients<B>, learning_rate: f64) -> Result<f64> {
         // On one of the threads that share the work, as a network computes.
         rayon::scope(|_| self.step_here(weights, gradients, learning_rate))
     }
 
-    fn step_here(&mut self, weights: &Weights, gradients: &Gradients, learning_rate: f64) -> Result<f64> {
+    fn step_here(&mut self, weights: &Weights, gradients: &Gradients<B>, learning_rate: f64) -> Result<f64> {
         let norm = gradients.norm()?;
         if !norm.is_finite() {
             return Ok(norm);
         }
-        let h = self.hyperparameters;
         self.step += 1;
-        let exponent = self.step as i32;
         // As PyTorch's clip_grad_norm_, which adds 1e-6 to the norm.
-        let clip = if h.max_grad_norm == 0.0 { 1.0 } else { (h.max_grad_norm / (norm + 1e-6)).min(1.0) };
-        let exact = Step {
+        let most = self.hyperparameters.max_grad_norm;
+        let clip = if most == 0.0 { 1.0 } else { (most / (norm + 1e-6)).min(1.0) };
+        let numbers = self.numbers(self.step, clip, learning_rate);
+        for place in 0..self.states.len() {
+            self.move_one(place, weights, gradients, &numbers, learning_rate)?;
+        }
+        Ok(norm)
+    }
+
+    /// The numbers of a step, but for the weight decay.
+    fn numbers(&self, step: u32, clip: f64, learning_rate: f64) -> Step {
+        let h = self.hyperparameters;
+        let exponent = step as i32;
+        Step {
             clip: clip as f32,
             beta1: h.beta1 as f32,
             beta2: h.beta2 as f32,
@@ -95,18 +135,35 @@ impl AdamW {
             root_correction: (1.0 / (1.0 - h.beta2.powi(exponent)).sqrt()) as f32,
             epsilon: h.epsilon as f32,
             keep: 1.0,
-        };
-        for (place, (parameter, state)) in weights.parameters.iter().zip(&mut self.states).enumerate() {
-            let Some(gradient) = gradients.values(place) else { continue };
-            let decay = if parameter.decays { h.weight_decay } else { 0.0 };
-            let step = Step { keep: (1.0 - learning_rate * decay) as f32, ..exact };
-            gradients.backend().adamw(parameter.var.as_tensor(), gradient, state, &step)?;
         }
-        Ok(norm)
+    }
+
+    /// Moves one parameter, if it has a gradient.
+    fn move_one(
+        &mut self,
+        place: usize,
+        weights: &Weights,
+        gradients: &Gradients<B>,
+        numbers: &Step,
+        learning_rate: f64,
+    ) -> Result<()> {
+        let (Some(gradient), Some(parameter)) = (gradients.values(place), weights.parameters.get(place))
+        else {
+            return Ok(());
+        };
+        let decay = if parameter.decays { self.hyperparameters.weight_decay } else { 0.0 };
+        let step = Step { keep: (1.0 - learning_rate * decay) as f32, ..*numbers };
+        self.backend.adamw(parameter.var.as_tensor(), gradient, &mut self.states[place], &step)
     }
 
     /// Bytes that moments, their scales and the remainders take.
     pub fn state_bytes(&self) -> usize {
-        self.states.iter().map(State::bytes).sum()
+        self.states.iter().map(B::state_bytes).sum()
+    }
+
+    /// How many numbers have their moments in 32 and in 8 bits.
+    pub(crate) fn counts(&self) -> [usize; 2] {
+        let of = |moments| self.kinds.iter().filter(move |kind| kind.moments == moments);
+        [Moments::F32, Moments::Blocks8].map(|moments| of(moments).map(|kind| kind.count).sum())
     }
 }

@@ -7,38 +7,48 @@
 //! parameters, so that a damaged file is no more taken than one of another model.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
     fs::{File, OpenOptions},
     io::{Read, Seek, SeekFrom},
     path::Path,
 };
 
+use compute::Backend;
 use model::Weights;
 use safetensors::{
-    Dtype, SafeTensorError, View,
+    SafeTensorError,
     tensor::{Metadata, TensorInfo},
 };
 
-use super::{AdamW, Kept, Moments, State};
+use super::{
+    AdamW, Moments, State,
+    on_host::{OnHost, Part, Tensor, parts, slots},
+};
 use crate::{Error, error::Result};
 
 /// Bytes that are read at once; a multiple of 8.
 const CHUNK: usize = 1 << 20;
 
 /// Writes the state beside its place, renames it there and waits until it is on the disk. No more
-/// than one tensor of it is in memory a second time.
-pub fn save_state(optimizer: &AdamW, weights: &Weights, path: &Path) -> Result<()> {
+/// than the state of one parameter is in memory a second time.
+pub fn save_state<B: Backend>(optimizer: &AdamW<B>, weights: &Weights, path: &Path) -> Result<()> {
+    let host = OnHost::of(optimizer);
     let parts = parts(optimizer, weights);
     let mut checksum = Checksum::new(optimizer.step);
-    parts.iter().for_each(|(_, part)| checksum.add(&part.data()));
+    parts.iter().for_each(|(_, part)| checksum.add(&host.bytes(part)));
     let metadata = HashMap::from([
         ("step".to_owned(), optimizer.step.to_string()),
         ("moments".to_owned(), name_of(optimizer.moments).to_owned()),
         ("checksum".to_owned(), checksum.text()),
     ]);
     let failed = |source| Error::WriteState { path: path.to_owned(), source };
-    safetensors::serialize_to_file(parts, Some(metadata), path).map_err(|error| match error {
+    let views = parts.into_iter().map(|(name, part)| (name, Tensor { part, host: &host }));
+    let written = safetensors::serialize_to_file(views, Some(metadata), path);
+    if let Some(error) = host.failure() {
+        std::fs::remove_file(path).ok();
+        return Err(error.into());
+    }
+    written.map_err(|error| match error {
         SafeTensorError::IoError(source) => failed(source),
         other => failed(std::io::Error::other(other.to_string())),
     })?;
@@ -48,7 +58,7 @@ pub fn save_state(optimizer: &AdamW, weights: &Weights, path: &Path) -> Result<(
 
 /// Reads the state into an optimizer that was made for these weights with these moments. The file
 /// is read twice, so that the optimizer is as it was when anything in it is wrong.
-pub fn load_state(optimizer: &mut AdamW, weights: &Weights, path: &Path) -> Result<()> {
+pub fn load_state<B: Backend>(optimizer: &mut AdamW<B>, weights: &Weights, path: &Path) -> Result<()> {
     let wrong = |reason: String| Error::BadState { path: path.to_owned(), reason };
     let unreadable = |error: std::io::Error| wrong(error.to_string());
     let mut file = File::open(path).map_err(unreadable)?;
@@ -72,9 +82,15 @@ pub fn load_state(optimizer: &mut AdamW, weights: &Weights, path: &Path) -> Resu
     if noted("checksum") != Some(&checksum.text()) {
         return Err(wrong("its checksum is not that of its content, so that it is damaged".into()));
     }
-    for (mut values, (from, to)) in optimizer.states.iter_mut().flat_map(slots).zip(places) {
-        read(&mut file, begin + from, to - from, |place, bytes| values.put(place, bytes))
-            .map_err(unreadable)?;
+    let mut places = places.into_iter();
+    for (state, kind) in optimizer.states.iter_mut().zip(&optimizer.kinds) {
+        let remainder = vec![0; if kind.halved { kind.count } else { 0 }];
+        let mut host = State::new(kind.count, kind.moments, remainder);
+        for (mut values, (from, to)) in slots(&mut host).into_iter().zip(&mut places) {
+            read(&mut file, begin + from, to - from, |place, bytes| values.put(place, bytes))
+                .map_err(unreadable)?;
+        }
+        *state = optimizer.backend.state_from_host(host)?;
     }
     optimizer.step = step;
     Ok(())
@@ -93,8 +109,8 @@ fn find(parts: &[(String, Part)], header: &Metadata) -> std::result::Result<Vec<
     let place = |(name, part): &(String, Part)| {
         let TensorInfo { dtype, shape, data_offsets } =
             surplus.remove(name).ok_or_else(|| format!("it has no {name}"))?;
-        if (*dtype, shape) != (part.dtype(), &part.shape) {
-            let (wanted, expected) = (part.dtype(), &part.shape);
+        if (*dtype, shape) != (part.dtype, &part.shape) {
+            let (wanted, expected) = (part.dtype, &part.shape);
             return Err(format!(
                 "{name} is {dtype} of the shape {shape:?} and should be {wanted} of {expected:?}"
             ));
@@ -120,116 +136,6 @@ fn read(file: &mut File, from: u64, count: u64, mut take: impl FnMut(usize, &[u8
         place += piece.len();
     }
     Ok(())
-}
-
-/// One tensor of the file.
-struct Part<'a> {
-    shape: Vec<usize>,
-    values: Values<'a>,
-}
-
-enum Values<'a> {
-    U8(&'a [u8]),
-    I16(&'a [i16]),
-    F32(&'a [f32]),
-}
-
-/// Everything that the file holds, in the order in which [`slots`] goes through it.
-fn parts<'a>(optimizer: &'a AdamW, weights: &Weights) -> Vec<(String, Part<'a>)> {
-    let mut parts = Vec::new();
-    for (state, parameter) in optimizer.states.iter().zip(&weights.parameters) {
-        let shape = parameter.var.dims();
-        let mut add = |ending: &str, shape: &[usize], values| {
-            parts.push((format!("{}.{ending}", parameter.name), Part { shape: shape.to_vec(), values }));
-        };
-        match &state.moments {
-            Kept::F32 { first, second } => {
-                add("first", shape, Values::F32(first));
-                add("second", shape, Values::F32(second));
-            }
-            Kept::Blocks8 { first, second } => {
-                add("first", shape, Values::U8(&first.codes));
-                add("first_scale", &[first.scales.len()], Values::F32(&first.scales));
-                add("second", shape, Values::U8(&second.codes));
-                add("second_scale", &[second.scales.len()], Values::F32(&second.scales));
-            }
-        }
-        if !state.remainder.is_empty() {
-            add("remainder", shape, Values::I16(&state.remainder));
-        }
-    }
-    parts
-}
-
-impl View for Part<'_> {
-    fn dtype(&self) -> Dtype {
-        match self.values {
-            Values::U8(_) => Dtype::U8,
-            Values::I16(_) => Dtype::I16,
-            Values::F32(_) => Dtype::F32,
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        match self.values {
-            Values::U8(values) => values.into(),
-            Values::I16(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Values::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        }
-    }
-
-    fn data_len(&self) -> usize {
-        match self.values {
-            Values::U8(values) => values.len(),
-            Values::I16(values) => size_of_val(values),
-            Values::F32(values) => size_of_val(values),
-        }
-    }
-}
-
-/// Where one tensor of the file is read to.
-enum Slot<'a> {
-    U8(&'a mut [u8]),
-    I16(&'a mut [i16]),
-    F32(&'a mut [f32]),
-}
-
-/// Those of one state.
-fn slots(state: &mut State) -> Vec<Slot<'_>> {
-    let mut slots = match &mut state.moments {
-        Kept::F32 { first, second } => vec![Slot::F32(first), Slot::F32(second)],
-        Kept::Blocks8 { first, second } => vec![
-            Slot::U8(&mut first.codes),
-            Slot::F32(&mut first.scales),
-            Slot::U8(&mut second.codes),
-            Slot::F32(&mut second.scales),
-        ],
-    };
-    if !state.remainder.is_empty() {
-        slots.push(Slot::I16(&mut state.remainder));
-    }
-    slots
-}
-
-impl Slot<'_> {
-    /// Takes bytes, of whole elements, from this one on.
-    fn put(&mut self, from: usize, bytes: &[u8]) {
-        match self {
-            Slot::U8(values) => values[from..from + bytes.len()].copy_from_slice(bytes),
-            Slot::I16(values) => {
-                let (elements, _) = bytes.as_chunks();
-                values[from / 2..].iter_mut().zip(elements).for_each(|(v, &b)| *v = i16::from_le_bytes(b));
-            }
-            Slot::F32(values) => {
-                let (elements, _) = bytes.as_chunks();
-                values[from / 4..].iter_mut().zip(elements).for_each(|(v, &b)| *v = f32::from_le_bytes(b));
-            }
-        }
-    }
 }
 
 /// FNV-1a (Fowler, Noll and Vo) on words of 64 bits in place of bytes: each word that changes

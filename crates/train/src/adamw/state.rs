@@ -1,5 +1,5 @@
 use candle_core::DType;
-use compute::{Moments, cpu::adamw::State};
+use compute::Moments;
 use model::Parameter;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -11,14 +11,30 @@ const PIECE: usize = 32 * 1024;
 /// Matrices with fewer elements keep their moments in 32 bits, as bitsandbytes' `min_8bit_size`.
 const LEAST_IN_BLOCKS: usize = 4096;
 
-/// What AdamW keeps of a parameter at first; takes the remainder out of a weight that has one.
-pub(super) fn state_of(parameter: &mut Parameter, place: usize, moments: Moments) -> State {
-    let count = parameter.var.elem_count();
-    let remainder = match parameter.var.dtype() {
-        DType::BF16 => parameter.remainder.take().unwrap_or_else(|| by_chance(place as u64, count)),
+/// What AdamW keeps of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub(super) count: usize,
+    pub(super) moments: Moments,
+    /// Whether the weight is held in bf16, and what it lacks of 32 bits here.
+    pub(super) halved: bool,
+}
+
+pub(super) fn kind_of(parameter: &Parameter, moments: Moments) -> Kind {
+    let moments = if bears_8_bits(parameter) { moments } else { Moments::F32 };
+    let halved = parameter.var.dtype() == DType::BF16;
+    Kind { count: parameter.var.elem_count(), moments, halved }
+}
+
+/// What a weight in bf16 lacks of its 32 bits, taken out of the parameter; nothing of one in `f32`.
+pub(super) fn remainder_of(parameter: &mut Parameter, place: usize) -> Vec<i16> {
+    match parameter.var.dtype() {
+        DType::BF16 => {
+            let count = parameter.var.elem_count();
+            parameter.remainder.take().unwrap_or_else(|| by_chance(place as u64, count))
+        }
         _ => Vec::new(),
-    };
-    State::new(count, if bears_8_bits(parameter) { moments } else { Moments::F32 }, remainder)
+    }
 }
 
 /// Large matrices do, except tables of which a step reads some rows only: the paper found these
@@ -48,14 +64,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use candle_core::{Device, Var};
-    use compute::cpu::adamw::Kept;
 
     #[test]
     fn large_matrices_are_kept_in_8_bits_and_tables_vectors_and_small_ones_in_32() {
         let in_8_bits = |name: &str, shape: &[usize]| {
             let var = Var::zeros(shape, DType::F32, &Device::Cpu).unwrap();
-            let mut parameter = Parameter { name: name.into(), var, decays: true, remainder: None };
-            matches!(state_of(&mut parameter, 0, Moments::Blocks8).moments, Kept::Blocks8 { .. })
+            let parameter = Parameter { name: name.into(), var, decays: true, remainder: None };
+            kind_of(&parameter, Moments::Blocks8).moments == Moments::Blocks8
         };
         assert!(in_8_bits("model.layers.0.mlp.down_proj.weight", &[64, 64]));
         assert!(in_8_bits("model.layers.0.mlp.down_proj.lora_A.weight", &[8, 512]));

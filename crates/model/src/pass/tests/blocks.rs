@@ -110,7 +110,7 @@ impl Builder {
         let tensor = ((random(shape, self.seed) * 0.5).unwrap() + around).unwrap();
         let name = format!("w{}", self.seed);
         match self.lora {
-            Some(_) => self.weights.freeze(name, tensor.to_dtype(self.dtype_of(shape)).unwrap()),
+            Some(_) => self.weights.freeze(name, tensor.to_dtype(self.dtype_of(shape)).unwrap()).unwrap(),
             None => self.weights.learn(name, &tensor).unwrap(),
         }
     }
@@ -200,6 +200,6 @@ pub(super) fn widen(block: &mut Block) {
     }
     for layer in layers {
         let tensor = layer.weight.values().unwrap().to_dtype(DType::F32).unwrap();
-        layer.weight = Weights::default().freeze("w".into(), tensor);
+        layer.weight = Weights::default().freeze("w".into(), tensor).unwrap();
     }
 }

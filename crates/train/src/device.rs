@@ -1,0 +1,38 @@
+//! From the device that the settings name to the one that a run computes on.
+
+use compute::Device;
+
+use crate::{Error, error::Result, progress::Tell};
+
+/// Opens the device of a run.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn open(wanted: record::Device, _: &mut Tell) -> Result<Device> {
+    match wanted {
+        record::Device::Auto | record::Device::Cpu => Ok(Device::Cpu),
+        record::Device::Cuda(_) => Err(Error::NoSuchDevice { device: wanted }),
+    }
+}
+
+/// Opens the device of a run. With `auto` that is the first GPU, or, with a notice why, the CPU.
+#[cfg(feature = "cuda")]
+pub(crate) fn open(wanted: record::Device, tell: &mut Tell) -> Result<Device> {
+    use record::{Problem, ProblemCode};
+
+    match wanted {
+        record::Device::Cpu => Ok(Device::Cpu),
+        record::Device::Cuda(number) => {
+            let opened = compute::Cuda::new(number as usize);
+            let opened = opened.map_err(|source| Error::DeviceNotOpened { device: wanted, source })?;
+            Ok(Device::Cuda(opened))
+        }
+        record::Device::Auto => match compute::Cuda::new(0) {
+            Ok(first) => Ok(Device::Cuda(first)),
+            Err(error) => {
+                let message = format!("No GPU can be used ({error}), so this run computes on the CPU.");
+                let problem = Problem::new(ProblemCode::NoSuchDevice, message).with("device", "cuda:0");
+                crate::progress::notice(tell, 0, problem)?;
+                Ok(Device::Cpu)
+            }
+        },
+    }
+}

@@ -23,15 +23,6 @@ impl Held {
         }
     }
 
-    /// The same matrix on another device, in the same form.
-    pub fn to_device(&self, device: &Device) -> Result<Held> {
-        Ok(match self {
-            Held::Plain(tensor) => Held::Plain(tensor.to_device(device)?),
-            Held::Nf4(held) => Held::Nf4(held.to_device(device)?.into()),
-            Held::Int8(held) => Held::Int8(held.to_device(device)?.into()),
-        })
-    }
-
     /// Its numbers in `f32`.
     pub fn values(&self) -> Result<Tensor> {
         match self {
@@ -39,6 +30,15 @@ impl Held {
             Held::Nf4(held) => held.values(),
             Held::Int8(held) => held.values(),
         }
+    }
+
+    /// The same on another device.
+    pub fn to_device(&self, device: &Device) -> Result<Held> {
+        Ok(match self {
+            Held::Plain(tensor) => Held::Plain(tensor.to_device(device)?),
+            Held::Nf4(held) => Held::Nf4(held.to_device(device)?.into()),
+            Held::Int8(held) => Held::Int8(held.to_device(device)?.into()),
+        })
     }
 
     /// How many numbers it has.

@@ -9,6 +9,8 @@ mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod device;
 mod element;
 pub mod halves;
@@ -24,6 +26,8 @@ pub use backend::{
     Sum, Texts,
 };
 pub use cpu::Cpu;
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use device::Device;
 pub use element::Element;
 pub use held::Held;

@@ -5,7 +5,7 @@ mod shapes;
 
 use std::{borrow::Cow, ops::Range};
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 pub use self::{
     matrix::{In, Matrix, Out, Place},
@@ -55,7 +55,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     type State: Send + Sync;
 
     /// candle's device, which the weights' tensors lie on.
-    fn device(&self) -> &candle_core::Device;
+    fn device(&self) -> &Device;
 
     /// What there is of memory.
     fn memory(&self) -> Memory;

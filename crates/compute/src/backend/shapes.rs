@@ -73,6 +73,8 @@ pub struct Dropout {
 pub enum Products {
     #[default]
     F32,
+    /// With 10 bits of their 23 behind the point, where the device has such products; else as `F32`.
+    Tf32,
     /// Rounded to bf16, where the product is large enough: by the processor's own instructions, or the
     /// same in plain arithmetic, which is slower than `F32`.
     Bf16,

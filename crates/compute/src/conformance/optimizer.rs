@@ -1,4 +1,4 @@
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use super::numbers::{close, numbers, up};
 use crate::{Backend, Moments, Step, halves::split};
@@ -29,9 +29,9 @@ pub fn a_step_is_that_of_the_definition<B: Backend>(backend: &B) {
         for (moments, share) in [(Moments::F32, 1e-6f64), (Moments::Blocks8, 2e-3)] {
             let (tensor, remainder) = if halved {
                 let (upper, rest): (Vec<_>, Vec<_>) = start.iter().map(|&x| split(x)).unzip();
-                (Tensor::from_vec(upper, count, &Device::Cpu).unwrap(), rest)
+                (Tensor::from_vec(upper, count, backend.device()).unwrap(), rest)
             } else {
-                (Tensor::from_vec(start.clone(), count, &Device::Cpu).unwrap(), Vec::new())
+                (Tensor::from_vec(start.clone(), count, backend.device()).unwrap(), Vec::new())
             };
             let weight = Var::from_tensor(&tensor).unwrap();
             let mut state = backend.state(count, moments, remainder).unwrap();
@@ -67,7 +67,7 @@ pub fn a_step_is_that_of_the_definition<B: Backend>(backend: &B) {
             close(&found, &exact, share, &format!("bf16: {halved}, {moments:?}"));
         }
     }
-    let weight = Var::zeros(3, DType::F32, &Device::Cpu).unwrap();
+    let weight = Var::zeros(3, DType::F32, backend.device()).unwrap();
     let mut state = backend.state(4, Moments::F32, Vec::new()).unwrap();
     let gradient = up(backend, &[1.0; 4], 4);
     let step = Step {

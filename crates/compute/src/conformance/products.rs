@@ -48,9 +48,10 @@ pub fn products_are_those_of_the_definition<B: Backend>(backend: &B) {
 pub fn products_with_held_weights_are_those_of_their_numbers<B: Backend>(backend: &B) {
     for [n, k, out] in [[1, 1, 1], [3, 7, 5], [17, 130, 66], [2, 1030, 1100]] {
         let tensor = Tensor::from_vec(numbers(out * k, 4), (out, k), &Device::Cpu).unwrap();
-        for held in held_in_all_ways(&tensor) {
-            let w = held.values().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let name = format!("{n} × {k} × {out}, {held:?}").chars().take(80).collect::<String>();
+        for on_host in held_in_all_ways(&tensor) {
+            let w = on_host.values().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let held = on_host.to_device(backend.device()).unwrap();
+            let name = format!("{n} × {k} × {out}, {on_host:?}").chars().take(80).collect::<String>();
             for (scale, add) in [(1.0, false), (0.5, true)] {
                 let (x, g) = (numbers(n * k, 5), numbers(n * out, 6));
                 let (before, before_dx) = (numbers(n * out, 7), numbers(n * k, 8));

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::numbers::{close, down, numbers, up, wide};
 use crate::{Backend, Dropout, Held, In, Matrix, NormGradients, NormKind, Out, Sum};
 
-fn vector(values: &[f32]) -> Tensor {
-    Tensor::from_vec(values.to_vec(), values.len(), &Device::Cpu).unwrap()
+fn vector<B: Backend>(backend: &B, values: &[f32]) -> Tensor {
+    Tensor::from_vec(values.to_vec(), values.len(), backend.device()).unwrap()
 }
 
 pub fn matrices_go_to_the_device_and_back_whole_and_in_parts<B: Backend>(backend: &B) {
@@ -74,7 +74,7 @@ pub fn norms_are_those_of_the_definition<B: Backend>(backend: &B) {
             let what = format!("{kind:?} of {n} × {d}");
             let (x_on, g_on) = (up(backend, &x, d), up(backend, &g, d));
             let [mut found, mut found_dx] = [(); 2].map(|()| Matrix::new(backend, n, d).unwrap());
-            let (weight, bias) = (vector(&w), with_bias.then(|| vector(&b)));
+            let (weight, bias) = (vector(backend, &w), with_bias.then(|| vector(backend, &b)));
             backend
                 .norm(kind, found.all_mut().values, x_on.all().values, &weight, bias.as_ref(), eps)
                 .unwrap();
@@ -110,7 +110,7 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
         let (x, bias, residual) = (numbers(n * d, 1), numbers(d, 2), numbers(n * d, 3));
         let mut wider = up(backend, &numbers(n * (d + 2), 4), d + 2);
         let before = wide(&down(backend, &wider));
-        backend.add_bias(wider.columns_mut(1..1 + d), &vector(&bias)).unwrap();
+        backend.add_bias(wider.columns_mut(1..1 + d), &vector(backend, &bias)).unwrap();
         let mut expected = before.clone();
         for row in 0..n {
             (0..d).for_each(|at| expected[row * (d + 2) + 1 + at] += f64::from(bias[at]));
@@ -133,7 +133,7 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
         for with_bias in [false, true] {
             for dropout in [None, Some(Dropout { p: 0.3, seed: 9 })] {
                 let mut found = up(backend, &x, d);
-                let tensor = vector(&bias);
+                let tensor = vector(backend, &bias);
                 let (to, rest) = (found.all_mut().values, residual_on.all().values);
                 backend.close(to, with_bias.then_some(&tensor), dropout, rest, d).unwrap();
                 let added: Vec<f32> =
@@ -155,7 +155,7 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
 
 pub fn rows_are_found_and_summed_by_their_ids<B: Backend>(backend: &B) {
     let (rows, d) = (9, 5);
-    let table = Tensor::from_vec(numbers(rows * d, 1), (rows, d), &Device::Cpu).unwrap();
+    let table = Tensor::from_vec(numbers(rows * d, 1), (rows, d), backend.device()).unwrap();
     let ids: Arc<[u32]> = [8, 0, 3, 8, 8, 1].into();
     let on_device = backend.ids(&ids).unwrap();
     for held in [Held::from(table.clone()), Held::from(table.to_dtype(DType::BF16).unwrap())] {

@@ -4,7 +4,7 @@ mod int8;
 mod nf4;
 
 pub use int8::Int8;
-pub use nf4::Nf4;
+pub use nf4::{NUMBERS, Nf4};
 
 use candle_core::{CpuStorage, Result, Storage, Tensor, bail};
 

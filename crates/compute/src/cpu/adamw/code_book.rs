@@ -30,6 +30,11 @@ const LAST_CELL: u32 = 0x3f80;
 const POWERS: u32 = 7;
 
 impl CodeBook {
+    /// The largest `f32` that code `n` is taken for, at place `n`.
+    pub fn limits(&self) -> &[f32; 256] {
+        &self.limits
+    }
+
     /// That of first moments.
     pub fn signed() -> &'static CodeBook {
         static BOOK: LazyLock<CodeBook> = LazyLock::new(|| {

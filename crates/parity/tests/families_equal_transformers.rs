@@ -3,14 +3,11 @@
 //! which a table is printed and what is saved is left in `ours/` for tests/reference/check_saved.py.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
-#[path = "parity/case.rs"]
-mod case;
-
 use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{DType, Tensor};
-use case::{Case, cases};
 use model::{Mode, Network};
+use parity::{Case, cases};
 use record::{Dtype, Quantization, Trainable};
 use train::Gradients;
 

@@ -27,7 +27,7 @@ pub struct Case {
 
 /// The committed cases, or those of the folder that MBTI_PARITY names.
 pub fn cases() -> Vec<Case> {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/fixtures/families");
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/families");
     let folder = std::env::var_os("MBTI_PARITY").map_or(committed, PathBuf::from);
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -5,9 +5,6 @@
 
 // A case can do more than this needs.
 #[allow(dead_code)]
-#[path = "parity/case.rs"]
-mod case;
-
 use std::collections::BTreeSet;
 
 use candle_core::{D, DType, Device, Result, Tensor};
@@ -15,8 +12,8 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::{
     bert, distilbert, llama, mistral, modernbert, phi3, qwen2, qwen3, xlm_roberta,
 };
-use case::cases;
 use model::{LoadReport, Mode, Setup};
+use parity::cases;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

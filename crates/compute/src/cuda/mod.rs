@@ -1,0 +1,376 @@
+//! NVIDIA GPUs. Each file has one kind of operation, under the name that it has on every device; `kernels` has what they
+//! launch. Weights are candle's tensors on the device, and all work is on candle's stream.
+
+mod activation;
+mod adamw;
+mod attention;
+mod buffer;
+mod device;
+mod gather;
+mod held;
+mod memory;
+mod norm;
+mod product;
+mod rows;
+mod squares;
+
+use std::{borrow::Cow, ops::Range};
+
+use candle_core::{
+    DType, Device, Result, Storage, Tensor, bail,
+    cuda_backend::{CudaStorage, WrapErr},
+    op::BackpropOp,
+};
+
+use crate::{
+    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
+    Out, Products, Span, Step, Sum, Texts,
+};
+pub use adamw::State;
+use attention::Over;
+pub use buffer::{Buffer, Ids, Part, PartMut};
+pub use device::Cuda;
+use device::{Grid, args};
+use product::{Factor, product};
+
+fn read_factor(x: In<'_, Cuda>) -> Factor {
+    Factor::new(x.values.address, x.place, x.turned)
+}
+
+fn written_factor(out: &Out<'_, Cuda>) -> Factor {
+    Factor::new(out.values.address, out.place, false)
+}
+
+impl Backend for Cuda {
+    type Buffer = Buffer;
+    type Ref<'a> = Part<'a>;
+    type Mut<'a> = PartMut<'a>;
+    type Ids = Ids;
+    type State = State;
+
+    fn device(&self) -> &Device {
+        self.candle_device()
+    }
+
+    fn memory(&self) -> Memory {
+        memory::memory(self)
+    }
+
+    fn peak(&self) -> Option<u64> {
+        memory::peak(self)
+    }
+
+    fn forget_peak(&self) {
+        memory::forget_peak(self);
+    }
+
+    fn synchronise(&self) -> Result<()> {
+        self.stream().synchronize().w()
+    }
+
+    fn buffer(&self, len: usize) -> Result<Buffer> {
+        self.scratch(len)
+    }
+
+    fn read(buffer: &Buffer, range: Range<usize>) -> Part<'_> {
+        buffer.part(range)
+    }
+
+    fn write(buffer: &mut Buffer, range: Range<usize>) -> PartMut<'_> {
+        buffer.part_mut(range)
+    }
+
+    fn split<'a>(values: Self::Mut<'a>, at: usize) -> (Self::Mut<'a>, Self::Mut<'a>) {
+        values.split(at)
+    }
+
+    fn len(values: Part<'_>) -> usize {
+        values.len
+    }
+
+    fn len_mut(values: &PartMut<'_>) -> usize {
+        values.len
+    }
+
+    fn ids(&self, ids: &[u32]) -> Result<Ids> {
+        Ids::new(self, ids)
+    }
+
+    fn upload(&self, from: &[f32], to: PartMut<'_>) -> Result<()> {
+        same(from.len(), to.len)?;
+        let uploaded = buffer::upload(self, from)?;
+        let from = buffer::address(&uploaded, self.stream());
+        rows::copy(self, Factor::rows(to.address, to.len, 1), Factor::rows(from, to.len, 1))
+    }
+
+    fn download(&self, from: Part<'_>) -> Result<Vec<f32>> {
+        if from.len == 0 {
+            return Ok(Vec::new());
+        }
+        let whole = self.scratch(from.len)?;
+        let to = whole.all().address;
+        rows::copy(self, Factor::rows(to, from.len, 1), Factor::rows(from.address, from.len, 1))?;
+        self.stream().clone_dtoh(&whole.slice).w()
+    }
+
+    fn to_tensor(&self, x: &Matrix<Cuda>) -> Result<Tensor> {
+        let copy = self.scratch(x.rows * x.cols)?;
+        let (to, from) = (copy.all().address, x.buffer.all().address);
+        rows::copy(self, Factor::rows(to, x.rows, x.cols), Factor::rows(from, x.rows, x.cols))?;
+        let storage = CudaStorage::wrap_cuda_slice(copy.slice, self.candle().clone());
+        Ok(Tensor::from_storage(Storage::Cuda(storage), (x.rows, x.cols), BackpropOp::none(), false))
+    }
+
+    fn to_matrix(&self, tensor: &Tensor) -> Result<Matrix<Cuda>> {
+        let (rows, cols) = tensor.dims2()?;
+        let matrix = Matrix::new(self, rows, cols)?;
+        let tensor = tensor.contiguous()?;
+        let from = buffer::tensor(self, &tensor, DType::F32)?;
+        rows::copy(
+            self,
+            Factor::rows(matrix.buffer.all().address, rows, cols),
+            Factor::rows(from, rows, cols),
+        )?;
+        Ok(matrix)
+    }
+
+    fn copy(&self, out: Out<Cuda>, x: In<Cuda>) -> Result<()> {
+        if x.turned || (x.place.rows, x.place.cols) != (out.place.rows, out.place.cols) {
+            bail!("{:?} cannot be copied to {:?}", x.place, out.place);
+        }
+        rows::copy(self, written_factor(&out), read_factor(x))
+    }
+
+    fn clear(&self, out: PartMut<'_>) -> Result<()> {
+        rows::clear(self, &out)
+    }
+
+    fn add(&self, out: PartMut<'_>, x: Part<'_>) -> Result<()> {
+        same(x.len, out.len)?;
+        rows::add(self, &out, x)
+    }
+
+    fn product(
+        &self,
+        out: Out<Cuda>,
+        a: In<Cuda>,
+        b: In<Cuda>,
+        scale: f32,
+        add: bool,
+        products: Products,
+    ) -> Result<()> {
+        product(self, written_factor(&out), read_factor(a), read_factor(b), (scale, add), products)
+    }
+
+    fn product_held(
+        &self,
+        out: Out<Cuda>,
+        x: In<Cuda>,
+        weight: &Held,
+        turned: bool,
+        scale: f32,
+        add: bool,
+        products: Products,
+    ) -> Result<()> {
+        held::product_held(self, written_factor(&out), read_factor(x), weight, turned, (scale, add), products)
+    }
+
+    fn norm(
+        &self,
+        kind: NormKind,
+        y: PartMut<'_>,
+        x: Part<'_>,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        eps: f32,
+    ) -> Result<()> {
+        same(x.len, y.len)?;
+        norm::forward(self, kind, &y, x, weight, bias, eps)
+    }
+
+    fn norm_backward(
+        &self,
+        kind: NormKind,
+        dx: PartMut<'_>,
+        x: Part<'_>,
+        g: Part<'_>,
+        weight: &Tensor,
+        eps: f32,
+        gradients: NormGradients<Cuda>,
+    ) -> Result<()> {
+        same(x.len, dx.len)?;
+        same(g.len, dx.len)?;
+        let sums = [&gradients.weight, &gradients.bias].into_iter().flatten();
+        sums.map(|sum| sum.values.len).try_for_each(|len| same(len, weight.elem_count()))?;
+        norm::backward(self, kind, &dx, x, g, weight, eps, gradients)
+    }
+
+    fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cuda>> {
+        same(cos.len(), sin.len())?;
+        let taken = |from: &[f32]| -> Result<Buffer> {
+            Ok(Buffer { slice: buffer::upload(self, from)?, len: from.len() })
+        };
+        let total = cos.len().checked_div(half).unwrap_or(0);
+        Ok(Angles { cos: taken(cos)?, sin: taken(sin)?, total, half })
+    }
+
+    fn rotate(&self, x: Out<Cuda>, angles: &Angles<Cuda>, heads: usize, d: usize, back: bool) -> Result<()> {
+        let Angles { cos, sin, total, half } = angles;
+        if !angles.fit(x.place.rows, d) || heads * d > x.place.cols {
+            bail!("{:?} cannot be turned as {heads} heads of {d} by {total} × {half} angles", x.place);
+        }
+        let Factor { address, stride, rows, .. } = written_factor(&x);
+        let sign = if back { -1f32 } else { 1.0 };
+        let [heads_of, d, pairs] = [heads, d, *half].map(|number| number as u32);
+        let args = args![address, stride, cos.all(), sin.all(), rows, heads_of, d, pairs, sign];
+        self.launch("rotate", Grid::of(rows * heads * half), args)
+    }
+
+    /// The log of the sum of exponentials of each token and head.
+    fn attention_keeps(&self, tokens: usize, heads: Heads) -> usize {
+        tokens * heads.query
+    }
+
+    fn attention(
+        &self,
+        out: PartMut<'_>,
+        kept: PartMut<'_>,
+        qkv: Part<'_>,
+        texts: &Texts<Cuda>,
+        heads: Heads,
+        span: Span,
+        dropout: Option<Dropout>,
+    ) -> Result<()> {
+        heads.check()?;
+        let total = texts.total();
+        same(qkv.len, total * heads.width())?;
+        same(out.len, total * heads.query * heads.d)?;
+        same(kept.len, self.attention_keeps(total, heads))?;
+        Over { texts, heads, span, dropout }.forward(self, &out, &kept, qkv)
+    }
+
+    fn attention_backward(
+        &self,
+        dqkv: PartMut<'_>,
+        qkv: Part<'_>,
+        [result, kept]: [Part<'_>; 2],
+        g: Part<'_>,
+        texts: &Texts<Cuda>,
+        heads: Heads,
+        span: Span,
+        dropout: Option<Dropout>,
+    ) -> Result<()> {
+        heads.check()?;
+        let total = texts.total();
+        same(qkv.len, total * heads.width())?;
+        same(dqkv.len, qkv.len)?;
+        same(result.len, total * heads.query * heads.d)?;
+        same(g.len, result.len)?;
+        same(kept.len, self.attention_keeps(total, heads))?;
+        Over { texts, heads, span, dropout }.backward(self, &dqkv, qkv, [result, kept, g])
+    }
+
+    fn activation(
+        &self,
+        activation: Activation,
+        gated: bool,
+        y: PartMut<'_>,
+        u: Part<'_>,
+        d: usize,
+    ) -> Result<()> {
+        same(u.len, if gated { 2 * y.len } else { y.len })?;
+        activation::forward(self, activation, gated, &y, u, d)
+    }
+
+    fn activation_backward(
+        &self,
+        activation: Activation,
+        gated: bool,
+        u: PartMut<'_>,
+        g: PartMut<'_>,
+        d: usize,
+    ) -> Result<()> {
+        same(u.len, if gated { 2 * g.len } else { g.len })?;
+        activation::backward(self, activation, gated, &u, &g, d)
+    }
+
+    fn add_bias(&self, x: Out<Cuda>, bias: &Tensor) -> Result<()> {
+        rows::add_bias(self, written_factor(&x), bias)
+    }
+
+    fn column_sums(&self, sum: Sum<Cuda>, g: In<Cuda>) -> Result<()> {
+        same(sum.values.len, g.shape().1)?;
+        if g.turned {
+            bail!("columns are summed of a matrix as it lies");
+        }
+        rows::column_sums(self, &sum.values, sum.add, read_factor(g))
+    }
+
+    fn close(
+        &self,
+        x: PartMut<'_>,
+        bias: Option<&Tensor>,
+        dropout: Option<Dropout>,
+        residual: Part<'_>,
+        d: usize,
+    ) -> Result<()> {
+        same(residual.len, x.len)?;
+        rows::close(self, &x, bias, dropout, residual, d)
+    }
+
+    fn drop(&self, x: PartMut<'_>, y: Part<'_>, dropout: Dropout) -> Result<()> {
+        same(y.len, x.len)?;
+        rows::drop(self, &x, y.address, dropout)
+    }
+
+    fn drop_in_place(&self, x: PartMut<'_>, dropout: Dropout) -> Result<()> {
+        rows::drop(self, &x, x.address, dropout)
+    }
+
+    fn gather(&self, x: PartMut<'_>, table: &Held, ids: &Ids, add: bool) -> Result<()> {
+        gather::gather(self, &x, table, ids, add)
+    }
+
+    fn gather_rows(&self, out: PartMut<'_>, x: In<Cuda>, ids: &Ids) -> Result<()> {
+        gather::gather_rows(self, &out, read_factor(x), ids)
+    }
+
+    fn scatter(&self, sum: Out<Cuda>, ids: &Ids, g: Part<'_>) -> Result<()> {
+        gather::scatter(self, written_factor(&sum), ids, g)
+    }
+
+    fn clear_rows(&self, x: Out<Cuda>, ids: &Ids) -> Result<()> {
+        gather::clear_rows(self, written_factor(&x), ids)
+    }
+
+    fn sum_of_squares(&self, x: In<Cuda>, rows: Option<&Ids>) -> Result<f64> {
+        Ok(squares::sums(self, &[(read_factor(x), rows)])?.iter().sum())
+    }
+
+    fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<State> {
+        State::new(self, count, moments, remainder)
+    }
+
+    fn state_bytes(state: &State) -> usize {
+        state.bytes()
+    }
+
+    fn state_to_host<'a>(&self, state: &'a State) -> Result<Cow<'a, adamw::HostState>> {
+        Ok(Cow::Owned(state.save(self)?))
+    }
+
+    fn state_from_host(&self, state: adamw::HostState) -> Result<State> {
+        State::load(self, &state)
+    }
+
+    fn adamw(&self, weight: &Tensor, gradient: Part<'_>, state: &mut State, step: &Step) -> Result<()> {
+        adamw::step(self, weight, gradient, state, step)
+    }
+}
+
+fn same(found: usize, wanted: usize) -> Result<()> {
+    if found != wanted {
+        bail!("an operand has {found} numbers where {wanted} are wanted");
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Products of matrices, by cuBLAS.
+#![allow(unsafe_code)]
+
+use candle_core::{
+    Result, bail,
+    cuda_backend::{
+        WrapErr,
+        cudarc::cublas::{
+            result::gemm_ex,
+            sys::{cublasComputeType_t, cublasGemmAlgo_t, cublasOperation_t, cudaDataType_t},
+        },
+    },
+};
+
+use super::{device::Cuda, rows};
+use crate::{Place, Products};
+
+/// A matrix in the device's memory, row by row, in f32 or bf16.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Factor {
+    pub address: u64,
+    /// From one row to the next.
+    pub stride: usize,
+    pub rows: usize,
+    pub cols: usize,
+    /// Whether its rows are read as columns.
+    pub turned: bool,
+    pub bf16: bool,
+}
+
+impl Factor {
+    pub(super) fn new(address: u64, place: Place, turned: bool) -> Factor {
+        let Place { rows, cols, stride, from } = place;
+        Factor { address: address + 4 * from as u64, stride, rows, cols, turned, bf16: false }
+    }
+
+    /// Rows of numbers in f32 that follow one another.
+    pub(super) fn rows(address: u64, rows: usize, cols: usize) -> Factor {
+        Factor { address, stride: cols, rows, cols, turned: false, bf16: false }
+    }
+
+    pub(super) fn turned(self) -> Factor {
+        Factor { turned: !self.turned, ..self }
+    }
+
+    /// Rows and columns as they are read.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        if self.turned { (self.cols, self.rows) } else { (self.rows, self.cols) }
+    }
+
+    /// How cuBLAS, to which our rows are columns, reads it.
+    fn operation(&self) -> cublasOperation_t {
+        if self.turned { cublasOperation_t::CUBLAS_OP_T } else { cublasOperation_t::CUBLAS_OP_N }
+    }
+
+    fn kind(&self) -> cudaDataType_t {
+        if self.bf16 { cudaDataType_t::CUDA_R_16BF } else { cudaDataType_t::CUDA_R_32F }
+    }
+}
+
+/// out = s a b, or out += s a b with `add`; both factors in the same type, out in f32, sums in f32.
+pub(super) fn product(
+    cuda: &Cuda,
+    out: Factor,
+    a: Factor,
+    b: Factor,
+    (scale, add): (f32, bool),
+    products: Products,
+) -> Result<()> {
+    let ((m, k), (k_of_b, n)) = (a.shape(), b.shape());
+    if k != k_of_b || (out.rows, out.cols) != (m, n) || a.bf16 != b.bf16 {
+        bail!("[{m}, {k}] times [{k_of_b}, {n}] cannot be written to [{}, {}]", out.rows, out.cols);
+    }
+    if m == 0 || n == 0 {
+        return Ok(());
+    }
+    if k == 0 {
+        return if add { Ok(()) } else { rows::clear_part(cuda, out) };
+    }
+    let int = |number: usize| -> Result<i32> {
+        i32::try_from(number)
+            .map_err(|_| candle_core::Error::Msg(format!("a matrix of {number} is too large")))
+    };
+    let compute = match (a.bf16, products) {
+        (true, _) | (false, Products::F32) => cublasComputeType_t::CUBLAS_COMPUTE_32F,
+        (false, Products::Tf32) => cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+        (false, Products::Bf16) => cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_16BF,
+    };
+    let beta = if add { 1f32 } else { 0.0 };
+    // A leading dimension is no smaller than a column, also of a matrix of one row.
+    let leading = |factor: &Factor| int(factor.stride.max(factor.cols).max(1));
+    let blas = cuda.candle().cublas_handle();
+    cuda.stream().context().bind_to_thread().w()?;
+    // SAFETY: the matrices lie within memory of the device, as `Place` says, and cuBLAS works on the stream that they are
+    // used on. To cuBLAS our rows are columns: it computes outᵀ = bᵀ aᵀ.
+    unsafe {
+        gemm_ex(
+            *blas.handle(),
+            b.operation(),
+            a.operation(),
+            int(n)?,
+            int(m)?,
+            int(k)?,
+            std::ptr::from_ref(&scale).cast(),
+            b.address as *const _,
+            b.kind(),
+            leading(&b)?,
+            a.address as *const _,
+            a.kind(),
+            leading(&a)?,
+            std::ptr::from_ref(&beta).cast(),
+            out.address as *mut _,
+            cudaDataType_t::CUDA_R_32F,
+            leading(&out)?,
+            compute,
+            cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
+        )
+    }
+    .w()
+}

@@ -7,12 +7,15 @@ use std::{
 };
 
 use candle_core::{Device, Tensor};
+use compute::{Backend, on_device};
 use data::Batch;
 use mbti::{Axis, Type};
 use model::{Network, Setup};
 use record::{Dtype, Quantization, Trainable};
 use serde_json::Value;
 use train::{AdamW, ClassWeights, Gradients, Hyperparameters, Moments};
+
+use crate::device;
 
 pub struct Case {
     pub name: String,
@@ -41,6 +44,24 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
+/// What one pass came to, on the host.
+pub struct Learned {
+    pub loss: f64,
+    /// By the places of the parameters; none for what has none.
+    gradients: Vec<Option<Tensor>>,
+}
+
+impl Learned {
+    pub fn gradient(&self, place: usize) -> Option<Tensor> {
+        self.gradients.get(place)?.clone()
+    }
+}
+
+/// A tensor in the host's memory, wherever it was computed.
+pub fn on_host(tensor: &Tensor) -> Tensor {
+    tensor.to_device(&Device::Cpu).unwrap()
+}
+
 impl Case {
     fn read(folder: &Path) -> Case {
         let case: Value = serde_json::from_slice(&std::fs::read(folder.join("case.json")).unwrap()).unwrap();
@@ -67,13 +88,19 @@ impl Case {
     }
 
     pub fn start(&self, dtype: Dtype, trainable: Trainable) -> Network {
-        let setup = Setup { dtype, trainable, ..Setup::plain(&self.axes, 0) };
+        let setup = Setup { dtype, trainable, device: device(), ..Setup::plain(&self.axes, 0) };
         model::start(&self.folder.join("model"), &setup).unwrap()
+    }
+
+    /// Every weight learns, in 32 bits, on the device that is tested.
+    pub fn plain(&self) -> Setup {
+        Setup { device: device(), ..Setup::plain(&self.axes, 0) }
     }
 
     /// LoRA that begins anew beside a base in so many bits, out of this folder.
     pub fn start_quantised(&self, folder: &Path, quantization: Quantization) -> Network {
-        let setup = Setup { quantization, trainable: Trainable::Lora, ..Setup::plain(&self.axes, 0) };
+        let trainable = Trainable::Lora;
+        let setup = Setup { quantization, trainable, device: device(), ..Setup::plain(&self.axes, 0) };
         model::start(folder, &setup).unwrap()
     }
 
@@ -92,7 +119,7 @@ impl Case {
         let mut config: Value = serde_json::from_slice(&text).unwrap();
         config["base_model_name_or_path"] = base.display().to_string().into();
         std::fs::write(place.path().join("adapter_config.json"), config.to_string()).unwrap();
-        model::open(place.path()).unwrap()
+        model::open_on(place.path(), &device()).unwrap()
     }
 
     fn group_weight(&self) -> Vec<f64> {
@@ -103,30 +130,35 @@ impl Case {
     }
 
     /// Loss and gradients of the case's texts as one batch; dropout is zero by the case's config.
-    pub fn learn(&self, network: &Network, checkpointing: bool) -> (f64, Gradients) {
+    pub fn learn(&self, network: &Network, checkpointing: bool) -> Learned {
+        on_device!(&network.device, backend => {
+            let mut gradients = Gradients::new(backend.clone(), &network.weights).unwrap();
+            let loss = self.learn_into(network, checkpointing, &mut gradients);
+            let gradient = |place| gradients.get(place).unwrap().map(|it| on_host(&it));
+            Learned { loss, gradients: (0..network.weights.parameters.len()).map(gradient).collect() }
+        })
+    }
+
+    fn learn_into<B: Backend>(&self, network: &Network, checkpointing: bool, sums: &mut Gradients<B>) -> f64 {
         let group = self.group_weight();
-        let mut gradients = network.gradients().unwrap();
-        let loss = network
-            .learn(
-                &self.batch,
-                1,
-                checkpointing,
-                &|logits| train::loss(logits, &self.types, &network.head, &self.weights, &group),
-                &mut gradients,
-            )
-            .unwrap();
-        (f64::from(loss.to_scalar::<f32>().unwrap()), gradients)
+        let loss = |logits: &Tensor| train::loss(logits, &self.types, &network.head, &self.weights, &group);
+        let found = network.learn(&self.batch, 1, checkpointing, &loss, sums).unwrap();
+        f64::from(found.to_scalar::<f32>().unwrap())
     }
 
     /// The losses before each of ten AdamW steps.
     pub fn ten_losses(&self, network: &mut Network, checkpointing: bool) -> Vec<f64> {
-        let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
-        let step = |_| {
-            let (loss, gradients) = self.learn(network, checkpointing);
-            optimizer.step(&network.weights, &gradients, self.learning_rate).unwrap();
-            loss
-        };
-        (0..10).map(step).collect()
+        let (hyperparameters, moments) = (Hyperparameters::default(), Moments::F32);
+        on_device!(&network.device.clone(), backend => {
+            let mut optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments).unwrap();
+            let step = |_| {
+                let mut gradients = Gradients::new(backend.clone(), &network.weights).unwrap();
+                let loss = self.learn_into(network, checkpointing, &mut gradients);
+                optimizer.step(&network.weights, &gradients, self.learning_rate).unwrap();
+                loss
+            };
+            (0..10).map(step).collect()
+        })
     }
 
     pub fn expected_losses(&self, name: &str) -> Vec<f64> {

@@ -7,21 +7,21 @@ use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{DType, Tensor};
 use model::{Mode, Network};
-use parity::{Case, cases};
+use parity::{Case, Learned, cases, device, on_host};
 use record::{Dtype, Quantization, Trainable};
-use train::Gradients;
 
 fn largest(tensor: &Tensor) -> f64 {
-    let tensor = tensor.to_dtype(DType::F32).unwrap().abs().unwrap().flatten_all().unwrap();
+    let tensor = on_host(tensor).to_dtype(DType::F32).unwrap().abs().unwrap().flatten_all().unwrap();
     f64::from(tensor.max(0).unwrap().to_scalar::<f32>().unwrap())
 }
 
 fn difference(a: &Tensor, b: &Tensor) -> f64 {
-    largest(&(a.to_dtype(DType::F32).unwrap() - b.to_dtype(DType::F32).unwrap()).unwrap())
+    let [a, b] = [a, b].map(|it| on_host(it).to_dtype(DType::F32).unwrap());
+    largest(&(a - b).unwrap())
 }
 
 fn squares(tensor: &Tensor) -> f64 {
-    let tensor = tensor.to_dtype(DType::F32).unwrap();
+    let tensor = on_host(tensor).to_dtype(DType::F32).unwrap();
     f64::from(tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap())
 }
 
@@ -45,15 +45,14 @@ const LORA: Naming = |name| format!("lora.gradient.base_model.model.{name}");
 
 /// The worst relative difference of a gradient and the parameter that has it. All of the
 /// reference's are compared, and each parameter of ours has one.
-fn compare_gradients(case: &Case, network: &Network, gradients: &Gradients, naming: Naming) -> (f64, String) {
+fn compare_gradients(case: &Case, network: &Network, learned: &Learned, naming: Naming) -> (f64, String) {
     let parameters = &network.weights.parameters;
     let all = parameters.iter().map(|p| largest(&case.expected[&naming(&p.name)])).fold(0.0, f64::max);
     let mut found = (0.0, String::new());
     for (place, parameter) in parameters.iter().enumerate() {
         let expected = &case.expected[&naming(&parameter.name)];
-        let gradient = gradients
-            .get(place)
-            .unwrap()
+        let gradient = learned
+            .gradient(place)
             .unwrap_or_else(|| panic!("{}: {} has no gradient", case.name, parameter.name));
         assert_eq!(gradient.dims(), expected.dims(), "{}: {}", case.name, parameter.name);
         // The biases of keys have no gradient but rounding, where nothing turns the keys, since a
@@ -107,14 +106,14 @@ fn logits_gradients_and_ten_steps_in_full_equal_those_of_transformers() {
         let expected = &case.expected["logits"];
         let train = network.forward(&case.batch, Mode::train(1)).unwrap();
         assert_eq!(difference(&logits(&network, &case), &train), 0.0, "without dropout training is the same");
-        let (loss, gradients) = case.learn(&network, false);
-        assert!((loss - f64::from(case.expected["loss"].to_vec1::<f32>().unwrap()[0])).abs() < 1e-5);
-        let gradient = compare_gradients(&case, &network, &gradients, PLAIN);
+        let learned = case.learn(&network, false);
+        assert!((learned.loss - f64::from(case.expected["loss"].to_vec1::<f32>().unwrap()[0])).abs() < 1e-5);
+        let gradient = compare_gradients(&case, &network, &learned, PLAIN);
 
-        let (loss_in_pieces, in_pieces) = case.learn(&network, true);
-        assert_eq!(loss, loss_in_pieces, "{}", case.name);
+        let in_pieces = case.learn(&network, true);
+        assert_eq!(learned.loss, in_pieces.loss, "{}", case.name);
         for (place, parameter) in network.weights.parameters.iter().enumerate() {
-            let [whole, piece] = [&gradients, &in_pieces].map(|all| all.get(place).unwrap().unwrap());
+            let [whole, piece] = [&learned, &in_pieces].map(|all| all.gradient(place).unwrap());
             assert_eq!(difference(&whole, &piece), 0.0, "{}: {} by checkpointing", case.name, parameter.name);
         }
         let checkpointed = compare_gradients(&case, &network, &in_pieces, PLAIN);
@@ -147,12 +146,12 @@ fn logits_gradients_and_ten_steps_with_lora_equal_those_of_peft() {
                     .weights
                     .frozen
                     .iter()
-                    .map(|(name, held)| (name.clone(), held.values().unwrap().copy().unwrap()))
+                    .map(|(name, held)| (name.clone(), on_host(&held.values().unwrap()).copy().unwrap()))
                     .collect()
             };
             let frozen = values(&network);
-            let (_, gradients) = case.learn(&network, checkpointing);
-            let gradient = compare_gradients(&case, &network, &gradients, LORA);
+            let learned = case.learn(&network, checkpointing);
+            let gradient = compare_gradients(&case, &network, &learned, LORA);
             let logits = difference(&logits(&network, &case), &case.expected["lora.logits"]);
             let losses = case.ten_losses(&mut network, checkpointing);
             let losses = worst(losses.into_iter().zip(case.expected_losses("lora.losses")));
@@ -197,9 +196,9 @@ fn lora_beside_a_base_in_4_or_8_bits_is_lora_beside_the_numbers_that_it_has_ther
             for checkpointing in [false, true] {
                 let [found, expected] =
                     [&network, &widened].map(|network| case.learn(network, checkpointing));
-                assert!((found.0 - expected.0).abs() < 1e-6, "{what}");
+                assert!((found.loss - expected.loss).abs() < 1e-6, "{what}");
                 for (n, parameter) in network.weights.parameters.iter().enumerate() {
-                    let [found, expected] = [&found.1, &expected.1].map(|all| all.get(n).unwrap().unwrap());
+                    let [found, expected] = [&found, &expected].map(|all| all.gradient(n).unwrap());
                     let share = difference(&found, &expected) / largest(&expected).max(1e-6);
                     assert!(share < 1e-4, "{what}: the gradient of {} differs by {share}", parameter.name);
                 }
@@ -212,7 +211,7 @@ fn lora_beside_a_base_in_4_or_8_bits_is_lora_beside_the_numbers_that_it_has_ther
             // What is saved is the adapter: it opens to the same, and is merged into the base in its own precision.
             let saved = place.path().join("saved");
             model::save(&network, &saved, Default::default()).unwrap();
-            let opened = model::open(&saved).unwrap();
+            let opened = model::open_on(&saved, &device()).unwrap();
             assert_eq!(opened.weights.quantised, network.weights.quantised, "{what}");
             assert_eq!(difference(&logits(&opened, &case), &logits(&network, &case)), 0.0, "{what}");
             let refused = model::save_merged(opened, &place.path().join("no"), Default::default(), &|| true);
@@ -221,7 +220,7 @@ fn lora_beside_a_base_in_4_or_8_bits_is_lora_beside_the_numbers_that_it_has_ther
             assert_eq!(whole.weights.quantised, 0);
             let expected = logits(&whole, &case);
             model::save_merged(whole, &place.path().join("merged"), Default::default(), &|| true).unwrap();
-            let merged = model::open(&place.path().join("merged")).unwrap();
+            let merged = model::open_on(&place.path().join("merged"), &device()).unwrap();
             assert!(difference(&logits(&merged, &case), &expected) < 1e-4, "{what}: merged");
         }
     }
@@ -241,11 +240,11 @@ fn in_bf16_logits_gradients_and_losses_are_as_close_to_f32_as_those_of_pytorch()
         let exact = &case.expected["logits"];
         let ours = difference(&logits(&network, case), exact);
         let theirs = difference(&case.expected["bf16.logits"], exact);
-        let (_, gradients) = case.learn(&network, false);
+        let learned = case.learn(&network, false);
         let (mut apart, mut all) = (0.0, 0.0);
         for (place, parameter) in network.weights.parameters.iter().enumerate() {
             let exact = &case.expected[&PLAIN(&parameter.name)];
-            let ours = gradients.get(place).unwrap().unwrap();
+            let ours = learned.gradient(place).unwrap();
             apart += squares(&(ours - exact).unwrap());
             all += squares(exact);
         }
@@ -293,7 +292,7 @@ fn what_is_saved_opens_to_the_same_logits_in_full_as_an_adapter_and_merged() {
         for (name, expected, tolerance) in
             [("full", &trained, 0.0), ("lora", &adapted, 0.0), ("merged", &adapted, 1e-4)]
         {
-            let opened = model::open(&folder(name)).unwrap();
+            let opened = model::open_on(&folder(name), &device()).unwrap();
             assert_eq!(opened.head, full.head);
             assert_eq!(opened.report, model::LoadReport::default(), "{}, {name}", case.name);
             let again = logits(&opened, &case);
@@ -312,13 +311,12 @@ fn the_head_alone_learns_and_nothing_else_moves() {
     for case in cases() {
         let network = case.start(Dtype::F32, Trainable::Head);
         let expected = case.start(Dtype::F32, Trainable::All);
-        let (_, all) = case.learn(&expected, false);
+        let all = case.learn(&expected, false);
         for checkpointing in [false, true] {
-            let (_, gradients) = case.learn(&network, checkpointing);
+            let learned = case.learn(&network, checkpointing);
             for (place, parameter) in network.weights.parameters.iter().enumerate() {
                 let same = expected.weights.parameters.iter().position(|p| p.name == parameter.name).unwrap();
-                let [found, whole] =
-                    [gradients.get(place), all.get(same)].map(|gradient| gradient.unwrap().unwrap());
+                let [found, whole] = [learned.gradient(place), all.gradient(same)].map(Option::unwrap);
                 let off = difference(&found, &whole);
                 assert_eq!(off, 0.0, "{}: {}", case.name, parameter.name);
             }
@@ -365,18 +363,22 @@ fn dropout_works_in_training_and_only_there_and_is_the_same_by_checkpointing() {
         std::fs::write(place.path().join("config.json"), config.to_string()).unwrap();
         let weights = "model.safetensors";
         std::fs::copy(case.folder.join("model").join(weights), place.path().join(weights)).unwrap();
-        let network = model::start(place.path(), &model::Setup::plain(&case.axes, 0)).unwrap();
+        let network = model::start(place.path(), &case.plain()).unwrap();
         let logits = |mode| network.forward(&case.batch, mode).unwrap();
         assert!(difference(&logits(Mode::Evaluate), &case.expected["logits"]) < 1e-4, "{}", case.name);
         let (first, second) = (logits(Mode::train(1)), logits(Mode::train(2)));
         assert!(difference(&first, &second) > 1e-3, "{}: nothing is dropped", case.name);
         assert_eq!(difference(&first, &logits(Mode::train(1))), 0.0);
 
-        let (loss, gradients) = case.learn(&network, false);
-        let (loss_in_pieces, in_pieces) = case.learn(&network, true);
-        assert_eq!(loss, loss_in_pieces, "{}: checkpointing drops what a whole pass drops", case.name);
+        let learned = case.learn(&network, false);
+        let in_pieces = case.learn(&network, true);
+        assert_eq!(
+            learned.loss, in_pieces.loss,
+            "{}: checkpointing drops what a whole pass drops",
+            case.name
+        );
         for place in 0..network.weights.parameters.len() {
-            let [whole, piece] = [&gradients, &in_pieces].map(|all| all.get(place).unwrap().unwrap());
+            let [whole, piece] = [&learned, &in_pieces].map(|all| all.gradient(place).unwrap());
             assert_eq!(difference(&whole, &piece), 0.0);
         }
     }
@@ -415,7 +417,7 @@ fn a_base_checkpoint_in_half_precision_and_in_shards_is_read_and_its_new_head_is
             std::fs::write(place.path().join("model.safetensors.index.json"), index).unwrap();
 
             let hidden = |folder: &std::path::Path| {
-                let network = model::start(folder, &model::Setup::plain(&case.axes, 0)).unwrap();
+                let network = model::start(folder, &case.plain()).unwrap();
                 let hidden = network.hidden_states(&case.batch).unwrap().unwrap();
                 (network, hidden)
             };
@@ -461,7 +463,7 @@ fn odd_values_in_a_config_are_an_error_or_a_network_and_no_panic() {
                 let mut changed = config.clone();
                 changed.insert(name.clone(), value.clone());
                 std::fs::write(place.path().join("config.json"), Value::Object(changed).to_string()).unwrap();
-                match model::start(place.path(), &model::Setup::plain(&case.axes, 0)) {
+                match model::start(place.path(), &case.plain()) {
                     Ok(network) => {
                         network.forward(&case.batch, Mode::train(1)).ok();
                         built += 1;

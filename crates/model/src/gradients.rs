@@ -229,19 +229,20 @@ impl<B: Backend> Gradients<B> {
 
     /// The Euclidean norm over all parameters together.
     pub fn norm(&self) -> Result<f64> {
-        let mut squares = 0.0;
-        for parameter in 0..self.places.len() {
-            squares += self.sum_of_squares(parameter)?.unwrap_or(0.0);
-        }
-        Ok(squares.sqrt())
+        Ok(self.squares()?.iter().map(|(_, squares)| squares).sum::<f64>().sqrt())
     }
 
-    /// The square of the norm of one parameter's gradient, if there is one.
-    pub fn sum_of_squares(&self, parameter: usize) -> Result<Option<f64>> {
-        let Some(values) = self.values(parameter) else { return Ok(None) };
-        let place = &self.places[parameter];
-        let rows = place.rows.as_ref().map(|rows| self.backend.ids(rows)).transpose()?;
-        self.backend.sum_of_squares(In::rows(values, place.width), rows.as_ref()).map(Some)
+    /// The square of the norm of each gradient that there is, with its parameter, in their order.
+    pub fn squares(&self) -> Result<Vec<(usize, f64)>> {
+        let held = || self.places.iter().enumerate().filter(|(_, place)| place.holds);
+        let rows =
+            held().map(|(_, place)| place.rows.as_ref().map(|rows| self.backend.ids(rows)).transpose());
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let values = |place: &Place| In::rows(B::read(&self.memory, place.range.clone()), place.width);
+        let all: Vec<_> =
+            held().zip(&rows).map(|((_, place), rows)| (values(place), rows.as_ref())).collect();
+        let squares = self.backend.sums_of_squares(&all)?;
+        Ok(held().map(|(parameter, _)| parameter).zip(squares).collect())
     }
 
     pub fn backend(&self) -> &B {
@@ -314,7 +315,7 @@ mod tests {
             // The last piece is over the first four rows of the table, which are clean again for it afterwards.
             let expected: Vec<f32> = (0..12).map(|at| if at / 2 == row { 1.0 } else { 0.0 }).collect();
             assert_eq!(table(&mut gradients, row), expected);
-            assert_eq!(gradients.sum_of_squares(0).unwrap(), Some(2.0));
+            assert_eq!(gradients.squares().unwrap(), [(0, 2.0)]);
             assert!(gradients.add_tensor(4, &full(7.0, &[8])).is_err(), "the table's were not taken");
             gradients.add_tensor(1, &full(2.0, &[3])).unwrap();
             gradients.clear();

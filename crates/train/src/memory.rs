@@ -10,6 +10,12 @@ pub fn peak_rss_mib() -> Option<f64> {
     compute::cpu::most_held().map(mib)
 }
 
+/// The most memory that this process has held on the device that it computes on; on one other than the CPU since the
+/// count was last begun anew.
+pub(crate) fn peak_mib<B: Backend>(backend: &B) -> Option<f64> {
+    if backend.device().is_cpu() { peak_rss_mib() } else { peak_since_mib(backend) }
+}
+
 /// The memory that this process holds on the device now.
 pub fn held_mib<B: Backend>(backend: &B) -> Option<f64> {
     backend.memory().held.map(mib)

@@ -258,6 +258,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Σ x², in double precision; of some rows where they are given.
     fn sum_of_squares(&self, x: In<Self>, rows: Option<&Self::Ids>) -> Result<f64>;
 
+    /// The same of each of several matrices. A device that works ahead of the host waits once for all of them.
+    fn sums_of_squares(&self, all: &[(In<Self>, Option<&Self::Ids>)]) -> Result<Vec<f64>> {
+        all.iter().map(|(x, rows)| self.sum_of_squares(*x, *rows)).collect()
+    }
+
     /// What AdamW keeps of a weight of so many numbers: moments of nothing yet, and, of a weight in bf16, what each of its
     /// numbers lacks of its 32 bits (see [`halves`](crate::halves)).
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<Self::State>;

@@ -18,7 +18,12 @@ pub fn sums_of_squares_are_those_of_all_numbers_or_of_some_rows<B: Backend>(back
         let found = backend.sum_of_squares(matrix.all(), Some(&backend.ids(&some).unwrap())).unwrap();
         let exact = squares(&mut some.iter().map(|&row| row as usize));
         assert!((found / exact - 1.0).abs() < 1e-9, "{found} {exact}");
+        let (whole, some) =
+            (backend.sum_of_squares(matrix.all(), None).unwrap(), backend.ids(&some).unwrap());
+        let both = backend.sums_of_squares(&[(matrix.all(), None), (matrix.all(), Some(&some))]).unwrap();
+        assert_eq!(both, [whole, found], "each as alone");
     }
+    assert!(backend.sums_of_squares(&[]).unwrap().is_empty());
 }
 
 /// Ten steps of weights in 32 bits and in bf16 with their remainders; in 8 bits as near as its code book is.

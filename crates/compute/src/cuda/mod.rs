@@ -347,6 +347,11 @@ impl Backend for Cuda {
         Ok(squares::sums(self, &[(read_factor(x), rows)])?.iter().sum())
     }
 
+    fn sums_of_squares(&self, all: &[(In<Cuda>, Option<&Ids>)]) -> Result<Vec<f64>> {
+        let all: Vec<_> = all.iter().map(|(x, rows)| (read_factor(*x), *rows)).collect();
+        squares::sums(self, &all)
+    }
+
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<State> {
         State::new(self, count, moments, remainder)
     }

@@ -43,15 +43,14 @@ impl<B: Backend> ByPieces<'_, B> {
     /// Moves the parameters that have a gradient now, and clears the gradients. From the first piece on whose gradients
     /// are not finite nothing is moved any more.
     pub fn take(&mut self, gradients: &mut Gradients<B>) -> Result<()> {
-        for (place, squares) in self.squares.iter_mut().enumerate() {
-            if let Some(found) = gradients.sum_of_squares(place)? {
-                *squares += found;
-                self.finite &= squares.is_finite();
-            }
+        let found = gradients.squares()?;
+        for &(place, squares) in &found {
+            self.squares[place] = squares;
+            self.finite &= squares.is_finite();
         }
         if self.finite {
             self.moved = true;
-            for place in 0..self.squares.len() {
+            for (place, _) in found {
                 let Self { optimizer, weights, numbers, learning_rate, .. } = self;
                 optimizer.move_one(place, weights, gradients, numbers, *learning_rate)?;
             }

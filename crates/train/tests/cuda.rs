@@ -1,0 +1,238 @@
+//! A run on a GPU beside the same run on the CPU, on the GPU that there is: `scripts/gpu-tests.sh` runs it on the emulated one.
+#![cfg(feature = "cuda")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../../tests/tiny_models/mod.rs"]
+mod tiny_models;
+
+use std::path::{Path, PathBuf};
+
+use compute::{Cpu, Cuda};
+use data::{Batch, Example, Part, Table};
+use mbti::{Axis, Type};
+use model::{LoraSetup, Mode, Network, Setup};
+use record::{Device, Dtype, Event, Optim, Quantization, TrainConfig, Trainable};
+use tiny_models::tiny_bert;
+use train::{AdamW, Gradients, Hyperparameters, Inputs, Moments, Progress, Wish};
+
+const GPU: Device = Device::Cuda(0);
+
+struct Runner {
+    home: tempfile::TempDir,
+    model: PathBuf,
+    table: Table,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Told {
+    /// Losses and norms of the gradients.
+    steps: Vec<(u32, f64, f64)>,
+    evaluations: Vec<f64>,
+}
+
+impl Runner {
+    fn new() -> Runner {
+        let home = tempfile::tempdir().unwrap();
+        let model = tiny_bert(home.path());
+        let example = |n: usize| Example {
+            author: Some(format!("a{}", n / 2)),
+            text: format!("text {} about {n}", "abcdefgh".repeat(n % 3 + 1)),
+            mbti: Type::all().nth(n * 7 % 16).unwrap(),
+        };
+        Runner { home, model, table: Table::of((0..20).map(example).collect()) }
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.home.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// Runs up to a step, from the newest checkpoint if there is one, and adds to what was told.
+    fn run(&self, folder: &Path, config: &TrainConfig, until: u32, told: &mut Told) {
+        let (valid, train): (Vec<u32>, Vec<u32>) = self.table.rows().iter().partition(|&n| n % 5 == 0);
+        let inputs = Inputs {
+            run: 1,
+            config,
+            model_folder: &self.model,
+            run_folder: folder,
+            words_folder: None,
+            train: Part { table: &self.table, rows: &train },
+            valid: Part { table: &self.table, rows: &valid },
+            made_up: false,
+            resume: train::newest_checkpoint(1, folder).ok(),
+        };
+        train::run(&inputs, &mut |progress| {
+            let mut wish = Wish::GoOn;
+            match progress {
+                Progress::Event(Event::Step(step)) => {
+                    told.steps.retain(|(earlier, ..)| *earlier < step.step);
+                    told.steps.push((step.step, step.loss, step.grad_norm.unwrap()));
+                    if step.step == until {
+                        wish = Wish::StopNow;
+                    }
+                }
+                Progress::Event(Event::Evaluation(evaluation)) => {
+                    told.evaluations.push(evaluation.loss.unwrap())
+                }
+                _ => {}
+            }
+            Ok(wish)
+        })
+        .unwrap();
+    }
+
+    fn whole(&self, name: &str, config: &TrainConfig) -> (Told, Vec<u8>) {
+        let (folder, mut told) = (self.folder(name), Told::default());
+        self.run(&folder, config, u32::MAX, &mut told);
+        (told, weights(&folder))
+    }
+}
+
+fn weights(folder: &Path) -> Vec<u8> {
+    let names = ["model/model.safetensors", "model/adapter_model.safetensors"];
+    std::fs::read(names.iter().map(|name| folder.join(name)).find(|path| path.exists()).unwrap()).unwrap()
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        axes: vec![Axis::JudgingPerceiving, Axis::ExtraversionIntroversion],
+        max_steps: Some(6),
+        per_device_train_batch_size: 3,
+        learning_rate: Some(1e-3),
+        eval_steps: Some(6),
+        save_steps: Some(2),
+        device: GPU,
+        ..Default::default()
+    }
+}
+
+/// In each way of learning: full, in bf16 with moments in 8 bits, by LoRA, and over 4 bits.
+fn ways() -> [(&'static str, f64, TrainConfig); 5] {
+    let lora = TrainConfig { trainable: Trainable::Lora, lora_dropout: 0.1, ..config() };
+    let nf4 = TrainConfig { quantization: Quantization::Nf4, ..lora.clone() };
+    let checkpointed =
+        TrainConfig { gradient_checkpointing: true, gradient_accumulation_steps: 2, ..config() };
+    let bf16 = TrainConfig { dtype: Dtype::Bf16, optim: Optim::Adamw8bit, ..config() };
+    [
+        ("f32", 1e-3, config()),
+        ("checkpointed", 1e-3, checkpointed),
+        ("lora", 1e-3, lora),
+        ("nf4", 1e-3, nf4),
+        ("bf16", 2e-2, bf16),
+    ]
+}
+
+#[test]
+fn a_run_on_the_gpu_has_the_losses_and_norms_of_the_cpu() {
+    let runner = Runner::new();
+    for (name, close, config) in ways() {
+        let gpu = runner.whole(&format!("{name}-gpu"), &config).0;
+        let cpu = runner.whole(&format!("{name}-cpu"), &TrainConfig { device: Device::Cpu, ..config }).0;
+        assert_eq!(gpu.steps.len(), 6);
+        for ((step, loss, norm), (_, exact, exact_norm)) in gpu.steps.iter().zip(&cpu.steps) {
+            let (by, norm_by) = ((loss - exact).abs(), (norm / exact_norm - 1.0).abs());
+            assert!(
+                by < close && norm_by < 10.0 * close,
+                "{name}, step {step}: {loss} {exact}, {norm} {exact_norm}"
+            );
+        }
+        for (loss, exact) in gpu.evaluations.iter().zip(&cpu.evaluations) {
+            assert!((loss - exact).abs() < close, "{name}: {loss} {exact}");
+        }
+    }
+}
+
+#[test]
+fn a_run_on_the_gpu_that_is_interrupted_goes_on_there_to_the_last_bit_and_on_the_cpu_within_rounding() {
+    let runner = Runner::new();
+    for (name, close, config) in ways() {
+        let (expected, exact) = runner.whole(&format!("{name}-whole"), &config);
+        let (folder, mut told) = (runner.folder(&format!("{name}-parts")), Told::default());
+        runner.run(&folder, &config, 3, &mut told);
+        runner.run(&folder, &config, u32::MAX, &mut told);
+        assert_eq!(told.steps, expected.steps, "{name}");
+        assert!(weights(&folder) == exact, "{name}");
+
+        // To the CPU after two steps, and back after four.
+        let (folder, mut moved) = (runner.folder(&format!("{name}-moved")), Told::default());
+        runner.run(&folder, &config, 3, &mut moved);
+        runner.run(&folder, &TrainConfig { device: Device::Cpu, ..config.clone() }, 5, &mut moved);
+        runner.run(&folder, &config, u32::MAX, &mut moved);
+        assert_eq!(moved.steps.len(), expected.steps.len());
+        for ((step, loss, _), (_, exact, _)) in moved.steps.iter().zip(&expected.steps) {
+            assert!((loss - exact).abs() < close, "{name}, step {step}: {loss} {exact}");
+        }
+    }
+}
+
+#[test]
+fn steps_by_pieces_on_the_gpu_are_its_ordinary_ones_to_the_last_bit() {
+    let runner = Runner::new();
+    let of = |name: &str, max_grad_norm: f64| runner.whole(name, &TrainConfig { max_grad_norm, ..config() });
+    assert!(of("by-pieces", 0.0) == of("whole", 1e6));
+}
+
+fn start(model: &Path, setup: &Setup) -> Network {
+    model::start(model, setup).unwrap()
+}
+
+#[test]
+fn weights_and_states_are_saved_with_the_same_bytes_wherever_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny_bert(folder.path());
+    let gpu = Cuda::new(0).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let lora = LoraSetup { rank: 4, ..Default::default() };
+    for (trainable, dtype, moments) in [
+        (Trainable::All, Dtype::F32, Moments::Blocks8),
+        (Trainable::All, Dtype::Bf16, Moments::F32),
+        (Trainable::Lora, Dtype::F32, Moments::F32),
+    ] {
+        let lora = lora.clone();
+        let setup = Setup { trainable, dtype, lora, ..Setup::plain(&[Axis::JudgingPerceiving], 1) };
+        let on_gpu = Setup { device: compute::Device::Cuda(gpu.clone()), ..setup.clone() };
+        let (mut here, mut there) = (start(&model, &setup), start(&model, &on_gpu));
+        let mut on_cpu = AdamW::on(&Cpu, &mut here.weights, Hyperparameters::default(), moments).unwrap();
+        let mut optimizer = AdamW::on(&gpu, &mut there.weights, Hyperparameters::default(), moments).unwrap();
+        let ids = (0..13).map(|at| 4 + at % 20).collect();
+        let batch = Batch { ids, offsets: vec![0, 8, 13], rows: vec![0, 1], tokens: 13 };
+        let types: Vec<Type> = ["INFP", "ESTJ"].map(|name| name.parse().unwrap()).into();
+        let mut gradients = Gradients::new(gpu.clone(), &there.weights).unwrap();
+        let head = there.head.clone();
+        let loss = |logits: &_| train::loss(logits, &types, &head, &vec![[0.5, 0.5]], &[1.0]);
+        there.learn(&batch, 1, false, &loss, &mut gradients).unwrap();
+        optimizer.step(&there.weights, &gradients, 1e-2).unwrap();
+
+        // From the GPU to the disk, to the CPU, to the disk.
+        model::save(&there, &path("gpu"), serde_json::Map::new()).unwrap();
+        train::save_state(&optimizer, &there.weights, &path("gpu-state")).unwrap();
+        model::restore(&here, &path("gpu")).unwrap();
+        train::load_state(&mut on_cpu, &here.weights, &path("gpu-state")).unwrap();
+        model::save(&here, &path("cpu"), serde_json::Map::new()).unwrap();
+        train::save_state(&on_cpu, &here.weights, &path("cpu-state")).unwrap();
+        let read = |name: &str| std::fs::read(path(name)).unwrap();
+        let file =
+            if trainable == Trainable::Lora { "adapter_model.safetensors" } else { "model.safetensors" };
+        assert!(read(&format!("gpu/{file}")) == read(&format!("cpu/{file}")), "{trainable:?} {dtype:?}");
+        assert!(read("gpu-state") == read("cpu-state"), "{trainable:?} {dtype:?}");
+        let logits = |network: &Network| {
+            let logits = network.forward(&batch, Mode::Evaluate).unwrap();
+            logits.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        for (found, exact) in logits(&there).iter().zip(logits(&here)) {
+            assert!((found - exact).abs() < 1e-4, "{found} {exact}");
+        }
+
+        // And back.
+        let mut again = start(&model, &on_gpu);
+        let mut fresh = AdamW::on(&gpu, &mut again.weights, Hyperparameters::default(), moments).unwrap();
+        model::restore(&again, &path("cpu")).unwrap();
+        train::load_state(&mut fresh, &again.weights, &path("cpu-state")).unwrap();
+        train::save_state(&fresh, &again.weights, &path("again-state")).unwrap();
+        assert!(read("again-state") == read("cpu-state"), "{trainable:?} {dtype:?}");
+        for name in ["gpu", "cpu"] {
+            std::fs::remove_dir_all(path(name)).unwrap();
+        }
+    }
+}

@@ -150,10 +150,10 @@ impl Nf4 {
         [&self.codes, &self.scales, &self.scales_of_scales].map(size_of_tensor).iter().sum()
     }
 
-    /// All of its numbers, `[rows, cols]` in `f32`.
+    /// All of its numbers, `[rows, cols]` in `f32` in the host's memory.
     pub fn values(&self) -> Result<Tensor> {
         let mut values = vec![0f32; self.rows * self.cols];
-        self.read(0, &mut values)?;
+        self.to_device(&Device::Cpu)?.read(0, &mut values)?;
         Tensor::from_vec(values, (self.rows, self.cols), &Device::Cpu)?.to_dtype(DType::F32)
     }
 

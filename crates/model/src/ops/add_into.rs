@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::element::{Element, slice};
@@ -14,7 +14,11 @@ pub fn add_into(x: &Tensor, y: &Tensor) -> Result<()> {
     if x.shape() != y.shape() {
         bail!("{:?} cannot be added into {:?}", y.shape(), x.shape());
     }
-    x.inplace_op2(y, &AddInto)
+    if x.device().is_cpu() {
+        return x.inplace_op2(y, &AddInto);
+    }
+    let sum = (x.to_dtype(DType::F32)? + y)?.to_dtype(x.dtype())?;
+    x.slice_set(&sum, 0, 0)
 }
 
 struct AddInto;

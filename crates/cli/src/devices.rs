@@ -13,16 +13,20 @@ pub fn run(json: bool) -> Result<()> {
     if json {
         return print::json(&all);
     }
-    let gib = |mib: Option<f64>| mib.map_or_else(|| "–".to_owned(), |mib| format!("{:.1} GiB", mib / 1024.0));
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|device| {
             let usable = device.unusable.as_ref().map_or_else(|| "usable".to_owned(), ToString::to_string);
-            let (memory, free) = (gib(device.memory_mib), gib(device.free_mib));
+            let [memory, free] =
+                [device.memory_mib, device.free_mib].map(|mib| print::or_dash(mib.map(size)));
             vec![device.device.clone(), device.name.clone(), memory, free, usable]
         })
         .collect();
     print::table(&["device", "name", "memory", "free", ""], &rows)
+}
+
+fn size(mib: f64) -> String {
+    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
 }
 
 fn cpu() -> DeviceInfo {
@@ -55,6 +59,7 @@ mod tests {
     fn the_processor_can_be_used_and_is_named_as_the_system_names_it() {
         assert_eq!(model_name("processor: 0\nmodel name\t: A Processor\n"), "A Processor");
         assert_eq!(model_name(""), "processor");
+        assert_eq!((size(64.0), size(8192.0)), ("64 MiB".to_owned(), "8.0 GiB".to_owned()));
         assert_eq!((cpu().device, cpu().unusable), ("cpu".to_owned(), None));
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use record::{DeviceInfo, one_line};
 
-use super::start::{ASKED, Engine};
+use super::Engine;
 
 /// A driver that has to wake its cards takes some seconds.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -47,7 +47,7 @@ impl Error {
 
 /// The GPUs that the engine lists, or why it cannot.
 pub fn ask(engine: &Engine, limit: Duration) -> Result<Vec<DeviceInfo>, Error> {
-    let mut command = engine.command(ASKED);
+    let mut command = engine.command("devices");
     command.args(["devices", "--json"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A token is none of its business.

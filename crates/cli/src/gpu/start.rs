@@ -4,10 +4,9 @@ use std::{env, ffi::OsString, path::PathBuf, process::Command};
 
 use record::Device;
 
-/// Set for the engine for GPUs: the device that was chosen for it, or [`ASKED`]. One that has it starts no other.
+/// Set for the engine for GPUs: the device that was chosen for it, or something else where it is only asked what there
+/// is. One that has it starts no other.
 const STARTED_FOR: &str = "MBTI_STARTED_FOR";
-/// What the variable is where the engine is only asked what there is.
-pub const ASKED: &str = "devices";
 /// Where Linux' loader looks before all other places.
 const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
@@ -19,7 +18,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The command that starts it, for one device or to be asked.
+    /// The command that starts it.
     pub fn command(&self, started_for: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.env(STARTED_FOR, started_for);

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test lint build package parity metrics-parity faults bf16 bench
+.PHONY: run test lint build package cuda package-cuda parity metrics-parity faults bf16 bench
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -23,6 +23,14 @@ build:
 ## package: a Debian package of the program with its engine
 package:
 	@scripts/package.sh
+
+## cuda: the engine for NVIDIA GPUs, mbti-cuda, beside the release of mbti; no GPU and no CUDA is needed to build it
+cuda:
+	@scripts/cuda.sh
+
+## package-cuda: a Debian package of mbti-cuda with the libraries of CUDA that it needs
+package-cuda:
+	@scripts/package-cuda.sh
 
 ## parity: compare every family with Transformers on fresh random models, and on pretrained ones
 parity:

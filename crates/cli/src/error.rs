@@ -42,6 +42,12 @@ pub enum Error {
     LongText,
     #[error("--{name} takes {allowed}, and {given} were given. Give fewer.")]
     TooMany { name: &'static str, allowed: String, given: String },
+    #[error(
+        "{device} cannot be used: {why}. `mbti devices` lists what can be; --device cpu computes on the processor."
+    )]
+    Unusable { device: record::Device, why: record::Unusable },
+    #[error("The engine for GPUs, {}, cannot be started: {source}. --device cpu computes on the processor.", .path.display())]
+    NoEngine { path: std::path::PathBuf, source: std::io::Error },
     #[error("Standard input or output failed: {0}")]
     Io(#[from] std::io::Error),
     #[error("A record cannot be written as JSON: {0}")]
@@ -80,6 +86,15 @@ impl Error {
                 .with("path", path.display())
                 .with("reason", reason),
             Error::Problem(problem) => problem.clone(),
+            Error::Unusable { device, why } => why.parameters().into_iter().fold(
+                Problem::new(record::ProblemCode::DeviceUnusable, self)
+                    .with("device", device)
+                    .with("kind", why.kind()),
+                |problem, (name, value)| problem.with(name, value),
+            ),
+            Error::NoEngine { path, source } => Problem::new(record::ProblemCode::EngineNotStarted, self)
+                .with("path", path.display())
+                .with("reason", source),
             Error::NameTaken { name, .. } => {
                 Problem::new(record::ProblemCode::NameTaken, self).with("name", name)
             }

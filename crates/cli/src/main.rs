@@ -4,8 +4,10 @@
 mod args;
 mod config_file;
 mod datasets;
+mod device;
 mod devices;
 mod error;
+mod gpu;
 mod hub_command;
 mod input;
 mod leaks;
@@ -68,6 +70,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<()> {
+    if let Command::Devices = cli.command {
+        return devices::run(cli.json);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = app::locate(cli.home)?;
     let home = runtime.block_on(Home::open(&folder))?;
@@ -81,7 +86,8 @@ fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train_command::run(&context, &args),
         Command::Runs(command) => runs::run(&context, command),
         Command::Predict(args) => predict_command::run(&context, &args),
-        Command::Devices => devices::run(context.json),
+        // Answered above, with no home.
+        Command::Devices => Ok(()),
         Command::Login => hub_command::login(&context),
         Command::Logout => hub_command::logout(&context),
         Command::Whoami => hub_command::whoami(&context),

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use record::{Event, Problem, TrainConfig};
+use record::{Event, Problem, TrainConfig, UsedDevice};
 use store::Told;
 use train::{Progress, Wish};
 
@@ -42,6 +42,12 @@ impl<'a> Recorder<'a> {
             last_look: Instant::now(),
             bar,
         }
+    }
+
+    /// Takes down what the run computes on.
+    pub fn uses(&mut self, device: &UsedDevice) {
+        self.unwritten.push(Told::Device(device.clone()));
+        self.unwritten.write();
     }
 
     /// Takes one thing down and answers how the run is to go on. What cannot be written down now does not end it.

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use record::{Run, RunProgress, SplitBy, SplitMethod};
+use record::{Run, RunProgress, SplitBy, SplitMethod, UsedDevice};
 
 use crate::{
     Context,
@@ -92,6 +92,15 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// What a run computed on, and why not on the GPU that was found.
+fn device(used: &UsedDevice) -> String {
+    let UsedDevice { device, name, gpu, why_not_gpu } = used;
+    match (gpu, why_not_gpu) {
+        (Some(gpu), Some(why)) => format!("device {device}: {name}; {gpu} was found, but {why}"),
+        _ => format!("device {device}: {name}"),
+    }
+}
+
 fn steps(run: &Run) -> String {
     let done = run.last_step.map_or(0, |step| step.step);
     let total = run.total_steps.map_or_else(|| "?".to_owned(), |total| total.to_string());
@@ -126,6 +135,9 @@ fn print_run(progress: &RunProgress) -> Result<()> {
         print::line(&format!("Reason: {}", failure.message))?;
     }
     print::line(&format!("model {}, data {}, seed {}", run.config.model, run.config.data, run.config.seed))?;
+    if let Some(used) = &run.used_device {
+        print::line(&device(used))?;
+    }
     if let Some(split) = &run.split {
         let method = match (split.method, run.config.split_by) {
             (SplitMethod::ByAuthor, _) => "held out by author",

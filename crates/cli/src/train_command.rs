@@ -2,12 +2,13 @@ use std::path::{Path, PathBuf};
 
 use app::{Token, pushing::PushTarget};
 use data::{Part, Split, Table};
-use record::{DataSet, Event, Notice, Problem, ProblemCode, TokenSource, TrainConfig};
+use record::{DataSet, Event, Notice, Problem, ProblemCode, TokenSource, TrainConfig, UsedDevice};
 use train::{Checkpoint, Inputs, Outcome, Progress, Wish};
 
 use crate::{
     Context,
     args::TrainArgs,
+    device,
     error::{Error, Result},
     hub_command, print, push_command,
     recorder::Recorder,
@@ -18,32 +19,47 @@ use crate::{
 
 pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
-    let given = hub_command::handed_over(args.token_stdin)?;
+    // What is handed over on standard input stays there for the engine that may take this one's place.
+    let token = || hub_command::handed_over(args.token_stdin);
     if let Some(run) = args.resume {
-        return resume(context, run, given);
+        return resume(context, run, &token);
     }
     if let Some(run) = args.run {
-        return begin(context, run, given);
+        let config = runtime.block_on(home.store.run(run))?.config;
+        let device = decide(context, &config)?;
+        return begin(context, run, device, token()?);
     }
     let config = args.config()?;
     if args.estimate {
         return estimate(context, &config);
     }
     if !args.sweep.is_empty() {
+        // Each of its runs has an engine of its own, which decides on its device.
         return sweep::run(context, &config, &args.sweep);
     }
+    let device = decide(context, &config)?;
+    let given = token()?;
     // A run that could not be pushed is not even written down.
     if let Some(repo) = &config.push_to_hub {
         push_command::check(context, repo, given.clone())?;
     }
-    begin(context, runtime.block_on(app::runs::create(home, &config))?, given)
+    begin(context, runtime.block_on(app::runs::create(home, &config))?, device, given)
+}
+
+/// The device of a run, or why it fails. An engine that cannot be started ends this one at once, with the history closed;
+/// whoever started this one finds the run still queued, and why.
+fn decide(context: &Context, config: &TrainConfig) -> Result<Result<UsedDevice>> {
+    match device::decide(context, config) {
+        Err(error @ Error::NoEngine { .. }) => Err(error),
+        decided => Ok(decided),
+    }
 }
 
 /// A token that was handed over, and where it is from.
 type Given = Option<(Token, TokenSource)>;
 
-/// Takes up a run that is written down.
-fn begin(context: &Context, run: i64, given: Given) -> Result<()> {
+/// Takes up a run that is written down. One whose device cannot be used has failed.
+fn begin(context: &Context, run: i64, device: Result<UsedDevice>, given: Given) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
     let config = runtime.block_on(home.store.run(run))?.config;
     // The lock is held until the run is closed, so that nobody takes it for interrupted.
@@ -57,13 +73,13 @@ fn begin(context: &Context, run: i64, given: Given) -> Result<()> {
             config.model, config.data
         ));
     }
-    let done = work(context, run, &config, None, given);
+    let done = work(context, run, &config, device, None, given);
     drop(lock);
     done
 }
 
 /// Goes on with a run that ended early, or that waits.
-fn resume(context: &Context, run: i64, given: Given) -> Result<()> {
+fn resume(context: &Context, run: i64, token: &dyn Fn() -> Result<Given>) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
     runtime.block_on(app::runs::reconcile(home))?;
     let found = runtime.block_on(home.store.run(run))?;
@@ -72,6 +88,8 @@ fn resume(context: &Context, run: i64, given: Given) -> Result<()> {
         print::note(&format!("Run {run} goes on in the process that has it."));
         return Ok(());
     }
+    let device = device::decide(context, &found.config)?;
+    let given = token()?;
     let lock = app::runs::lock(home, run)?.ok_or(Error::NotOurs { run })?;
     let checkpoint = train::newest_checkpoint(run, &home.run_folder(run))?;
     let step = checkpoint.step;
@@ -81,7 +99,7 @@ fn resume(context: &Context, run: i64, given: Given) -> Result<()> {
     if !context.json {
         print::note(&format!("Run {run} goes on after step {step}."));
     }
-    let done = work(context, run, &found.config, Some(checkpoint), given);
+    let done = work(context, run, &found.config, Ok(device), Some(checkpoint), given);
     drop(lock);
     done
 }
@@ -91,10 +109,14 @@ fn work(
     context: &Context,
     run: i64,
     config: &TrainConfig,
+    device: Result<UsedDevice>,
     resume: Option<Checkpoint>,
     given: Given,
 ) -> Result<()> {
-    let done = may_push(context, config, &given).and_then(|()| train_run(context, run, config, resume));
+    let done = device.and_then(|device| {
+        may_push(context, config, &given)?;
+        train_run(context, run, config, &device, resume)
+    });
     match &done {
         // When nobody reads what came of it the run has ended well all the same.
         Ok(outcome) => tell(context, outcome).ok(),
@@ -191,6 +213,7 @@ fn train_run(
     context: &Context,
     run: i64,
     config: &TrainConfig,
+    device: &UsedDevice,
     resume: Option<Checkpoint>,
 ) -> Result<Outcome> {
     let (home, runtime) = (&context.home, &context.runtime);
@@ -200,9 +223,12 @@ fn train_run(
     write_split(&folders.run, &texts.split)?;
     runtime.block_on(home.store.set_split(run, &texts.split.summary))?;
 
+    // The history keeps what was asked for, which may be any device.
+    let mut recorder = Recorder::new(context, run, config.clone(), signals);
+    recorder.uses(device);
+    let config = &on(config, device)?;
     let inputs = Inputs { resume, ..texts.inputs(run, config, &folders) };
     let goes_on = inputs.resume.is_some();
-    let mut recorder = Recorder::new(context, run, config.clone(), signals);
     if !goes_on {
         tell_leaks(&texts.split, &inputs, &mut recorder)?;
     }
@@ -221,6 +247,13 @@ fn train_run(
             .map_err(train::Error::Progress)?;
     }
     Ok(outcome)
+}
+
+/// The settings with the device that was decided on.
+fn on(config: &TrainConfig, device: &UsedDevice) -> Result<TrainConfig> {
+    let mut config = config.clone();
+    config.set("device", &device.device)?;
+    Ok(config)
 }
 
 /// Texts of a split that are looked at for leaks before a run; of more, `mbti datasets leaks` tells.
@@ -277,6 +310,7 @@ fn estimate(context: &Context, config: &TrainConfig) -> Result<()> {
 }
 
 fn try_estimate(context: &Context, config: &TrainConfig) -> Result<record::Estimate> {
+    let config = &on(config, &device::decide(context, config)?)?;
     let folders = Folders { words: None, ..folders(context, 0, config)? };
     let texts = read_texts(context, config)?;
     let inputs = texts.inputs(0, config, &folders);

@@ -1,5 +1,10 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+
+/// The oldest NVIDIA driver that runs CUDA 13.
+pub const LEAST_DRIVER: &str = "580";
 
 /// Something that a run could compute on, or that is there and cannot be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -16,21 +21,130 @@ pub struct DeviceInfo {
     pub unusable: Option<Unusable>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
+/// Why a GPU cannot be used. In JSON it is an object: `kind` says which reason it is, and its parameters stand beside
+/// it, as in `{"kind":"old_driver","found":"535.183.01","needed":"580"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[ts(export)]
 pub enum Unusable {
-    /// This engine has no arithmetic for such devices.
-    NoBackend,
-    /// The system has no driver for it.
+    /// The engine for GPUs, `mbti-cuda`, is not installed.
+    NoEngine,
+    /// The system has no NVIDIA driver.
     NoDriver,
+    /// The driver is too old. `found` is its version, or the CUDA version that it supports.
+    OldDriver { found: String, needed: String },
+    /// No folder has cuBLAS and cuRAND of CUDA 13.
+    NoLibraries,
+    /// The card is older than Ampere. `capability` is its compute capability, such as 7.5.
+    OldCard { capability: String },
+    /// The machine has no NVIDIA GPU.
+    NoCard,
+    /// The driver lists no GPU of this number, as where `CUDA_VISIBLE_DEVICES` hides it.
+    NotListed,
+    /// The model is the bag of words, which is computed on the processor.
+    WordsModel,
+    /// The driver or the engine failed when it was asked. `reason` is what it said, in English.
+    Failed { reason: String },
 }
 
 impl Unusable {
-    pub fn reason(self) -> &'static str {
+    /// The name of the reason, as in JSON.
+    pub fn kind(&self) -> &'static str {
         match self {
-            Unusable::NoBackend => "this engine computes on processors only",
-            Unusable::NoDriver => "the system has no driver for it",
+            Unusable::NoEngine => "no_engine",
+            Unusable::NoDriver => "no_driver",
+            Unusable::OldDriver { .. } => "old_driver",
+            Unusable::NoLibraries => "no_libraries",
+            Unusable::OldCard { .. } => "old_card",
+            Unusable::NoCard => "no_card",
+            Unusable::NotListed => "not_listed",
+            Unusable::WordsModel => "words_model",
+            Unusable::Failed { .. } => "failed",
+        }
+    }
+
+    /// The parameters of the reason, by their names in JSON.
+    pub fn parameters(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Unusable::OldDriver { found, needed } => vec![("found", found), ("needed", needed)],
+            Unusable::OldCard { capability } => vec![("capability", capability)],
+            Unusable::Failed { reason } => vec![("reason", reason)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A clause that goes on after "…, but": what is wrong, and what is needed.
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::NoEngine => f.write_str(
+                "the GPU engine mbti-cuda is not installed: install the package mbti-tuner-cuda, or run `make cuda`",
+            ),
+            Unusable::NoDriver => {
+                write!(f, "the system has no NVIDIA driver: {LEAST_DRIVER} or newer is needed")
+            }
+            Unusable::OldDriver { found, needed } => {
+                write!(f, "its driver is {found}: {needed} or newer is needed")
+            }
+            Unusable::NoLibraries => f.write_str(
+                "cuBLAS and cuRAND of CUDA 13 were not found: install the package mbti-tuner-cuda, or CUDA 13",
+            ),
+            Unusable::OldCard { capability } => {
+                write!(f, "its compute capability is {capability}: 8.0 or newer is needed (Ampere, 2020)")
+            }
+            Unusable::NoCard => f.write_str("no NVIDIA GPU was found in this machine"),
+            Unusable::NotListed => f.write_str("the driver lists no such GPU"),
+            Unusable::WordsModel => f.write_str("the bag of words is computed on the processor"),
+            Unusable::Failed { reason } => write!(f, "it does not work: {reason}"),
+        }
+    }
+}
+
+/// What a run computes on, and why not on a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct UsedDevice {
+    /// `cpu`, or a GPU by its number, such as `cuda:0`.
+    pub device: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// The name of a GPU that was found and not used.
+    pub gpu: Option<String>,
+    /// Why it was not used; none where no GPU was found or where the settings asked for the processor.
+    pub why_not_gpu: Option<Unusable>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_reason_is_an_object_with_its_kind_and_its_parameters() {
+        let text = String::from;
+        for (reason, expected) in [
+            (Unusable::NoEngine, json!({"kind": "no_engine"})),
+            (Unusable::NoDriver, json!({"kind": "no_driver"})),
+            (
+                Unusable::OldDriver { found: text("535.183.01"), needed: text("580") },
+                json!({"kind": "old_driver", "found": "535.183.01", "needed": "580"}),
+            ),
+            (Unusable::NoLibraries, json!({"kind": "no_libraries"})),
+            (Unusable::OldCard { capability: text("7.5") }, json!({"kind": "old_card", "capability": "7.5"})),
+            (Unusable::NoCard, json!({"kind": "no_card"})),
+            (Unusable::NotListed, json!({"kind": "not_listed"})),
+            (Unusable::WordsModel, json!({"kind": "words_model"})),
+            (Unusable::Failed { reason: text("x") }, json!({"kind": "failed", "reason": "x"})),
+        ] {
+            assert_eq!(serde_json::to_value(&reason).unwrap(), expected);
+            let mut told = json!({"kind": reason.kind()});
+            for (name, value) in reason.parameters() {
+                told[name] = value.into();
+            }
+            assert_eq!(told, expected);
+            assert_eq!(serde_json::from_value::<Unusable>(expected).unwrap(), reason);
         }
     }
 }

@@ -37,7 +37,7 @@ pub use cleaning::{
 };
 pub use config::{Device, MAX_STEPS, TrainConfig, bad_setting};
 pub use data_set::{DataSet, DataSetDetail, ImportReport, SampleText, SkipReason, SkippedRow};
-pub use device_info::{DeviceInfo, Unusable};
+pub use device_info::{DeviceInfo, LEAST_DRIVER, Unusable, UsedDevice};
 pub use dtype::Dtype;
 pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};

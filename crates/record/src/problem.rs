@@ -132,6 +132,8 @@ pub enum ProblemCode {
     BadConfigFile,
     /// The device asked for is not there. `device`.
     NoSuchDevice,
+    /// The GPU asked for cannot be used. `device`; `kind` and its parameters as in `Unusable`.
+    DeviceUnusable,
     /// A text without any word. No parameters.
     EmptyText,
     /// The run has nothing to predict with yet. `run`, `status`.

@@ -6,7 +6,7 @@ use ts_rs::TS;
 
 use crate::{
     Assessment, AxisMetrics, Baseline, Estimate, Evaluation, Notice, Origins, Problem, Pushed, Step,
-    TrainConfig,
+    TrainConfig, UsedDevice,
 };
 
 /// Where a run stands.
@@ -97,6 +97,8 @@ pub struct Run {
     pub origins: Origins,
     /// Where its model was pushed to last.
     pub pushed: Option<Pushed>,
+    /// What it computes on, or did when it was last at work; none before it was.
+    pub used_device: Option<UsedDevice>,
 }
 
 /// How the texts were parted.

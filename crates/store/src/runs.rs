@@ -62,6 +62,7 @@ impl FromRow<'_, SqliteRow> for RunRow {
             optimizer_mib: row.try_get("optimizer_mib")?,
             origins: json(row, "origins")?.unwrap_or_default(),
             pushed: json(row, "pushed")?,
+            used_device: json(row, "used_device")?,
         }))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use record::{Assessment, Baseline, Estimate, Evaluation, Finished, Notice, Problem, Step, TrainConfig};
+use record::{
+    Assessment, Baseline, Estimate, Evaluation, Finished, Notice, Problem, Step, TrainConfig, UsedDevice,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Store, error::Result};
@@ -15,6 +17,7 @@ pub enum Told {
         total_steps: u32,
         config: Box<TrainConfig>,
     },
+    Device(UsedDevice),
     Step(Step),
     Evaluation(Evaluation),
     Notice(Notice),
@@ -37,6 +40,9 @@ impl Store {
             match one {
                 Told::Plan { total_steps, config } => {
                     crate::findings::set_plan(connection, run, *total_steps, config).await?;
+                }
+                Told::Device(used) => {
+                    crate::findings::set_json(connection, run, "used_device", used).await?;
                 }
                 Told::Step(step) => crate::curve::add_step(connection, run, step).await?,
                 Told::Evaluation(found) => crate::curve::add_evaluation(connection, run, found).await?,

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use mbti::Axis;
 use record::{
     Assessment, AxisMetrics, Baseline, Estimate, Estimated, Evaluation, Finished, Level, Notice, Origins,
-    Problem, ProblemCode, RunStatus, Step, TrainConfig,
+    Problem, ProblemCode, RunStatus, Step, TrainConfig, Unusable, UsedDevice,
 };
-use store::{Error, NewDataSet, Stop, Store, Wishes};
+use store::{Error, NewDataSet, Stop, Store, Told, Wishes};
 
 async fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -119,6 +119,25 @@ async fn a_run_is_followed_from_queued_to_finished() {
     assert_eq!((found.best_step, found.optimizer_mib, found.paused), (Some(2), Some(12.5), false));
     assert_eq!((found.status, found.train_seconds, found.made_up), (RunStatus::Finished, Some(1.5), true));
     assert!(matches!(store.request_stop(run, Stop::Save).await, Err(Error::RunHasEnded { .. })));
+}
+
+#[tokio::test]
+async fn what_a_run_computes_on_is_kept_with_the_reason_until_it_computes_on_something_else() {
+    let (_folder, store) = open().await;
+    let run = store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap();
+    assert_eq!(store.run(run).await.unwrap().used_device, None);
+    let old = Unusable::OldDriver { found: "535.183.01".into(), needed: "580".into() };
+    let cpu = UsedDevice {
+        device: "cpu".into(),
+        name: "A processor".into(),
+        gpu: Some("A card".into()),
+        why_not_gpu: Some(old),
+    };
+    let gpu = UsedDevice { device: "cuda:0".into(), name: "A card".into(), gpu: None, why_not_gpu: None };
+    for used in [cpu, gpu] {
+        store.write_down(run, &[Told::Device(used.clone())]).await.unwrap();
+        assert_eq!(store.run(run).await.unwrap().used_device, Some(used));
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn the_first_versions_runs_are_read_and_gone_on_with() {
     assert_eq!((run.config.lora_rank, run.config.logging_steps), (4, 1));
     assert!(!run.pause_requested && !run.paused);
     assert_eq!((&run.estimate, &run.baseline, &run.assessment), (&None, &None, &None));
-    assert_eq!((run.best_step, run.optimizer_mib), (None, None));
+    assert_eq!((run.best_step, run.optimizer_mib, &run.used_device), (None, None, &None));
     let step = Step {
         step: 10,
         epoch: 0.5,

@@ -1,6 +1,7 @@
 import type { Run } from "./backend/types/Run";
+import type { UsedDevice } from "./backend/types/UsedDevice";
 import { formatDate, formatDuration, formatMemory, formatNumber } from "./format";
-import { language, t } from "./i18n";
+import { language, t, unusableReason } from "./i18n";
 import { endedEarly } from "./report";
 import { isActive, secondsOf } from "./runs";
 
@@ -21,6 +22,7 @@ export function runFacts(run: Run, now: number): [name: string, value: string][]
   if (endedEarly(run)) {
     known.push([t("stopped_early"), t("stopped_early_why", { n: run.config.early_stopping_patience })]);
   }
+  if (run.used_device !== null) known.push([t("used_device"), deviceText(run.used_device)]);
   if (run.tokens_per_second !== null) {
     known.push([t("speed"), t("tokens_per_second", { n: Math.round(run.tokens_per_second) })]);
   }
@@ -28,6 +30,14 @@ export function runFacts(run: Run, now: number): [name: string, value: string][]
   if (run.optimizer_mib !== null) known.push([t("memory_optimizer"), formatMemory(locale, run.optimizer_mib)]);
   if (run.model_folder !== null) known.push([t("model_folder"), run.model_folder]);
   return known;
+}
+
+/** What a run computed on, and why not on the graphics card that was found. */
+function deviceText({ device, name, gpu, why_not_gpu }: UsedDevice): string {
+  if (gpu !== null && why_not_gpu !== null) {
+    return t("used_device_instead", { name, gpu, reason: unusableReason(why_not_gpu) });
+  }
+  return device === "cpu" ? name : t("used_device_number", { name, device });
 }
 
 function memoryText(run: Run): string {

@@ -88,13 +88,15 @@ describe.each(languages)("the settings of a run in %s", (language) => {
 describe.each(languages)("the devices in %s", (language) => {
   const { window, unusables } = dictionaries[language];
 
+  const oldDriver = unusables.old_driver.replace("{found}", "535.183.01").replace("{needed}", "580");
+
   it("are those that the engine lists, and one that cannot be used says why", () => {
     setLanguage(language);
     const found = deviceChoices(FAKE_DEVICES, "auto");
     expect(found.map(({ device, usable, why }) => [device, usable, why])).toEqual([
       ["auto", true, null],
       ["cpu", true, null],
-      ["cuda:0", false, unusables.no_backend],
+      ["cuda:0", false, oldDriver],
     ]);
     expect(found[1]?.text).toContain("16.0 GiB");
     expect(found[2]?.text).toBe("Example graphics card");

@@ -4,7 +4,7 @@ import type { DeviceInfo } from "./backend/types/DeviceInfo";
 import type { TrainConfig } from "./backend/types/TrainConfig";
 import { classWeightsOf } from "./draft";
 import { formatMemory, formatPercent } from "./format";
-import { language, t, words } from "./i18n";
+import { language, t, unusableReason, words } from "./i18n";
 import type { Dictionary } from "./i18n/en";
 import { CHOICE_WORDS, type ChoiceSetting } from "./settingGroups";
 
@@ -109,7 +109,7 @@ export function deviceChoices(listed: readonly DeviceInfo[], chosen: string): De
     device,
     text: memory_mib === null ? name : t("device_option", { name, memory: formatMemory(language(), memory_mib) }),
     usable: unusable === null,
-    why: unusable === null ? null : words().unusables[unusable],
+    why: unusable === null ? null : unusableReason(unusable),
   }));
   const choices = [plain("auto"), ...(known.length > 0 ? known : [plain("cpu")])];
   return choices.some(({ device }) => device === chosen) ? choices : [...choices, plain(chosen)];

@@ -1,8 +1,9 @@
-import { fireEvent, render, screen, waitFor, within } from "@testing-library/svelte";
+import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/svelte";
 import { afterEach, describe, expect, it } from "vitest";
 import App from "../App.svelte";
 import { createFake } from "../lib/backend/fake";
 import type { RunProgress } from "../lib/backend/types/RunProgress";
+import type { Unusable } from "../lib/backend/types/Unusable";
 import { dictionaries, languages, setLanguage, type Language } from "../lib/i18n";
 import { REPORT_METRICS } from "../lib/report";
 import { at, open, type } from "./testing";
@@ -75,6 +76,26 @@ describe.each(languages)("the report in %s", (language) => {
     const detail = await at("run-detail");
     expect(detail.textContent).toContain(words.window.kept_best.replace("{step}", "80"));
     expect(detail.textContent).toContain(words.window.memory_optimizer);
+  });
+
+  it("says what the run was computed on, and why not on the graphics card", async () => {
+    const why_not_gpu: Unusable = { kind: "old_card", capability: "7.5" };
+    await openReport(language, ({ run }) => {
+      run.used_device = { device: "cpu", name: "A processor", gpu: "A card", why_not_gpu };
+    });
+    const detail = await at("run-detail");
+    expect(detail.textContent).toContain(words.window.used_device);
+    const reason = words.unusables.old_card.replace("{capability}", "7.5");
+    const { used_device_instead: instead, used_device_number: numbered } = words.window;
+    expect(detail.textContent).toContain(
+      instead.replace("{name}", "A processor").replace("{gpu}", "A card").replace("{reason}", reason),
+    );
+    cleanup();
+    await openReport(language, ({ run }) => {
+      run.used_device = { device: "cuda:1", name: "A card", gpu: null, why_not_gpu: null };
+    });
+    const text = numbered.replace("{name}", "A card").replace("{device}", "cuda:1");
+    expect((await at("run-detail")).textContent).toContain(text);
   });
 });
 

@@ -32,6 +32,7 @@ describe.each(languages)("in %s", (language) => {
 
   it("a device that is there and cannot be used is listed with the reason, and cannot be chosen", async () => {
     await open("data", "nav-train", language);
+    const oldDriver = words.unusables.old_driver.replace("{found}", "535.183.01").replace("{needed}", "580");
     const field = (await at("train-device")) as HTMLSelectElement;
     await waitFor(() => expect(field.options).toHaveLength(3));
     expect([...field.options].map((option) => [option.value, option.disabled])).toEqual([
@@ -39,7 +40,7 @@ describe.each(languages)("in %s", (language) => {
       ["cpu", false],
       ["cuda:0", true],
     ]);
-    expect((await at("device-why")).textContent).toContain(words.unusables.no_backend);
+    expect((await at("device-why")).textContent).toContain(oldDriver);
   });
 
   it("a preset fills in the form and is marked until something is changed", async () => {

@@ -31,7 +31,7 @@ mod tests {
             name: "A card".to_owned(),
             memory_mib: None,
             free_mib: None,
-            unusable: Some(Unusable::NoBackend),
+            unusable: Some(Unusable::OldDriver { found: "535.183.01".to_owned(), needed: "580".to_owned() }),
         };
         let listed = serde_json::to_string(std::slice::from_ref(&gpu)).unwrap();
         let script = format!("[ \"$3 $4\" = 'devices --json' ] || exit 1\necho '{listed}'");

@@ -34,7 +34,7 @@ const MODULES: [(&str, &str); 9] = [
 pub(super) const THREADS: u32 = 256;
 
 /// The oldest cards that our PTX runs on: Ampere.
-const LEAST_CAPABILITY: (i32, i32) = (8, 0);
+pub(super) const LEAST_CAPABILITY: (i32, i32) = (8, 0);
 
 /// One NVIDIA GPU, by candle's device. All work goes to one stream, in order.
 #[derive(Clone)]

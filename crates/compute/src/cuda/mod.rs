@@ -8,6 +8,7 @@ mod buffer;
 mod device;
 mod gather;
 mod held;
+mod list;
 mod memory;
 mod norm;
 mod product;
@@ -31,6 +32,7 @@ use attention::Over;
 pub use buffer::{Buffer, Ids, Part, PartMut};
 pub use device::Cuda;
 use device::{Grid, args};
+pub use list::{Gpu, ListError, Unfit, list};
 use product::{Factor, product};
 
 fn read_factor(x: In<'_, Cuda>) -> Factor {

@@ -56,10 +56,16 @@ export const FAKE_DEFAULTS: TrainConfig = {
 };
 
 /** The presets as the program has them. */
-/** A processor, and a graphics card that this engine cannot use. */
+/** A processor, and a graphics card whose driver is too old. */
 export const FAKE_DEVICES: DeviceInfo[] = [
   { device: "cpu", name: "Example processor, 8 threads", memory_mib: 16_384, free_mib: 9_216, unusable: null },
-  { device: "cuda:0", name: "Example graphics card", memory_mib: null, free_mib: null, unusable: "no_backend" },
+  {
+    device: "cuda:0",
+    name: "Example graphics card",
+    memory_mib: null,
+    free_mib: null,
+    unusable: { kind: "old_driver", found: "535.183.01", needed: "580" },
+  },
 ];
 
 export const FAKE_PRESETS: readonly PresetConfig[] = [

@@ -1,4 +1,4 @@
-import { stepsOf } from "./fake-config";
+import { FAKE_DEVICES, stepsOf } from "./fake-config";
 import { hash, problem } from "./fake-data";
 import { assess, confusionOf, metricsOf, SKILLS, type Held } from "./fake-metrics";
 import type { Axis } from "./types/Axis";
@@ -9,6 +9,7 @@ import type { Notice } from "./types/Notice";
 import type { Run } from "./types/Run";
 import type { Step } from "./types/Step";
 import type { TrainConfig } from "./types/TrainConfig";
+import type { UsedDevice } from "./types/UsedDevice";
 
 /** A run of the stand-in: its record, and its curve up to now. */
 export interface FakeRun {
@@ -78,6 +79,7 @@ export function createRun(
     optimizer_mib: null,
     origins: { model: null, data: null, valid: null },
     pushed: null,
+    used_device: null,
   };
   return { run, steps: [], evaluations: [], notices: [], held, adapter: false, stopNow: false };
 }
@@ -88,6 +90,7 @@ export function advance(fake: FakeRun): void {
   if (run.status === "queued") {
     run.status = "running";
     run.started_at ??= new Date().toISOString();
+    run.used_device = usedDevice(run.config.device);
     if (run.config.dtype === "bf16_mixed") fake.notices.push({ step: 0, problem: problem("no_bf16_products") });
     if (run.config.dtype === "tf32") fake.notices.push({ step: 0, problem: problem("no_tf32") });
     return;
@@ -103,6 +106,18 @@ export function advance(fake: FakeRun): void {
   }
   run.paused = false;
   learn(fake);
+}
+
+/** The processor, as the one graphics card cannot be used. */
+function usedDevice(asked: string): UsedDevice {
+  const [cpu, gpu] = FAKE_DEVICES;
+  const passedOver = asked === "auto" ? gpu : undefined;
+  return {
+    device: "cpu",
+    name: cpu?.name ?? "",
+    gpu: passedOver?.name ?? null,
+    why_not_gpu: passedOver?.unusable ?? null,
+  };
 }
 
 function learn(fake: FakeRun): void {

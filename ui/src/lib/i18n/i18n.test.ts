@@ -100,6 +100,7 @@ describe("the dictionaries", () => {
       no_tf32: [],
       bad_config_file: ["path", "reason"],
       no_such_device: ["device"],
+      device_unusable: ["device", "reason"],
       empty_text: [],
       run_has_no_model: ["run", "status"],
       no_finished_run: [],
@@ -219,6 +220,19 @@ describe("a problem's sentence", () => {
     setLanguage("en");
     expect(problemText(problem)).toContain("can run programs");
     expect(problemText({ ...problem, params: { path: "/x", reason: "it is too short" } })).toContain("too short");
+  });
+
+  it("tells in the user's language why a graphics card cannot be used", () => {
+    const params = { device: "cuda:0", kind: "old_driver", found: "535.183.01", needed: "580" };
+    const problem: Problem = { code: "device_unusable", params, message: "" };
+    setLanguage("zh");
+    expect(problemText(problem)).toContain("无法使用 cuda:0：其驱动程序为 535.183.01：需要 580 或更新版本。");
+    setLanguage("en");
+    expect(problemText(problem)).toContain("cuda:0 cannot be used: its driver is 535.183.01: 580 or newer is needed.");
+    const failed = { ...problem, params: { device: "cuda:0", kind: "failed", reason: "CUDA_ERROR_UNKNOWN" } };
+    expect(problemText(failed)).toContain("it does not work: CUDA_ERROR_UNKNOWN.");
+    const later = { ...problem, params: { device: "cuda:0", kind: "constructor" } };
+    expect(problemText(later)).toContain("cannot be used: constructor.");
   });
 
   it("keeps a setting that is not known here as it was sent", () => {

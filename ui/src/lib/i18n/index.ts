@@ -3,10 +3,12 @@ import type { Letter } from "../backend/types/Letter";
 import type { Problem } from "../backend/types/Problem";
 import type { RunStatus } from "../backend/types/RunStatus";
 import type { SkipReason } from "../backend/types/SkipReason";
+import type { Unusable } from "../backend/types/Unusable";
 import { en, type Dictionary } from "./en";
 import { fill, type Names, type Params } from "./fill";
 import { language, type Language } from "./language.svelte";
 import { localizedParams } from "./problem";
+import { unusableText } from "./unusable";
 import { zh } from "./zh";
 
 export { language, languageNames, languages, setLanguage, type Language } from "./language.svelte";
@@ -32,6 +34,9 @@ export const axisName = (axis: Axis): string => words().axes[axis];
 export const letterName = (letter: Letter): string => words().letters[letter];
 export const statusName = (status: RunStatus): string => words().statuses[status];
 export const skipReasonName = (reason: SkipReason): string => words().skip_reasons[reason];
+
+/** Why a GPU cannot be used, as the end of a sentence in the chosen language. */
+export const unusableReason = (reason: Unusable): string => unusableText(words(), reason);
 
 /** The sentence for a problem. A code that this window does not know yet reads as "internal". */
 export function problemText(problem: Problem): string {

@@ -3,6 +3,7 @@ import { settingsFrom } from "../fit";
 import { CHOICE_WORDS, isChoice } from "../settingGroups";
 import type { Dictionary } from "./en";
 import { fill } from "./fill";
+import { unusableText } from "./unusable";
 
 /**
  * A problem's params as the user's language has them. Rust sends names of settings, statuses
@@ -25,6 +26,7 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
     for (const name of ["needed", "available"]) params[name] = wholeText(params[name]);
     params["settings"] = settingsText(params["settings"] ?? "", dictionary);
   }
+  if (problem.code === "device_unusable") params["reason"] = unusableText(dictionary, problem.params);
   if (problem.code === "wrong_token") replace(params, "source", dictionary.token_places);
   if (problem.code === "nothing_usable") replace(params, "needed", dictionary.hub_needs);
   if (problem.code === "bad_hub_setting") replace(params, "name", dictionary.hub_settings);

@@ -11,6 +11,7 @@ import type { RunStatus } from "./RunStatus";
 import type { SplitSummary } from "./SplitSummary";
 import type { Step } from "./Step";
 import type { TrainConfig } from "./TrainConfig";
+import type { UsedDevice } from "./UsedDevice";
 
 /**
  * One run of the history.
@@ -72,4 +73,8 @@ origins: Origins,
 /**
  * Where its model was pushed to last.
  */
-pushed: Pushed | null, };
+pushed: Pushed | null, 
+/**
+ * What it computes on, or did when it was last at work; none before it was.
+ */
+used_device: UsedDevice | null, };

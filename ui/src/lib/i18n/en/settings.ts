@@ -163,9 +163,16 @@ export const quantizations = {
 } as const satisfies Record<Quantization, string>;
 
 export const unusables = {
-  no_backend: "this engine computes on processors only",
-  no_driver: "the system has no driver for it",
-} as const satisfies Record<Unusable, string>;
+  no_engine: "the GPU engine mbti-cuda is not installed: install the package mbti-tuner-cuda",
+  no_driver: "the system has no NVIDIA driver: 580 or newer is needed",
+  old_driver: "its driver is {found}: {needed} or newer is needed",
+  no_libraries: "cuBLAS and cuRAND of CUDA 13 were not found: install the package mbti-tuner-cuda, or CUDA 13",
+  old_card: "its compute capability is {capability}: 8.0 or newer is needed (Ampere, 2020)",
+  no_card: "no NVIDIA graphics card was found in this computer",
+  not_listed: "the driver lists no such graphics card",
+  words_model: "the bag of words is computed on the processor",
+  failed: "it does not work: {reason}",
+} as const satisfies Record<Unusable["kind"], string>;
 
 export const optims = {
   adamw: "AdamW, in 32 bits",

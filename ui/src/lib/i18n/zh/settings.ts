@@ -150,8 +150,15 @@ export const quantizations: Dictionary["quantizations"] = {
 };
 
 export const unusables: Dictionary["unusables"] = {
-  no_backend: "当前引擎只能用处理器计算",
-  no_driver: "系统中没有它的驱动程序",
+  no_engine: "未安装显卡引擎 mbti-cuda：请安装软件包 mbti-tuner-cuda",
+  no_driver: "系统中没有 NVIDIA 驱动程序：需要 580 或更新版本",
+  old_driver: "其驱动程序为 {found}：需要 {needed} 或更新版本",
+  no_libraries: "找不到 CUDA 13 的 cuBLAS 和 cuRAND：请安装软件包 mbti-tuner-cuda 或 CUDA 13",
+  old_card: "其计算能力为 {capability}：需要 8.0 或更高（2020 年的 Ampere 起）",
+  no_card: "这台电脑中没有找到 NVIDIA 显卡",
+  not_listed: "驱动程序没有列出这块显卡",
+  words_model: "词袋模型在处理器上计算",
+  failed: "它无法工作：{reason}",
 };
 
 export const optims: Dictionary["optims"] = {

@@ -1,0 +1,241 @@
+//! The GPUs of this machine, by the engine for them where it can be asked, else by what the system shows.
+
+use std::time::Duration;
+
+use record::{DeviceInfo, LEAST_DRIVER, Unusable};
+
+use super::{
+    Engine, Found,
+    libraries::{self, Missing},
+    places::Places,
+    probe,
+    start::started_for,
+    system,
+};
+
+/// The GPUs, and the engine for them if it has listed any, which may take some seconds.
+pub fn find() -> Found {
+    find_in(&Places::of_this_process(), started_for().is_some(), probe::LIMIT)
+}
+
+/// `is_started`: whether this program was itself started as the engine for GPUs, which it is not.
+fn find_in(places: &Places, is_started: bool, limit: Duration) -> Found {
+    let mut cards = system::cards(&places.root);
+    if cards.is_empty() {
+        if places.given.is_empty() && !system::has_other_gpu(&places.root) {
+            return Found { gpus: Vec::new(), engine: None };
+        }
+        cards.push("NVIDIA GPU".to_owned());
+    }
+    let unusable = |why: Unusable| {
+        let gpu = |(number, name): (usize, &String)| DeviceInfo {
+            device: format!("cuda:{number}"),
+            name: name.clone(),
+            memory_mib: None,
+            free_mib: None,
+            unusable: Some(why.clone()),
+        };
+        Found { gpus: cards.iter().enumerate().map(gpu).collect(), engine: None }
+    };
+    if is_started {
+        return unusable(Unusable::Failed { reason: "mbti-cuda was built without CUDA".to_owned() });
+    }
+    match ask(places, limit) {
+        Ok((gpus, _)) if gpus.is_empty() => unusable(Unusable::NotListed),
+        Ok((gpus, engine)) => Found { gpus: named(gpus, places), engine: Some(engine) },
+        Err(why) => unusable(why),
+    }
+}
+
+fn ask(places: &Places, limit: Duration) -> Result<(Vec<DeviceInfo>, Engine), Unusable> {
+    let driver = libraries::driver(places).ok_or(Unusable::NoDriver)?;
+    let version = system::driver_version(&places.root);
+    // The version is that of the system's own driver, and not of one that was given.
+    let version = version.filter(|_| !places.given.contains(&driver));
+    let old = |found: String| Unusable::OldDriver { found, needed: LEAST_DRIVER.to_owned() };
+    let least = system::major(LEAST_DRIVER);
+    if let Some(found) = version.as_ref().filter(|found| system::major(found) < least) {
+        return Err(old(found.clone()));
+    }
+    let program = places.engine().ok_or(Unusable::NoEngine)?;
+    let libraries = libraries::libraries(places).map_err(|missing| match missing {
+        Missing::Driver => Unusable::NoDriver,
+        Missing::Cuda => Unusable::NoLibraries,
+    })?;
+    let engine = Engine { program, libraries: libraries.folders };
+    match probe::ask(&engine, limit) {
+        Ok(gpus) => Ok((gpus, engine)),
+        Err(error) => match version {
+            Some(found) if error.is_old_library() => Err(old(found)),
+            _ => Err(Unusable::Failed { reason: error.to_string() }),
+        },
+    }
+}
+
+/// A driver is known by its own version; the engine knows only which CUDA it supports.
+fn named(mut gpus: Vec<DeviceInfo>, places: &Places) -> Vec<DeviceInfo> {
+    let version = system::driver_version(&places.root).filter(|_| places.given.is_empty());
+    for gpu in &mut gpus {
+        if let (Some(Unusable::OldDriver { found, .. }), Some(version)) = (&mut gpu.unusable, &version) {
+            found.clone_from(version);
+        }
+    }
+    gpus
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{super::scripted, *};
+    use std::path::Path;
+
+    /// A machine with one card and its driver, a program with the engine beside it, and CUDA's libraries.
+    struct Machine {
+        root: tempfile::TempDir,
+    }
+
+    impl Machine {
+        fn new() -> Machine {
+            let machine = Machine { root: tempfile::tempdir().unwrap() };
+            machine.write("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
+            machine.write("sys/bus/pci/devices/0000:01:00.0/class", "0x030000\n");
+            machine.write(
+                "proc/driver/nvidia/gpus/0000:01:00.0/information",
+                "Model: NVIDIA GeForce RTX 3060\n",
+            );
+            machine.write("sys/module/nvidia/version", "580.65.06\n");
+            for library in
+                ["usr/lib64/libcuda.so.1", "opt/cuda/lib64/libcublas.so.13", "opt/cuda/lib64/libcurand.so.10"]
+            {
+                machine.write(library, "");
+            }
+            machine.engine(r#"echo '[{"device":"cuda:0","name":"NVIDIA GeForce RTX 3060","memory_mib":12000,"free_mib":11000,"unusable":null}]'"#);
+            machine
+        }
+
+        fn path(&self, path: &str) -> std::path::PathBuf {
+            self.root.path().join(path)
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.path(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+
+        fn engine(&self, script: &str) {
+            std::fs::create_dir_all(self.path("usr/bin")).unwrap();
+            scripted::engine(&self.path("usr/bin"), script);
+        }
+
+        fn remove(&self, path: &str) {
+            std::fs::remove_file(self.path(path)).unwrap();
+        }
+
+        fn places(&self) -> Places {
+            Places { root: self.root.path().to_owned(), own: "/usr/bin".into(), ..Places::default() }
+        }
+
+        fn find(&self) -> Found {
+            find_in(&self.places(), false, Duration::from_secs(10))
+        }
+
+        /// Why its one card cannot be used.
+        fn why(&self) -> Unusable {
+            let found = self.find();
+            assert_eq!(found.engine, None);
+            let [gpu] = &found.gpus[..] else { unreachable!() };
+            assert_eq!((&gpu.device[..], &gpu.name[..]), ("cuda:0", "NVIDIA GeForce RTX 3060"));
+            gpu.unusable.clone().unwrap()
+        }
+    }
+
+    #[test]
+    fn a_card_with_all_that_it_needs_can_be_used_by_the_engine_beside_this_program() {
+        let machine = Machine::new();
+        let found = machine.find();
+        assert_eq!(found.gpus.len(), 1);
+        assert_eq!(found.gpus[0].unusable, None);
+        let libraries = vec![machine.path("opt/cuda/lib64")];
+        assert_eq!(found.engine, Some(Engine { program: machine.path("usr/bin/mbti-cuda"), libraries }));
+    }
+
+    #[test]
+    fn each_thing_that_is_missing_is_named() {
+        let machine = Machine::new();
+        machine.remove("opt/cuda/lib64/libcublas.so.13");
+        assert_eq!(machine.why(), Unusable::NoLibraries);
+        machine.remove("usr/bin/mbti-cuda");
+        assert_eq!(machine.why(), Unusable::NoEngine);
+        machine.write("sys/module/nvidia/version", "535.183.01\n");
+        let old = Unusable::OldDriver { found: "535.183.01".into(), needed: "580".into() };
+        assert_eq!(machine.why(), old);
+        assert_eq!(old.to_string(), "its driver is 535.183.01: 580 or newer is needed");
+        machine.remove("usr/lib64/libcuda.so.1");
+        assert_eq!(machine.why(), Unusable::NoDriver);
+    }
+
+    #[test]
+    fn an_engine_that_fails_leaves_the_card_listed_with_the_reason() {
+        let machine = Machine::new();
+        machine.engine("kill -SEGV $$");
+        assert!(matches!(machine.why(), Unusable::Failed { reason } if reason.contains("signal: 11")));
+        machine.engine("echo 'x: undefined symbol: cuNew' >&2; exit 127");
+        assert_eq!(machine.why(), Unusable::OldDriver { found: "580.65.06".into(), needed: "580".into() });
+        machine.engine("echo '[]'");
+        assert_eq!(machine.why(), Unusable::NotListed);
+    }
+
+    #[test]
+    fn what_the_engine_says_of_a_card_is_kept_and_an_old_driver_has_its_own_version() {
+        let machine = Machine::new();
+        let listed = |unusable: &str| {
+            machine.engine(&format!(
+                r#"echo '[{{"device":"cuda:0","name":"A","memory_mib":1,"free_mib":null,"unusable":{unusable}}}]'"#
+            ));
+            machine.find().gpus[0].unusable.clone().unwrap()
+        };
+        let old_card = listed(r#"{"kind":"old_card","capability":"7.5"}"#);
+        assert_eq!(old_card, Unusable::OldCard { capability: "7.5".into() });
+        let old_driver = r#"{"kind":"old_driver","found":"CUDA 12.2","needed":"580"}"#;
+        assert!(matches!(listed(old_driver), Unusable::OldDriver { found, .. } if found == "580.65.06"));
+        machine.remove("sys/module/nvidia/version");
+        assert!(matches!(listed(old_driver), Unusable::OldDriver { found, .. } if found == "CUDA 12.2"));
+    }
+
+    #[test]
+    fn nothing_is_started_where_there_is_no_card_or_where_this_is_the_engine_already() {
+        let machine = Machine::new();
+        machine.engine("touch \"$(dirname \"$0\")/started\"");
+        let found = find_in(&machine.places(), true, Duration::from_secs(10));
+        assert!(
+            matches!(&found.gpus[0].unusable, Some(Unusable::Failed { reason }) if reason.contains("without CUDA"))
+        );
+        for file in ["vendor", "class"] {
+            machine.remove(&format!("sys/bus/pci/devices/0000:01:00.0/{file}"));
+        }
+        assert!(machine.find().gpus.is_empty());
+        assert!(!machine.path("usr/bin/started").exists());
+        // On WSL no bus shows the card.
+        machine.write("dev/dxg", "");
+        assert_eq!(machine.find().gpus[0].name, "NVIDIA GPU");
+        assert!(machine.path("usr/bin/started").exists());
+    }
+
+    #[test]
+    fn the_folders_that_were_given_are_a_gpu_of_their_own() {
+        let machine = Machine::new();
+        machine.write("sys/module/nvidia/version", "535.183.01\n");
+        for library in ["libcuda.so.1", "libcublas.so.13", "libcurand.so.10"] {
+            machine.write(&format!("given/{library}"), "");
+        }
+        let given = machine.path("given");
+        let found = find_in(
+            &Places { given: vec![given.clone()], ..machine.places() },
+            false,
+            Duration::from_secs(10),
+        );
+        assert_eq!((found.gpus.len(), &found.gpus[0].unusable), (1, &None));
+        assert_eq!(found.engine.unwrap().libraries, [Path::new(&given)]);
+    }
+}

@@ -72,34 +72,15 @@ fn gpus(root: &Path) -> Vec<DeviceInfo> {
         let model = about.as_ref().and_then(|about| {
             about.lines().find_map(|line| Some(line.strip_prefix("Model:")?.trim().to_owned()))
         });
-        let (free_mib, unusable) = match about {
-            None => (None, Some(Unusable::NoDriver)),
-            Some(_) => usable(number),
-        };
         DeviceInfo {
             device: format!("cuda:{number}"),
             name: model.unwrap_or_else(|| format!("NVIDIA GPU at {slot}")),
             memory_mib: None,
-            free_mib,
-            unusable,
+            free_mib: None,
+            unusable: Some(if about.is_some() { Unusable::NoBackend } else { Unusable::NoDriver }),
         }
     };
     slots.into_iter().enumerate().map(gpu).collect()
-}
-
-/// What memory a GPU with a driver has free, or why this engine cannot compute on it.
-#[cfg(feature = "cuda")]
-fn usable(number: usize) -> (Option<f64>, Option<Unusable>) {
-    match compute::Cuda::new(number) {
-        Ok(gpu) => (gpu.memory().free.map(|bytes| bytes as f64 / MIB), None),
-        Err(_) => (None, Some(Unusable::NoBackend)),
-    }
-}
-
-/// What memory a GPU with a driver has free, or why this engine cannot compute on it.
-#[cfg(not(feature = "cuda"))]
-fn usable(_: usize) -> (Option<f64>, Option<Unusable>) {
-    (None, Some(Unusable::NoBackend))
 }
 
 /// Display controllers are of the class 0x03.

@@ -63,12 +63,13 @@ pub(crate) fn prepare<'a, B: Backend>(
 }
 
 /// In bf16 where the settings ask for it and the device is faster by it: a GPU always, a processor if it has
-/// instructions for them.
+/// instructions for them. In tf32 on a GPU alone.
 fn products(dtype: Dtype, device: &Device) -> Products {
     match dtype {
         Dtype::Bf16 | Dtype::Bf16Mixed if !device.is_cpu() || model::bf16_products_are_faster() => {
             Products::Bf16
         }
+        Dtype::Tf32 if !device.is_cpu() => Products::Tf32,
         _ => Products::F32,
     }
 }

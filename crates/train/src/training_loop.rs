@@ -128,7 +128,9 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
         }
         self.saved = Some(state.clone());
         self.state = state;
-        self.learner.network.products = Products::F32;
+        if self.learner.network.products == Products::Bf16 {
+            self.learner.network.products = Products::F32;
+        }
         if self.state.products_in_bf16 {
             if !self.learner.network.device.is_cpu() || model::processor_multiplies_bf16() {
                 self.learner.network.products = Products::Bf16;

@@ -44,7 +44,7 @@ pub fn product_in(
 ) -> Result<()> {
     let small = [out.rows, out.cols, a.cols].iter().zip(LEAST).any(|(&size, least)| size < least);
     // None of the large ones is scaled.
-    if products == Products::F32 || small || scale != 1.0 {
+    if products != Products::Bf16 || small || scale != 1.0 {
         return product(out, a, b, scale, add, Threads::All);
     }
     product_bf16(out, a, b, add, avx512::is_there())

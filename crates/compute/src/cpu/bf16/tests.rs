@@ -152,6 +152,18 @@ fn a_small_product_is_made_in_32_bits_whatever_is_asked() {
 }
 
 #[test]
+fn a_processor_makes_products_in_32_bits_where_tf32_is_asked_for() {
+    let (a, b) = (numbers(100 * 200, 1), numbers(200 * 100, 2));
+    let [in_f32, in_tf32, in_bf16] = [Products::F32, Products::Tf32, Products::Bf16].map(|products| {
+        let mut out = vec![0f32; 100 * 100];
+        let (a, b) = (View::new(&a, 200), View::new(&b, 100));
+        product_in(products, &mut ViewMut::new(&mut out, 100), a, b, 1.0, false).unwrap();
+        out
+    });
+    assert!(in_f32 == in_tf32 && in_f32 != in_bf16);
+}
+
+#[test]
 fn the_same_product_is_the_same_on_any_number_of_threads() {
     let (a, b) = (numbers(300 * 400, 1), numbers(400 * 100, 2));
     let [one, three] = [1, 3].map(|threads| {

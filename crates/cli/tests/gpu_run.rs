@@ -1,0 +1,117 @@
+//! Runs on the emulated GPU by command, from import to prediction: killed, lost, and resumed. The emulated
+//! libraries lie in the folder that `MBTI_CUDA_LIBRARIES` names.
+#![cfg(all(unix, feature = "cuda"))]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::process::{Child, Command, Output, Stdio};
+
+use common::{Engine, tiny_bert, wait_until};
+use serde_json::Value;
+
+/// Each has its way of learning; dropout is on, so that its masks have to be the same again too.
+const WAYS: [&[&str]; 3] = [
+    &["--dtype", "f32"],
+    &["--dtype", "bf16", "--optim", "adamw_8bit"],
+    &["--trainable", "lora", "--quantization", "nf4", "--lora-dropout", "0.1", "--gradient-checkpointing"],
+];
+
+/// A home with a small model and texts.
+fn prepared() -> Engine {
+    let engine = Engine::new();
+    engine.import_small("d");
+    let folder = tiny_bert(engine.home.path());
+    engine.ok(&["models", "add", folder.to_str().unwrap(), "--name", "tiny"]);
+    engine
+}
+
+/// A command on a machine that these variables describe.
+fn command(engine: &Engine, machine: &[(&str, &str)], args: &[&str]) -> Command {
+    let libraries = std::env::var_os("MBTI_CUDA_LIBRARIES");
+    let libraries =
+        libraries.unwrap_or_else(|| panic!("MBTI_CUDA_LIBRARIES names the emulated GPU's folder"));
+    let mut command = engine.command(args);
+    command.env("LD_LIBRARY_PATH", libraries).envs(machine.iter().copied());
+    command
+}
+
+fn train<'a>(device: &'a str, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let args = ["train", "--data", "d", "--model", "tiny", "--device", device, "--max-steps", steps];
+    [&args[..], &["--save-steps", "2", "--eval-steps", "1000"], more].concat()
+}
+
+fn output(engine: &Engine, machine: &[(&str, &str)], args: &[&str]) -> Output {
+    command(engine, machine, args).output().unwrap()
+}
+
+fn ok(output: Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn shown(engine: &Engine, run: &str) -> Value {
+    serde_json::from_str(&ok(output(engine, &[], &["runs", "show", run, "--json"]))).unwrap()
+}
+
+/// Losses and norms of all steps, as they are printed.
+fn losses(engine: &Engine, run: &str) -> Vec<(String, String)> {
+    let steps = shown(engine, run)["steps"].as_array().unwrap().clone();
+    steps.iter().map(|step| (step["loss"].to_string(), step["grad_norm"].to_string())).collect()
+}
+
+/// The bytes of all weights that a run has saved.
+fn weights(engine: &Engine, run: &str) -> Vec<Vec<u8>> {
+    let folder = engine.home.path().join("runs").join(run).join("model");
+    let names = ["model.safetensors", "adapter_model.safetensors"];
+    let found = names.iter().filter_map(|name| std::fs::read(folder.join(name)).ok());
+    let found: Vec<_> = found.collect();
+    assert!(!found.is_empty(), "run {run} has saved no weights");
+    found
+}
+
+fn start(engine: &Engine, args: &[&str]) -> Child {
+    let mut command = command(engine, &[], args);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn a_run_that_is_killed_on_the_gpu_and_resumed_there_ends_with_the_same_weights_to_the_last_bit() {
+    for way in WAYS {
+        let engine = prepared();
+        ok(output(&engine, &[], &train("cuda:0", "40", way)));
+        assert_eq!(shown(&engine, "1")["run"]["used_device"]["device"], "cuda:0");
+        let mut killed = start(&engine, &train("cuda:0", "40", way));
+        let steps = || output(&engine, &[], &["runs", "show", "2", "--json"]);
+        wait_until("some steps", || {
+            serde_json::from_slice::<Value>(&steps().stdout)
+                .is_ok_and(|run| run["steps"].as_array().is_some_and(|steps| steps.len() >= 5))
+        });
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        if shown(&engine, "2")["run"]["status"] != "finished" {
+            ok(output(&engine, &[], &["train", "--resume", "2"]));
+        }
+        assert_eq!(losses(&engine, "1"), losses(&engine, "2"), "{way:?}");
+        assert!(weights(&engine, "1") == weights(&engine, "2"), "{way:?}: other weights");
+        let probabilities = ok(output(&engine, &[], &["predict", "--run", "2", "abc", "--json"]));
+        assert!(serde_json::from_str::<Value>(&probabilities).is_ok(), "{probabilities}");
+    }
+}
+
+#[test]
+fn a_gpu_that_is_lost_in_mid_run_leaves_a_run_that_can_be_resumed() {
+    let engine = prepared();
+    ok(output(&engine, &[], &train("cuda:0", "12", &[])));
+    let lost = output(&engine, &[("EMULATED_GPU_LOSE", "random:3:600")], &train("cuda:0", "12", &[]));
+    let error = String::from_utf8_lossy(&lost.stderr);
+    assert!(!lost.status.success() && !error.contains("panicked"), "{error}");
+    let run = shown(&engine, "2");
+    assert_ne!(run["run"]["status"], "finished");
+    assert!(run["run"]["problem"].is_object() || run["run"]["status"] == "interrupted", "{}", run["run"]);
+    if run["resumable"] == true {
+        ok(output(&engine, &[], &["train", "--resume", "2"]));
+        assert!(weights(&engine, "1") == weights(&engine, "2"), "other weights");
+    }
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# All that can be known of the GPU with none at hand: ptxas compiles each kernel for every kind of card, and the backend,
+# all families, whole runs and the engine's commands are tested on the emulated GPU, which executes the PTX that a real one
+# would be given and finds faults in it. With an argument, a folder with libcuda.so.1 and the others, on what is there.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+cd "$root"
+
+libraries="${1:-}"
+if [ -z "$libraries" ]; then
+  say "Building the emulated GPU"
+  cargo build --locked -p emulated-gpu
+  libraries="$CARGO_TARGET_DIR/emulated-gpu"
+  mkdir -p "$libraries"
+  for name in libcuda.so.1 libcublas.so.13 libcurand.so.10; do
+    ln -sf "$CARGO_TARGET_DIR/debug/libemulated_gpu.so" "$libraries/$name"
+  done
+fi
+. "$root/scripts/cuda-env.sh"
+say "Kernels by ptxas"
+python3 "$root/scripts/check-kernels.py"
+
+export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" MBTI_CUDA_LIBRARIES="$libraries"
+# One build for all, so that no dependency is built twice with other features.
+packages=(-p compute -p train -p parity -p cli)
+features=(--features "compute/cuda compute/conformance train/cuda parity/cuda cli/cuda")
+gpu() { cargo test --locked "${packages[@]}" "${features[@]}" "$@"; }
+
+say "The contract of a backend: races looked for, work deferred, warps and blocks in other orders"
+for order in reversed random:1; do
+  EMULATED_GPU_RACES=1 EMULATED_GPU_DEFERRED=1 EMULATED_GPU_ORDER="$order" gpu --test contract
+done
+say "Runs"
+EMULATED_GPU_DEFERRED=1 gpu --test cuda
+say "Every family beside Transformers"
+MBTI_TEST_DEVICE=cuda:0 gpu --test families_equal_transformers -- --skip odd_values_in_a_config
+say "The engine's commands"
+gpu --test emulated_gpus --test gpu_run

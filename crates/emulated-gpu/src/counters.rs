@@ -122,18 +122,15 @@ impl Copies {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
     fn launches_of_a_kernel_add_up_under_its_name() {
         let mut counters = Counters::default();
-        let counts = vm::Counts {
-            warp_instructions: 2,
-            thread_instructions: 50,
-            bytes_read: 8,
-            bytes_written: 4,
-            ..Default::default()
-        };
+        let counts =
+            vm::Counts { warp_instructions: 2, thread_instructions: 50, bytes_read: 8, bytes_written: 4 };
         counters.launch("norm", &counts);
         counters.launch("norm", &counts);
         let wanted = Kernel {

@@ -273,6 +273,8 @@ fn counted(bytes: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn freed(memory: &mut Memory, address: u64) {

@@ -122,8 +122,8 @@ impl Settings {
                         capability(&value).ok_or_else(|| wanted("a compute capability such as 8.0"))?;
                 }
                 "DRIVER" => {
-                    settings.driver =
-                        driver(&value).ok_or_else(|| wanted("a version such as 13000 or a release such as 535"))?;
+                    settings.driver = driver(&value)
+                        .ok_or_else(|| wanted("a version such as 13000 or a release such as 535"))?;
                 }
                 "ORDER" => {
                     settings.order =
@@ -140,8 +140,8 @@ impl Settings {
                         .ok_or_else(|| wanted("a number from 1 to 256"))?;
                 }
                 "LOSE" => {
-                    let loss =
-                        loss(&value).ok_or_else(|| wanted("launch:N or random:SEED:N, with a code after it"))?;
+                    let loss = loss(&value)
+                        .ok_or_else(|| wanted("launch:N or random:SEED:N, with a code after it"))?;
                     settings.lose = Some(loss);
                 }
                 "REPORT" => settings.report = Some(value.into()),
@@ -158,7 +158,12 @@ impl Settings {
 
     /// What the executor of kernels has to know of these.
     pub fn vm(&self) -> vm::Settings {
-        vm::Settings { order: self.order, races: self.races, threads: self.threads, ..vm::Settings::default() }
+        vm::Settings {
+            order: self.order,
+            races: self.races,
+            threads: self.threads,
+            ..vm::Settings::default()
+        }
     }
 }
 
@@ -251,6 +256,8 @@ fn loss(text: &str) -> Option<Loss> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn with(setting: &str, value: &str) -> Result<Settings, Error> {
@@ -302,7 +309,8 @@ mod tests {
 
     #[test]
     fn other_variables_and_empty_ones_change_nothing() {
-        let variables = [("PATH".to_owned(), "/bin".to_owned()), ("EMULATED_GPU_MEMORY".into(), String::new())];
+        let variables =
+            [("PATH".to_owned(), "/bin".to_owned()), ("EMULATED_GPU_MEMORY".into(), String::new())];
         assert_eq!(Settings::from_variables(variables).unwrap().memory, Settings::default().memory);
     }
 
@@ -328,8 +336,9 @@ mod tests {
         let one = with("LOSE", "random:7:40").unwrap().lose.unwrap();
         assert_eq!(with("LOSE", "random:7:40").unwrap().lose, Some(one));
         assert!((1..=40).contains(&one.launch));
-        let launches: std::collections::BTreeSet<_> =
-            (0..20).map(|seed| with("LOSE", &format!("random:{seed}:40")).unwrap().lose.unwrap().launch).collect();
+        let launches: std::collections::BTreeSet<_> = (0..20)
+            .map(|seed| with("LOSE", &format!("random:{seed}:40")).unwrap().lose.unwrap().launch)
+            .collect();
         assert!(launches.len() > 5, "{launches:?}");
         let named = with("LOSE", "launch:3:719").unwrap().lose;
         assert_eq!(named, Some(Loss { launch: 3, code: Code::LaunchFailed }));
@@ -338,7 +347,9 @@ mod tests {
     #[test]
     fn every_setting_is_in_the_table_of_the_readme() {
         let readme = include_str!("../README.md");
-        for line in include_str!("settings.rs").lines().filter(|line| line.starts_with("//! | `EMULATED_GPU_")) {
+        for line in
+            include_str!("settings.rs").lines().filter(|line| line.starts_with("//! | `EMULATED_GPU_"))
+        {
             assert!(readme.contains(line.trim_start_matches("//! ")), "not in README.md: {line}");
         }
     }

@@ -78,6 +78,14 @@ impl Driver {
         Ok(handle)
     }
 
+    /// How the host waits, by `CUctx_flags`: it makes no difference here.
+    pub(super) fn set_context_flags(&mut self, handle: Handle, flags: u32) -> Result<()> {
+        let context =
+            self.contexts.get_mut(&handle).ok_or(Error::UnknownHandle { what: "context", handle })?;
+        context.flags = flags;
+        Ok(())
+    }
+
     /// The device's primary context, retained once more.
     pub fn retain_primary(&mut self, device: i32) -> Result<Handle> {
         self.initialised()?;
@@ -118,7 +126,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Everything of the context goes with it, but its memory: allocations that the program forgot stay counted.
+    /// Everything of the context goes with it, its memory too.
     fn end_context(&mut self, handle: Handle) {
         // What was issued is done, as a real context waits for it; that it fails is told by the calls before.
         if let Err(error) = self.synchronise_all_quietly(handle) {
@@ -130,6 +138,7 @@ impl Driver {
         for module in modules {
             self.forget_module(module);
         }
+        self.free_all(handle);
         self.contexts.remove(&handle);
     }
 }

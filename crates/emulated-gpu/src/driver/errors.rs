@@ -11,7 +11,7 @@ macro_rules! codes {
         /// What a driver call returns when it does not succeed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(i32)]
-        pub enum Code { $(#[doc = $text] $variant = $number,)* }
+        pub enum Code { $($variant = $number,)* }
 
         impl Code {
             /// The code with this number, where there is one.
@@ -132,6 +132,9 @@ pub enum Error {
     /// Something that is not emulated.
     #[error("{0} is not emulated")]
     Unsupported(String),
+    /// A panic of this crate.
+    #[error("the emulated GPU failed in {function}, which is a fault of its own")]
+    Internal { function: &'static str },
 }
 
 /// The result of what the driver does.
@@ -142,7 +145,9 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::Kernel(fault) => fault_code(&fault.kind),
-            Error::Range(_) | Error::Overlap { .. } | Error::Null { .. } | Error::Argument(_) => Code::InvalidValue,
+            Error::Range(_) | Error::Overlap { .. } | Error::Null { .. } | Error::Argument(_) => {
+                Code::InvalidValue
+            }
             Error::OutOfMemory { .. } => Code::OutOfMemory,
             Error::UnknownHandle { what: "context", .. } | Error::NoContext => Code::InvalidContext,
             Error::UnknownHandle { .. } => Code::InvalidHandle,
@@ -160,6 +165,7 @@ impl Error {
             Error::NotReady => Code::NotReady,
             Error::Lost(code) | Error::Broken(code) => *code,
             Error::Unsupported(_) => Code::NotSupported,
+            Error::Internal { .. } => Code::Unknown,
         }
     }
 
@@ -230,6 +236,8 @@ fn fault_code(kind: &FaultKind) -> Code {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

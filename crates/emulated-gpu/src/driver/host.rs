@@ -34,7 +34,8 @@ impl HostMemory {
     /// Takes in memory of the program's.
     pub(super) fn register(&mut self, address: usize, bytes: usize) -> Result<()> {
         let end = address.checked_add(bytes).filter(|_| address != 0 && bytes > 0);
-        let end = end.ok_or_else(|| Error::Argument(format!("{bytes} bytes at {address:#x} cannot be pinned")))?;
+        let end =
+            end.ok_or_else(|| Error::Argument(format!("{bytes} bytes at {address:#x} cannot be pinned")))?;
         let before = self.blocks.range(..end).next_back();
         if before.is_some_and(|(start, block)| start + block.bytes > address) {
             return Err(Error::PinnedAlready { address: address as u64 });
@@ -92,6 +93,8 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

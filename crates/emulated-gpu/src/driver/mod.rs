@@ -21,9 +21,9 @@ use std::{
 
 pub use context::Context;
 pub use errors::{Code, Error, Result};
-pub use launch::{Extent, Launch};
+pub use launch::Launch;
 pub use stream::StreamKey;
-pub use work::{Target, Source, Work};
+pub use work::{Source, Target, Work};
 
 use crate::{
     counters::{Counters, FaultRecord},
@@ -50,6 +50,8 @@ pub struct Driver {
     modules: BTreeMap<Handle, module::Loaded>,
     functions: BTreeMap<Handle, module::Function>,
     host: host::HostMemory,
+    /// The context that each allocation was made in, and goes with.
+    owners: BTreeMap<u64, Handle>,
     pending: BTreeMap<WorkId, work::Queued>,
     handles: u64,
     issued: WorkId,
@@ -70,8 +72,11 @@ struct Device {
 impl Driver {
     /// A machine with these settings.
     pub fn new(settings: Settings) -> Driver {
-        let device =
-            || Device { memory: Memory::new(settings.memory, settings.quarantine), broken: None, primary: None };
+        let device = || Device {
+            memory: Memory::new(settings.memory, settings.quarantine),
+            broken: None,
+            primary: None,
+        };
         Driver {
             devices: settings.devices.iter().map(|_| device()).collect(),
             settings,
@@ -83,6 +88,7 @@ impl Driver {
             modules: BTreeMap::new(),
             functions: BTreeMap::new(),
             host: host::HostMemory::default(),
+            owners: BTreeMap::new(),
             pending: BTreeMap::new(),
             handles: 0,
             issued: 0,
@@ -111,7 +117,8 @@ impl Driver {
                 _ => function.to_owned(),
             };
             eprintln!("emulated GPU: {function}: {error} ({})", code.texts().0.to_string_lossy());
-            let fault = FaultRecord { kernel, kind: error.kind(), message: error.to_string(), code: code as i32 };
+            let fault =
+                FaultRecord { kernel, kind: error.kind(), message: error.to_string(), code: code as i32 };
             self.counters.fault(fault);
             self.write_report();
         }

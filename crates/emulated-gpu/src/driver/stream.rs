@@ -29,7 +29,9 @@ impl StreamKey {
     /// The context that the stream belongs to.
     pub(crate) fn context(self) -> Handle {
         match self {
-            StreamKey::Legacy(context) | StreamKey::PerThread(context, _) | StreamKey::Created(context, _) => context,
+            StreamKey::Legacy(context)
+            | StreamKey::PerThread(context, _)
+            | StreamKey::Created(context, _) => context,
         }
     }
 }
@@ -84,7 +86,8 @@ impl Driver {
             PER_THREAD => StreamKey::PerThread(context, thread_number()),
             _ => {
                 // A stream may be used while another context of the thread's is current, as its handle names it alone.
-                let mut keys = self.streams.keys().filter(|key| matches!(key, StreamKey::Created(_, h) if *h == handle));
+                let mut keys =
+                    self.streams.keys().filter(|key| matches!(key, StreamKey::Created(_, h) if *h == handle));
                 return keys.next().copied().ok_or(Error::UnknownHandle { what: "stream", handle });
             }
         };
@@ -159,8 +162,12 @@ impl Driver {
 
     pub(super) fn synchronise_all_quietly(&mut self, context: Handle) -> Result<()> {
         let device = self.device_of(context)?;
-        let mut ends: Vec<WorkId> =
-            self.streams.iter().filter(|(key, _)| key.context() == context).filter_map(|(_, s)| s.last).collect();
+        let mut ends: Vec<WorkId> = self
+            .streams
+            .iter()
+            .filter(|(key, _)| key.context() == context)
+            .filter_map(|(_, s)| s.last)
+            .collect();
         match self.settings.order {
             crate::vm::Order::Forward => {}
             crate::vm::Order::Reversed => ends.reverse(),

@@ -1,7 +1,7 @@
 //! Work that a stream was given, and its execution.
 
 use super::{Driver, Error, Handle, Launch, Result, StreamKey, WorkId};
-use crate::{blas, counters::Kernel, memory, rand};
+use crate::{blas, memory, rand};
 
 /// What is copied to the device.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Driver {
 
     /// Counts what a library's own kernel did: bytes read and written.
     fn count_library(&mut self, function: &str, moved: (u64, u64)) {
-        let entry = self.counters.kernels.entry(function.to_owned()).or_insert_with(Kernel::default);
+        let entry = self.counters.kernels.entry(function.to_owned()).or_default();
         entry.launches += 1;
         entry.bytes_read += moved.0;
         entry.bytes_written += moved.1;

@@ -11,6 +11,7 @@
 //! | `EMULATED_GPU_DEFERRED` | `0`, `1` | work waits in its stream until something synchronises with it | `0` |
 //! | `EMULATED_GPU_RACES` | `0`, `1` | races between threads are looked for, which takes time | `0` |
 //! | `EMULATED_GPU_THREADS` | 1 to 256 | threads of this machine that run a kernel's blocks | the processors, at most 16 |
+//! | `EMULATED_GPU_INSTRUCTIONS` | a number above 0 | instructions of warps that one launch may execute | `68719476736` |
 //! | `EMULATED_GPU_QUARANTINE` | as `_MEMORY` | how much freed memory is remembered, to report its use | `64MiB` |
 //! | `EMULATED_GPU_LOSE` | `launch:N`, `random:SEED:N`, each with `:46`, `:719` or `:999` after it | the device is lost at its Nth launch (or at a random one of the first N): that call and all later ones return this code | never; `46` |
 //! | `EMULATED_GPU_NO_DEVICE` | `0`, `1` | `cuInit` answers that there is no device | `0` |
@@ -42,6 +43,8 @@ pub struct Settings {
     pub races: bool,
     /// Threads that run a kernel's blocks.
     pub threads: usize,
+    /// Instructions of warps that one launch may execute: more are a loop without an end.
+    pub instructions: u64,
     /// Bytes of freed memory that are remembered.
     pub quarantine: u64,
     /// When the device is lost.
@@ -81,6 +84,7 @@ impl Default for Settings {
             deferred: false,
             races: false,
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(16)),
+            instructions: 1 << 36,
             quarantine: 64 << 20,
             lose: None,
             no_device: false,
@@ -139,6 +143,10 @@ impl Settings {
                         .filter(|n| (1..=256).contains(n))
                         .ok_or_else(|| wanted("a number from 1 to 256"))?;
                 }
+                "INSTRUCTIONS" => {
+                    let number = value.parse().ok().filter(|&n| n > 0);
+                    settings.instructions = number.ok_or_else(|| wanted("a number above 0"))?;
+                }
                 "LOSE" => {
                     let loss = loss(&value)
                         .ok_or_else(|| wanted("launch:N or random:SEED:N, with a code after it"))?;
@@ -162,7 +170,7 @@ impl Settings {
             order: self.order,
             races: self.races,
             threads: self.threads,
-            ..vm::Settings::default()
+            instruction_limit: self.instructions,
         }
     }
 }

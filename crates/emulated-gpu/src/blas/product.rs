@@ -201,3 +201,122 @@ impl Matrix {
         Ok(values)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn value(seed: u64, index: usize) -> f64 {
+        // Sixteenths between -4 and 4: each kind of number holds them exactly.
+        (crate::scrambled(seed << 32 | index as u64) % 128) as f64 / 16.0 - 4.0
+    }
+
+    fn filled(memory: &mut Memory, element: Element, seed: u64, count: usize) -> u64 {
+        let size = element.size();
+        let address = memory.allocate(count as u64 * size).unwrap();
+        let bytes = memory.bytes_mut(address, count as u64 * size).unwrap();
+        for (index, bytes) in bytes.chunks_exact_mut(size as usize).enumerate() {
+            element.write(value(seed, index), bytes);
+        }
+        address
+    }
+
+    fn number(memory: &Memory, element: Element, address: u64, index: usize) -> f64 {
+        let at = address + index as u64 * element.size();
+        element.read(memory.bytes(at, element.size()).unwrap())
+    }
+
+    /// One product of every kind of numbers with both transpositions, gaps between columns and matrices, against sums in
+    /// double precision by the definition.
+    #[test]
+    fn products_of_all_kinds_are_what_cublas_defines() {
+        use Element::{Bf16, F16, F32, F64};
+        let (m, n, k, batch) = (19i64, 7i64, 13i64, 3i64);
+        for (factors, result) in [(F32, F32), (F64, F64), (F16, F16), (F16, F32), (Bf16, Bf16), (Bf16, F32)] {
+            for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+                let mut memory = Memory::new(1 << 20, 0);
+                let mut matrix = |element, seed, rows: i64, cols: i64, transposed: bool| {
+                    let (stored, columns) = if transposed { (cols, rows) } else { (rows, cols) };
+                    let (leading, stride) = (stored + 3, (stored + 3) * columns + 5);
+                    let address = filled(&mut memory, element, seed, (stride * batch) as usize);
+                    Matrix { address, element, leading, stride, transposed }
+                };
+                let a = matrix(factors, 1, m, k, ta);
+                let b = matrix(factors, 2, k, n, tb);
+                let c = matrix(result, 3, m, n, false);
+                let (alpha, beta, double) = (0.5, -1.5, factors == F64);
+                let rounding = Rounding::None;
+                let product =
+                    Product { function: "", a, b, c, m, n, k, batch, alpha, beta, rounding, double };
+                product.check().unwrap();
+                let (read, written) = product.execute(&mut memory, 2).unwrap();
+                let (small, large) = (factors.size(), result.size());
+                assert_eq!(written, (m * n * batch) as u64 * large);
+                assert_eq!(read, ((m * k + k * n) * batch) as u64 * small + written);
+                let at = |matrix: &Matrix, row: i64, col: i64, number: i64| {
+                    let (row, col) = if matrix.transposed { (col, row) } else { (row, col) };
+                    (number * matrix.stride + row + col * matrix.leading) as usize
+                };
+                for q in 0..batch {
+                    for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                        let terms = (0..k).map(|p| value(1, at(&a, i, p, q)) * value(2, at(&b, p, j, q)));
+                        let wanted = alpha * terms.sum::<f64>() + beta * value(3, at(&c, i, j, q));
+                        let got = number(&memory, result, c.address, at(&c, i, j, q));
+                        let step = match result {
+                            F16 => 2f64.powi(-11),
+                            Bf16 => 2f64.powi(-8),
+                            _ => 1e-6,
+                        };
+                        assert!(
+                            (got - wanted).abs() <= step * wanted.abs() + 1e-6,
+                            "{result:?} {got} {wanted}"
+                        );
+                    }
+                    // What lies between the columns stays as it was.
+                    let gap = at(&c, m, 0, q);
+                    assert_eq!(number(&memory, result, c.address, gap), value(3, gap));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn roundings_of_the_inputs_show_in_the_product() {
+        let mut memory = Memory::new(1 << 16, 0);
+        let mut one = |x: f32, rounding| {
+            let [a, b, c] = [0; 3].map(|_| memory.allocate(4).unwrap());
+            memory.bytes_mut(a, 4).unwrap().copy_from_slice(&x.to_le_bytes());
+            memory.bytes_mut(b, 4).unwrap().copy_from_slice(&1f32.to_le_bytes());
+            let matrix =
+                |address| Matrix { address, element: Element::F32, leading: 1, stride: 0, transposed: false };
+            let (a, b, c) = (matrix(a), matrix(b), matrix(c));
+            let (m, n, k, batch, alpha, beta, double) = (1, 1, 1, 1, 1.0, 0.0, false);
+            let product = Product { function: "", a, b, c, m, n, k, batch, alpha, beta, rounding, double };
+            product.execute(&mut memory, 1).unwrap();
+            number(&memory, Element::F32, c.address, 0) as f32
+        };
+        let x = 1.0 + 2f32.powi(-7) + 2f32.powi(-10) + 2f32.powi(-20);
+        assert_eq!(one(x, Rounding::None), x);
+        assert_eq!(one(x, Rounding::Tf32), 1.0 + 2f32.powi(-7) + 2f32.powi(-10));
+        assert_eq!(one(x, Rounding::F16), 1.0 + 2f32.powi(-7) + 2f32.powi(-10));
+        assert_eq!(one(x, Rounding::Bf16), 1.0 + 2f32.powi(-7));
+    }
+
+    #[test]
+    fn sums_of_no_terms_scale_the_result_alone() {
+        let mut memory = Memory::new(1 << 16, 0);
+        let c = filled(&mut memory, Element::F32, 3, 4);
+        let matrix =
+            |address| Matrix { address, element: Element::F32, leading: 2, stride: 0, transposed: false };
+        let (a, b, c) = (matrix(0), matrix(0), matrix(c));
+        let (m, n, k, batch, alpha, beta) = (2, 2, 0, 1, 1.0, 2.0);
+        let (rounding, double) = (Rounding::None, false);
+        let product = Product { function: "", a, b, c, m, n, k, batch, alpha, beta, rounding, double };
+        product.execute(&mut memory, 1).unwrap();
+        for index in 0..4 {
+            assert_eq!(number(&memory, Element::F32, c.address, index), 2.0 * value(3, index));
+        }
+    }
+}

@@ -110,6 +110,16 @@ impl Driver {
         Ok(())
     }
 
+    /// The bytes at an address, once all work of the stream is done: a copy to pageable memory.
+    pub fn read(&mut self, stream: StreamKey, from: u64, bytes: u64) -> Result<Vec<u8>> {
+        let device = self.device_of(stream.context())?;
+        self.usable(device)?;
+        self.check(device, from, bytes)?;
+        self.counters.downloads.add(bytes);
+        self.synchronise_stream(stream)?;
+        Ok(self.memory(device).bytes(from, bytes)?.to_vec())
+    }
+
     /// Copies within a stream's device, or to it from the device of another context.
     pub fn copy(
         &mut self,

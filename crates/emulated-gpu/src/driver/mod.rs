@@ -12,6 +12,8 @@ mod launch;
 mod memory;
 mod module;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::{

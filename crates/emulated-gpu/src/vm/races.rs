@@ -51,6 +51,9 @@ struct Cell {
     /// Reads that are in no order: of two of one warp one is given up for one of another, since every later write that
     /// is in order with neither of them conflicts with one that is kept.
     reads: [Option<Past>; 2],
+    /// The same of writes by atomic operations, beside the last other write: an atomic operation is in no order with
+    /// those of other threads, so that it does not take the place of what they are in conflict with.
+    atomics: [Option<Past>; 2],
 }
 
 /// How far a warp and its lanes have been synchronised.
@@ -159,36 +162,43 @@ impl<'a> Races<'a> {
 impl Cell {
     /// Keeps the access; where it is a race, returns the one that it races with.
     fn note(&mut self, now: &Past, access: Access, clocks: &Clocks, same: bool) -> Option<(Access, Past)> {
-        let conflict = |past: &Past| !(now.atomic && past.atomic) && !before(past, now, clocks);
+        let conflict = |past: &Past| !(now.atomic && past.atomic || before(past, now, clocks));
         if let Some(write) = &self.write
             // Lanes that write one value by one instruction leave it whichever is the last.
             && conflict(write) && !(same && write.step == now.step && access == Access::Write)
         {
-            return Some((if write.atomic { Access::Atomic } else { Access::Write }, *write));
+            return Some((Access::Write, *write));
+        }
+        if let Some(atomic) = self.atomics.iter().flatten().find(|past| conflict(past)) {
+            return Some((Access::Atomic, *atomic));
         }
         if access == Access::Read {
-            self.keep_read(now, clocks);
+            keep(&mut self.reads, now, clocks);
             return None;
         }
         if let Some(read) = self.reads.iter().flatten().find(|read| conflict(read)) {
             return Some((Access::Read, *read));
         }
-        self.write = Some(*now);
-        self.reads = [None; 2];
+        if now.atomic {
+            keep(&mut self.atomics, now, clocks);
+        } else {
+            *self = Cell { write: Some(*now), ..Cell::default() };
+        }
         None
     }
+}
 
-    fn keep_read(&mut self, now: &Past, clocks: &Clocks) {
-        for slot in &mut self.reads {
-            if slot.as_ref().is_none_or(|past| before(past, now, clocks)) {
-                *slot = Some(*now);
-                return;
-            }
+/// Keeps an access beside others that it is in no order with.
+fn keep(kept: &mut [Option<Past>; 2], now: &Past, clocks: &Clocks) {
+    for slot in kept.iter_mut() {
+        if slot.as_ref().is_none_or(|past| before(past, now, clocks)) {
+            *slot = Some(*now);
+            return;
         }
-        let warp = |past: &Option<Past>| past.as_ref().map(|past| (past.thread.block, past.thread.warp));
-        if warp(&self.reads[0]) == warp(&self.reads[1]) {
-            self.reads[1] = Some(*now);
-        }
+    }
+    let warp = |past: &Option<Past>| past.as_ref().map(|past| (past.thread.block, past.thread.warp));
+    if warp(&kept[0]) == warp(&kept[1]) {
+        kept[1] = Some(*now);
     }
 }
 

@@ -199,8 +199,6 @@ impl Warp {
                 Some((predicate, negated)) => self.registers.condition(predicate, negated) & mask,
                 None => mask,
             };
-            around.counts.warp_instructions += 1;
-            around.counts.thread_instructions += u64::from(active.count_ones());
             match around.budget.checked_sub(1) {
                 Some(left) => *around.budget = left,
                 None => {
@@ -208,6 +206,8 @@ impl Warp {
                     return Err(Stop::Budget(at, mask.trailing_zeros() as usize % LANES));
                 }
             }
+            around.counts.warp_instructions += 1;
+            around.counts.thread_instructions += u64::from(active.count_ones());
             if active == 0 {
                 at += 1;
                 continue;

@@ -15,7 +15,7 @@
 //! | `EMULATED_GPU_QUARANTINE` | as `_MEMORY` | how much freed memory is remembered, to report its use | `64MiB` |
 //! | `EMULATED_GPU_LOSE` | `launch:N`, `random:SEED:N`, each with `:46`, `:719` or `:999` after it | the device is lost at its Nth launch (or at a random one of the first N): that call and all later ones return this code | never; `46` |
 //! | `EMULATED_GPU_NO_DEVICE` | `0`, `1` | `cuInit` answers that there is no device | `0` |
-//! | `EMULATED_GPU_REPORT` | path | where counters and faults are written as JSON | nowhere |
+//! | `EMULATED_GPU_REPORT` | path, in which `%p` is the number of the process | where counters and faults are written as JSON | nowhere |
 //!
 //! A launch in `_LOSE` is a kernel, a product of cuBLAS or a series of cuRAND. A variable that is set to nothing counts as
 //! not set; a wrong value, and a variable of this family that is not in the table, is an error, and `cuInit` fails.
@@ -152,7 +152,9 @@ impl Settings {
                         .ok_or_else(|| wanted("launch:N or random:SEED:N, with a code after it"))?;
                     settings.lose = Some(loss);
                 }
-                "REPORT" => settings.report = Some(value.into()),
+                "REPORT" => {
+                    settings.report = Some(value.replace("%p", &std::process::id().to_string()).into());
+                }
                 _ => return Err(Error::Unknown(variable)),
             }
         }
@@ -337,6 +339,12 @@ mod tests {
     fn a_driver_is_a_version_of_cuda_or_a_release() {
         assert_eq!(with("DRIVER", "13000").unwrap().driver, 13000);
         assert_eq!(with("DRIVER", "535").unwrap().driver, 12020);
+    }
+
+    #[test]
+    fn each_process_can_have_a_report_of_its_own() {
+        let report = with("REPORT", "reports/%p.json").unwrap().report.unwrap();
+        assert_eq!(report, PathBuf::from(format!("reports/{}.json", std::process::id())));
     }
 
     #[test]

@@ -100,14 +100,19 @@ impl Driver {
         self.streams.get(&key).ok_or(Error::UnknownHandle { what: "stream", handle: 0 })
     }
 
-    /// Ends a stream. What it was given is still executed, as CUDA does it.
+    /// Ends a stream. What it was given is still to be executed, and whoever waited for the stream waits for that.
     pub fn destroy_stream(&mut self, context: Handle, handle: Handle) -> Result<()> {
         let key = self.stream(context, handle)?;
         if !matches!(key, StreamKey::Created(..)) {
             return Err(Error::UnknownHandle { what: "stream that can be destroyed", handle });
         }
-        self.synchronise_quietly(key)?;
-        self.streams.remove(&key);
+        let legacy = self.stream(key.context(), LEGACY)?;
+        if let Some(gone) = self.streams.remove(&key)
+            && gone.blocking
+            && let Some(legacy) = self.streams.get_mut(&legacy)
+        {
+            legacy.waits.extend(gone.last);
+        }
         Ok(())
     }
 

@@ -117,6 +117,25 @@ fn the_default_stream_is_ordered_with_blocking_streams_alone() {
 }
 
 #[test]
+fn work_of_a_stream_that_is_gone_is_done_and_waited_for() {
+    let mut gpu = deferred();
+    let handle = gpu.driver.create_stream(gpu.context, 0, 0).unwrap();
+    let stream = gpu.driver.stream(gpu.context, handle).unwrap();
+    let address = gpu.driver.allocate(gpu.context, 8).unwrap();
+    gpu.fill(stream, address, 5);
+    gpu.driver.destroy_stream(gpu.context, handle).unwrap();
+    assert_eq!(gpu.byte(address), 255);
+    let legacy = gpu.legacy;
+    assert_eq!(gpu.driver.read(legacy, address, 1).unwrap(), [5], "it blocked with the default stream");
+    let unordered = gpu.stream();
+    gpu.fill(unordered, address + 1, 6);
+    let StreamKey::Created(_, handle) = unordered else { unreachable!() };
+    gpu.driver.destroy_stream(gpu.context, handle).unwrap();
+    gpu.driver.synchronise(gpu.context).unwrap();
+    assert_eq!(gpu.byte(address + 1), 6);
+}
+
+#[test]
 fn threads_have_default_streams_of_their_own() {
     let mut gpu = deferred();
     let mine = gpu.driver.stream(gpu.context, 2).unwrap();

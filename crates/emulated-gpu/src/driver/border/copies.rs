@@ -66,7 +66,10 @@ pub unsafe extern "C" fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usiz
     in_context("cuMemcpyDtoH_v2", |driver, context| {
         let stream = driver.stream(context, 0)?;
         driver.download(stream, from, target(to, bytes)?)?;
-        driver.synchronise_quietly(stream)
+        if driver.host.is_pinned(to as usize, bytes) {
+            driver.synchronise_stream(stream)?;
+        }
+        Ok(())
     })
 }
 

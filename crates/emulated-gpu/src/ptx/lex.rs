@@ -81,7 +81,10 @@ fn token(text: &str, at: usize, line: usize) -> Result<(Kind<'_>, usize), Error>
             let mut length = 1;
             while let Some(&next) = bytes.get(length) {
                 // `shared::cta` and `L2::128B` are parts of an opcode; `label:` is not.
-                if next == b':' && bytes.get(length + 1) == Some(&b':') {
+                if first == b'.' && next == b'.' {
+                    // `.reg.b32` is two directives.
+                    break;
+                } else if next == b':' && bytes.get(length + 1) == Some(&b':') {
                     length += 2;
                 } else if word_byte(next) {
                     length += 1;
@@ -159,6 +162,11 @@ mod tests {
         assert_eq!(found[1], Kind::Sign(':'));
         assert_eq!(found[2], Kind::Word("cp.async.cg.shared.global.L2::128B"));
         assert_eq!(tokens(text).unwrap().last().unwrap().line, 2);
+    }
+
+    #[test]
+    fn directives_need_no_space_between_them() {
+        assert_eq!(kinds(".reg.b32 x"), [Kind::Word(".reg"), Kind::Word(".b32"), Kind::Word("x")]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod order;
 mod races;
 mod registers;
 mod spaces;
+#[cfg(test)]
+mod tests;
 mod warp;
 
 use crate::fault::{At, Fault, FaultKind};

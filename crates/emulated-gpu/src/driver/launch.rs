@@ -1,0 +1,156 @@
+//! Launches of kernels: what is checked at the call, and their execution.
+
+use std::sync::Arc;
+
+use super::{Driver, Error, Handle, Result, StreamKey, Work, WorkId};
+use crate::{
+    fault::{Fault, FaultKind},
+    memory::Memory,
+    ptx::Kernel,
+    settings::Settings,
+    vm,
+};
+
+/// A launch with everything that it takes along.
+#[derive(Debug)]
+pub struct Launch {
+    kernel: Arc<Kernel>,
+    grid: [u32; 3],
+    block: [u32; 3],
+    dynamic_shared: u32,
+    shared_limit: u32,
+    params: Vec<u8>,
+}
+
+/// What a block may have of shared memory unless the kernel's attribute says more, and always of static one.
+pub(super) const SHARED: u32 = 48 << 10;
+/// Registers of a multiprocessor, all of which one block may have.
+pub(super) const REGISTERS: u32 = 65536;
+/// Threads of a block, together and in each direction.
+pub(super) const THREADS: u32 = 1024;
+pub(super) const BLOCK: [u32; 3] = [1024, 1024, 64];
+/// Blocks of a grid in each direction.
+pub(super) const GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
+
+impl Launch {
+    pub(super) fn name(&self) -> &str {
+        &self.kernel.name
+    }
+
+    /// Why no device would begin this launch. `cuLaunchKernel` itself returns this, however late it is executed.
+    fn refusal(&self) -> Option<FaultKind> {
+        let Launch { grid, block, .. } = *self;
+        if grid.contains(&0) || block.contains(&0) {
+            return Some(FaultKind::EmptyLaunch { grid, block });
+        }
+        let threads = block.iter().map(|&n| u64::from(n)).product::<u64>();
+        let past = |extent: [u32; 3], limit: [u32; 3]| extent.iter().zip(limit).any(|(&n, limit)| n > limit);
+        if threads > u64::from(THREADS) || past(block, BLOCK) || past(grid, GRID) {
+            return Some(FaultKind::LaunchTooLarge { grid, block });
+        }
+        let threads = threads as u32;
+        if let Some(bound) = self.kernel.max_threads.filter(|&bound| threads > bound) {
+            return Some(FaultKind::LaunchBounds { threads, bound });
+        }
+        let wanted = self.kernel.shared as u64 + u64::from(self.dynamic_shared);
+        if wanted > u64::from(self.shared_limit) {
+            return Some(FaultKind::SharedMemoryTooLarge { wanted, limit: u64::from(self.shared_limit) });
+        }
+        None
+    }
+
+    pub(super) fn execute(&self, memory: &Memory, settings: &Settings) -> Result<vm::Counts> {
+        let launch = vm::Launch {
+            kernel: &self.kernel,
+            grid: self.grid,
+            block: self.block,
+            dynamic_shared: self.dynamic_shared,
+            shared_limit: self.shared_limit,
+            params: &self.params,
+        };
+        vm::launch(&launch, memory, &settings.vm()).map_err(|fault| Error::Kernel(Box::new(fault)))
+    }
+}
+
+/// Registers of a thread where the PTX says nothing: what ptxas would choose is not known here.
+const REGISTERS_OF_A_THREAD: u32 = 32;
+
+impl Driver {
+    /// An attribute of a kernel by its number (`CUfunction_attribute`).
+    pub(super) fn function_attribute(&self, function: Handle, attribute: i32) -> Result<i32> {
+        let state = self.function_state(function)?;
+        let kernel = &state.kernel;
+        Ok(match attribute {
+            0 => kernel.max_threads.unwrap_or(THREADS) as i32,
+            1 => kernel.shared as i32,
+            3 => kernel.local as i32,
+            4 => kernel.max_registers.unwrap_or(REGISTERS_OF_A_THREAD) as i32,
+            5 | 6 => self.settings.capability.0 * 10 + self.settings.capability.1,
+            2 | 7 => 0,
+            8 => state.dynamic_shared.unwrap_or(SHARED.saturating_sub(kernel.shared as u32)) as i32,
+            9 => -1,
+            other => return Err(Error::Unsupported(format!("attribute {other} of a function"))),
+        })
+    }
+
+    /// How many blocks of a kernel run on a multiprocessor at once, by threads, registers and shared memory.
+    pub(super) fn occupancy(&self, function: Handle, threads: i32, dynamic_shared: usize) -> Result<i32> {
+        let state = self.function_state(function)?;
+        let threads = u32::try_from(threads).ok().filter(|&threads| threads > 0);
+        let threads = threads.ok_or_else(|| Error::Argument("a block of no threads".into()))?;
+        if threads > state.kernel.max_threads.unwrap_or(THREADS) {
+            return Ok(0);
+        }
+        let registers = state.kernel.max_registers.unwrap_or(REGISTERS_OF_A_THREAD);
+        let shared = state.kernel.shared as u64 + dynamic_shared as u64;
+        let by_threads = 2048 / threads.next_multiple_of(32);
+        let by_registers = REGISTERS / (registers.max(1) * threads.next_multiple_of(32));
+        let by_shared = u64::from(state.opt_in).checked_div(shared).unwrap_or(32);
+        Ok(by_threads.min(by_registers).min(32).min(by_shared as u32) as i32)
+    }
+
+    /// Blocks that fill the device and the largest block, of at most `limit` threads where that is not 0.
+    pub(super) fn best_block(
+        &self,
+        function: Handle,
+        dynamic_shared: usize,
+        limit: i32,
+    ) -> Result<(i32, i32)> {
+        let most = self.function_state(function)?.kernel.max_threads.unwrap_or(THREADS);
+        let threads = match u32::try_from(limit) {
+            Ok(limit) if limit > 0 => most.min(limit),
+            _ => most,
+        };
+        let blocks = self.occupancy(function, threads as i32, dynamic_shared)?;
+        Ok((blocks * super::device::MULTIPROCESSORS, threads as i32))
+    }
+
+    /// Launches a kernel. `params` are its parameters' bytes as [`Kernel::params`] lays them out.
+    pub fn launch(
+        &mut self,
+        function: Handle,
+        grid: [u32; 3],
+        block: [u32; 3],
+        dynamic_shared: u32,
+        stream: StreamKey,
+        params: Vec<u8>,
+    ) -> Result<WorkId> {
+        let device = self.device_of(stream.context())?;
+        self.usable(device)?;
+        let function = self.function_state(function)?;
+        let kernel = function.kernel.clone();
+        let launch =
+            Launch { shared_limit: function.shared_limit(), kernel, grid, block, dynamic_shared, params };
+        let refused =
+            |kind| Error::Kernel(Box::new(Fault { kernel: launch.kernel.name.clone(), at: None, kind }));
+        if launch.params.len() != launch.kernel.param_size {
+            let (given, wanted) = (launch.params.len(), launch.kernel.param_size);
+            return Err(refused(FaultKind::Parameters { given, wanted }));
+        }
+        if let Some(kind) = launch.refusal() {
+            return Err(refused(kind));
+        }
+        self.count_launch(device)?;
+        self.issue(stream, Work::Launch(launch))
+    }
+}

@@ -131,12 +131,14 @@ impl Case {
 
     /// Loss and gradients of the case's texts as one batch; dropout is zero by the case's config.
     pub fn learn(&self, network: &Network, checkpointing: bool) -> Learned {
-        on_device!(&network.device, backend => {
-            let mut gradients = Gradients::new(backend.clone(), &network.weights).unwrap();
-            let loss = self.learn_into(network, checkpointing, &mut gradients);
-            let gradient = |place| gradients.get(place).unwrap().map(|it| on_host(&it));
-            Learned { loss, gradients: (0..network.weights.parameters.len()).map(gradient).collect() }
-        })
+        on_device!(&network.device, backend => self.learn_on(backend, network, checkpointing))
+    }
+
+    fn learn_on<B: Backend>(&self, backend: &B, network: &Network, checkpointing: bool) -> Learned {
+        let mut gradients = Gradients::new(backend.clone(), &network.weights).unwrap();
+        let loss = self.learn_into(network, checkpointing, &mut gradients);
+        let gradient = |place| gradients.get(place).unwrap().map(|it| on_host(&it));
+        Learned { loss, gradients: (0..network.weights.parameters.len()).map(gradient).collect() }
     }
 
     fn learn_into<B: Backend>(&self, network: &Network, checkpointing: bool, sums: &mut Gradients<B>) -> f64 {
@@ -148,17 +150,19 @@ impl Case {
 
     /// The losses before each of ten AdamW steps.
     pub fn ten_losses(&self, network: &mut Network, checkpointing: bool) -> Vec<f64> {
+        on_device!(&network.device.clone(), backend => self.ten_losses_on(backend, network, checkpointing))
+    }
+
+    fn ten_losses_on<B: Backend>(&self, backend: &B, network: &mut Network, checkpointing: bool) -> Vec<f64> {
         let (hyperparameters, moments) = (Hyperparameters::default(), Moments::F32);
-        on_device!(&network.device.clone(), backend => {
-            let mut optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments).unwrap();
-            let step = |_| {
-                let mut gradients = Gradients::new(backend.clone(), &network.weights).unwrap();
-                let loss = self.learn_into(network, checkpointing, &mut gradients);
-                optimizer.step(&network.weights, &gradients, self.learning_rate).unwrap();
-                loss
-            };
-            (0..10).map(step).collect()
-        })
+        let mut optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments).unwrap();
+        let step = |_| {
+            let mut gradients = Gradients::new(backend.clone(), &network.weights).unwrap();
+            let loss = self.learn_into(network, checkpointing, &mut gradients);
+            optimizer.step(&network.weights, &gradients, self.learning_rate).unwrap();
+            loss
+        };
+        (0..10).map(step).collect()
     }
 
     pub fn expected_losses(&self, name: &str) -> Vec<f64> {

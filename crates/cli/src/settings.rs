@@ -147,7 +147,11 @@ impl Args for Settings {
             let value = name.rsplit('_').next().unwrap_or(name).to_uppercase();
             let mut arg = Arg::new(name).long(flag).value_name(value).help(about).help_heading("Settings");
             // Numbers below 0 are refused by what is allowed, not taken for flags.
-            arg = arg.allow_negative_numbers(true).conflicts_with_all(["run", "resume"]);
+            arg = arg.allow_negative_numbers(true).conflicts_with("run");
+            // A run goes on elsewhere where its device is gone, and with its other settings as they were.
+            if name != "device" {
+                arg = arg.conflicts_with("resume");
+            }
             if let Some(older) = older {
                 arg = arg.visible_alias(older.replace('_', "-"));
             }

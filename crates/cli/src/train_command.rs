@@ -22,7 +22,8 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     // What is handed over on standard input stays there for the engine that may take this one's place.
     let token = || hub_command::handed_over(args.token_stdin);
     if let Some(run) = args.resume {
-        return resume(context, run, &token);
+        let device = args.settings.given().find(|(name, _)| *name == "device").map(|(_, device)| device);
+        return resume(context, run, device, &token);
     }
     if let Some(run) = args.run {
         let config = runtime.block_on(home.store.run(run))?.config;
@@ -78,8 +79,13 @@ fn begin(context: &Context, run: i64, device: Result<UsedDevice>, given: Given) 
     done
 }
 
-/// Goes on with a run that ended early, or that waits.
-fn resume(context: &Context, run: i64, token: &dyn Fn() -> Result<Given>) -> Result<()> {
+/// Goes on with a run that ended early, or that waits; on another device where one is given.
+fn resume(
+    context: &Context,
+    run: i64,
+    device: Option<&str>,
+    token: &dyn Fn() -> Result<Given>,
+) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
     runtime.block_on(app::runs::reconcile(home))?;
     let found = runtime.block_on(home.store.run(run))?;
@@ -88,7 +94,11 @@ fn resume(context: &Context, run: i64, token: &dyn Fn() -> Result<Given>) -> Res
         print::note(&format!("Run {run} goes on in the process that has it."));
         return Ok(());
     }
-    let device = device::decide(context, &found.config)?;
+    let mut config = found.config;
+    if let Some(device) = device {
+        config.set("device", device)?;
+    }
+    let device = device::decide(context, &config)?;
     let given = token()?;
     let lock = app::runs::lock(home, run)?.ok_or(Error::NotOurs { run })?;
     let checkpoint = train::newest_checkpoint(run, &home.run_folder(run))?;
@@ -99,7 +109,7 @@ fn resume(context: &Context, run: i64, token: &dyn Fn() -> Result<Given>) -> Res
     if !context.json {
         print::note(&format!("Run {run} goes on after step {step}."));
     }
-    let done = work(context, run, &found.config, Ok(device), Some(checkpoint), given);
+    let done = work(context, run, &config, Ok(device), Some(checkpoint), given);
     drop(lock);
     done
 }

@@ -157,15 +157,23 @@ fn a_gpu_that_is_asked_for_is_used_for_runs_estimates_sweeps_and_what_is_gone_on
     }
     assert!(machine.train(&["--sweep", "device=cuda:1,auto"]).status.success());
     assert!(machine.output(&["train", "--resume", "2"]).status.success());
+    assert!(machine.output(&["train", "--resume", "2", "--device", "cuda:0"]).status.success());
     let started = machine.started();
     let devices: Vec<&str> = started.iter().map(|start| &start[1][..]).collect();
-    assert_eq!(devices, ["cuda:0", "cuda:0", "cuda:1", "cuda:1", "cuda:1"]);
+    assert_eq!(devices, ["cuda:0", "cuda:0", "cuda:1", "cuda:1", "cuda:1", "cuda:0"]);
     let ends: Vec<bool> = started
         .iter()
-        .zip(["--device cuda:0", "--estimate", "train --run 2", "train --run 3", "train --resume 2"])
+        .zip([
+            "--device cuda:0",
+            "--estimate",
+            "train --run 2",
+            "train --run 3",
+            "train --resume 2",
+            "--resume 2 --device cuda:0",
+        ])
         .map(|(start, end)| start[3].ends_with(end))
         .collect();
-    assert_eq!(ends, [true; 5], "{started:?}");
+    assert_eq!(ends, [true; 6], "{started:?}");
 }
 
 #[test]

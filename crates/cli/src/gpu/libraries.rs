@@ -249,7 +249,7 @@ mod tests {
         places.given = vec![given.clone()];
         assert_eq!(libraries(&places), Err(Missing::Cuda));
         put(&places, "/given", &CUDA);
-        assert_eq!(libraries(&places).unwrap().folders, [given.clone()]);
+        assert_eq!(libraries(&places).unwrap().folders, std::slice::from_ref(&given));
         put(&places, "/given", &[DRIVER]);
         assert_eq!(driver(&places), Some(given));
     }

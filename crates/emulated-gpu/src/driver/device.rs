@@ -1,9 +1,7 @@
 //! What a device says of itself.
 
-use super::{
-    Driver, Result,
-    launch::{BLOCK, GRID, REGISTERS, SHARED, THREADS},
-};
+use super::{Driver, Result, launch::SHARED};
+use crate::vm::limits::{BLOCK, GRID, REGISTERS, THREADS};
 
 /// What a block may have of shared memory when its kernel asks for it, by compute capability (CUDA Programming Guide,
 /// table "Technical Specifications per Compute Capability").

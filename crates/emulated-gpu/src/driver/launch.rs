@@ -8,7 +8,10 @@ use crate::{
     memory::Memory,
     ptx::Kernel,
     settings::Settings,
-    vm,
+    vm::{
+        self,
+        limits::{REGISTERS, THREADS},
+    },
 };
 
 /// A launch with everything that it takes along.
@@ -24,51 +27,25 @@ pub struct Launch {
 
 /// What a block may have of shared memory unless the kernel's attribute says more, and always of static one.
 pub(super) const SHARED: u32 = 48 << 10;
-/// Registers of a multiprocessor, all of which one block may have.
-pub(super) const REGISTERS: u32 = 65536;
-/// Threads of a block, together and in each direction.
-pub(super) const THREADS: u32 = 1024;
-pub(super) const BLOCK: [u32; 3] = [1024, 1024, 64];
-/// Blocks of a grid in each direction.
-pub(super) const GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
-
 impl Launch {
     pub(super) fn name(&self) -> &str {
         &self.kernel.name
     }
 
-    /// Why no device would begin this launch. `cuLaunchKernel` itself returns this, however late it is executed.
-    fn refusal(&self) -> Option<FaultKind> {
-        let Launch { grid, block, .. } = *self;
-        if grid.contains(&0) || block.contains(&0) {
-            return Some(FaultKind::EmptyLaunch { grid, block });
-        }
-        let threads = block.iter().map(|&n| u64::from(n)).product::<u64>();
-        let past = |extent: [u32; 3], limit: [u32; 3]| extent.iter().zip(limit).any(|(&n, limit)| n > limit);
-        if threads > u64::from(THREADS) || past(block, BLOCK) || past(grid, GRID) {
-            return Some(FaultKind::LaunchTooLarge { grid, block });
-        }
-        let threads = threads as u32;
-        if let Some(bound) = self.kernel.max_threads.filter(|&bound| threads > bound) {
-            return Some(FaultKind::LaunchBounds { threads, bound });
-        }
-        let wanted = self.kernel.shared as u64 + u64::from(self.dynamic_shared);
-        if wanted > u64::from(self.shared_limit) {
-            return Some(FaultKind::SharedMemoryTooLarge { wanted, limit: u64::from(self.shared_limit) });
-        }
-        None
-    }
-
-    pub(super) fn execute(&self, memory: &Memory, settings: &Settings) -> Result<vm::Counts> {
-        let launch = vm::Launch {
+    fn as_executed(&self) -> vm::Launch<'_> {
+        vm::Launch {
             kernel: &self.kernel,
             grid: self.grid,
             block: self.block,
             dynamic_shared: self.dynamic_shared,
             shared_limit: self.shared_limit,
             params: &self.params,
-        };
-        vm::launch(&launch, memory, &settings.vm()).map_err(|fault| Error::Kernel(Box::new(fault)))
+        }
+    }
+
+    pub(super) fn execute(&self, memory: &Memory, settings: &Settings) -> Result<vm::Counts> {
+        vm::launch(&self.as_executed(), memory, &settings.vm())
+            .map_err(|fault| Error::Kernel(Box::new(fault)))
     }
 }
 
@@ -81,7 +58,7 @@ impl Driver {
         let state = self.function_state(function)?;
         let kernel = &state.kernel;
         Ok(match attribute {
-            0 => kernel.max_threads.unwrap_or(THREADS) as i32,
+            0 => kernel.max_threads.unwrap_or(THREADS as u32) as i32,
             1 => kernel.shared as i32,
             3 => kernel.local as i32,
             4 => kernel.max_registers.unwrap_or(REGISTERS_OF_A_THREAD) as i32,
@@ -98,13 +75,13 @@ impl Driver {
         let state = self.function_state(function)?;
         let threads = u32::try_from(threads).ok().filter(|&threads| threads > 0);
         let threads = threads.ok_or_else(|| Error::Argument("a block of no threads".into()))?;
-        if threads > state.kernel.max_threads.unwrap_or(THREADS) {
+        if threads > state.kernel.max_threads.unwrap_or(THREADS as u32) {
             return Ok(0);
         }
         let registers = state.kernel.max_registers.unwrap_or(REGISTERS_OF_A_THREAD);
         let shared = state.kernel.shared as u64 + dynamic_shared as u64;
         let by_threads = 2048 / threads.next_multiple_of(32);
-        let by_registers = REGISTERS / (registers.max(1) * threads.next_multiple_of(32));
+        let by_registers = REGISTERS as u32 / (registers.max(1) * threads.next_multiple_of(32));
         let by_shared = u64::from(state.opt_in).checked_div(shared).unwrap_or(32);
         Ok(by_threads.min(by_registers).min(32).min(by_shared as u32) as i32)
     }
@@ -116,7 +93,7 @@ impl Driver {
         dynamic_shared: usize,
         limit: i32,
     ) -> Result<(i32, i32)> {
-        let most = self.function_state(function)?.kernel.max_threads.unwrap_or(THREADS);
+        let most = self.function_state(function)?.kernel.max_threads.unwrap_or(THREADS as u32);
         let threads = match u32::try_from(limit) {
             Ok(limit) if limit > 0 => most.min(limit),
             _ => most,
@@ -141,15 +118,13 @@ impl Driver {
         let kernel = function.kernel.clone();
         let launch =
             Launch { shared_limit: function.shared_limit(), kernel, grid, block, dynamic_shared, params };
-        let refused =
-            |kind| Error::Kernel(Box::new(Fault { kernel: launch.kernel.name.clone(), at: None, kind }));
-        if launch.params.len() != launch.kernel.param_size {
-            let (given, wanted) = (launch.params.len(), launch.kernel.param_size);
-            return Err(refused(FaultKind::Parameters { given, wanted }));
-        }
-        if let Some(kind) = launch.refusal() {
-            return Err(refused(kind));
-        }
+        // A launch that no device would begin is refused by the call itself, however late it would be executed.
+        let (given, wanted) = (launch.params.len(), launch.kernel.param_size);
+        let possible = match given == wanted {
+            true => vm::limits::check(&launch.as_executed()),
+            false => Err(FaultKind::Parameters { given, wanted }),
+        };
+        possible.map_err(|kind| Box::new(Fault { kernel: launch.kernel.name.clone(), at: None, kind }))?;
         self.count_launch(device)?;
         self.issue(stream, Work::Launch(launch))
     }

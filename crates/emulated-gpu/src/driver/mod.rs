@@ -13,7 +13,7 @@ mod memory;
 mod module;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod work;
 
 use std::{

@@ -3,20 +3,20 @@
 
 use super::*;
 use crate::{
-    blas::{Element, Matrix, Product, Rounding},
     memory,
     rand::{Distribution, Series},
     settings::Loss,
     vm::Order,
 };
 
-struct Gpu {
-    driver: Driver,
-    context: Handle,
-    legacy: StreamKey,
+/// A machine with a context on its first device.
+pub(crate) struct Gpu {
+    pub driver: Driver,
+    pub context: Handle,
+    pub legacy: StreamKey,
 }
 
-fn gpu(settings: Settings) -> Gpu {
+pub(crate) fn gpu(settings: Settings) -> Gpu {
     let mut driver = Driver::new(settings);
     driver.initialise().unwrap();
     let context = driver.retain_primary(0).unwrap();
@@ -315,101 +315,4 @@ fn transfers_and_synchronisations_are_counted() {
         [counters.uploads, counters.copies, counters.fills, counters.downloads].map(|c| (c.count, c.bytes));
     assert_eq!(bytes, [(1, 12), (1, 10), (1, 12), (1, 5)]);
     assert_eq!((counters.synchronisations, counters.allocations), (1, 1));
-}
-
-#[test]
-fn random_numbers_follow_from_seed_and_offset_and_have_their_distribution() {
-    const N: u64 = 100_000;
-    let mut gpu = gpu(Settings::default());
-    let address = gpu.driver.allocate(gpu.context, N * 8).unwrap();
-    let generator = gpu.driver.create_generator(gpu.context).unwrap();
-    let mut draw = |seed, offset, count, distribution| {
-        gpu.driver.seed(generator, seed).unwrap();
-        gpu.driver.offset(generator, offset).unwrap();
-        let series = Series::new("draw", address, count, true, distribution);
-        gpu.driver.draw(gpu.context, generator, series).unwrap();
-        let bytes = gpu.driver.read(gpu.legacy, address, count * 8).unwrap();
-        bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect::<Vec<_>>()
-    };
-    let uniform = draw(1, 0, N, Distribution::Uniform);
-    assert_eq!(uniform[10..20], draw(1, 10, 10, Distribution::Uniform));
-    assert_ne!(uniform[..10], draw(2, 0, 10, Distribution::Uniform));
-    assert!(uniform.iter().all(|&x| x > 0.0 && x <= 1.0));
-    let normal = draw(1, 0, N, Distribution::Normal { mean: 3.0, deviation: 2.0 });
-    for (numbers, mean, variance) in [(&uniform, 0.5, 1.0 / 12.0), (&normal, 3.0, 4.0)] {
-        let m = numbers.iter().sum::<f64>() / N as f64;
-        let v = numbers.iter().map(|x| (x - m).powi(2)).sum::<f64>() / N as f64;
-        assert!((m - mean).abs() < 0.03 && (v / variance - 1.0).abs() < 0.03, "{m} {v}");
-    }
-    let third = normal.iter().map(|x| ((x - 3.0) / 2.0).powi(4)).sum::<f64>() / N as f64;
-    assert!((third - 3.0).abs() < 0.15, "the fourth moment of a normal number is 3, not {third}");
-}
-
-#[test]
-fn random_numbers_past_the_end_of_their_memory_are_refused() {
-    let mut gpu = gpu(Settings::default());
-    let address = gpu.driver.allocate(gpu.context, 16).unwrap();
-    let generator = gpu.driver.create_generator(gpu.context).unwrap();
-    let series = Series::new("draw", address, 5, false, Distribution::Uniform);
-    let refused = gpu.driver.draw(gpu.context, generator, series);
-    assert!(matches!(refused, Err(Error::Range(memory::Error::OutOfBounds { .. }))));
-}
-
-/// A product of `f32` in memory of its own, `m` × `n` × `k`, with what the arguments change of it.
-fn product(
-    gpu: &mut Gpu,
-    (m, n, k): (i64, i64, i64),
-    change: impl FnOnce(&mut Product),
-) -> (Product, Result<()>) {
-    let mut matrix = |rows: i64, cols: i64| {
-        let address = gpu.driver.allocate(gpu.context, (rows * cols * 4) as u64).unwrap();
-        Matrix { address, element: Element::F32, leading: rows, stride: 0, transposed: false }
-    };
-    let (a, b, c) = (matrix(m, k), matrix(k, n), matrix(m, n));
-    let function = "gemm";
-    let (alpha, beta, rounding, double) = (1.0, 0.0, Rounding::None, false);
-    let mut product = Product { function, a, b, c, m, n, k, batch: 1, alpha, beta, rounding, double };
-    change(&mut product);
-    let blas = gpu.driver.create_blas(gpu.context).unwrap();
-    let result = gpu.driver.multiply(gpu.context, blas, product);
-    (product, result)
-}
-
-#[test]
-fn products_outside_their_memory_and_wrong_leading_dimensions_are_refused() {
-    let mut gpu = gpu(Settings::default());
-    let sizes = (8, 6, 4);
-    assert_eq!(product(&mut gpu, sizes, |_| {}).1, Ok(()));
-    let wrong: [fn(&mut Product); 4] =
-        [|p| p.a.leading = 7, |p| p.b.leading = 3, |p| p.c.leading = 7, |p| p.m = -1];
-    for change in wrong {
-        let (_, result) = product(&mut gpu, sizes, change);
-        assert!(matches!(result, Err(Error::Argument(_))), "{result:?}");
-    }
-    let outside: [fn(&mut Product); 4] =
-        [|p| p.a.leading = 9, |p| p.b.leading = 5, |p| p.c.leading = 9, |p| p.n = 7];
-    for change in outside {
-        let (_, result) = product(&mut gpu, sizes, change);
-        assert!(matches!(result, Err(Error::Range(memory::Error::OutOfBounds { .. }))), "{result:?}");
-    }
-}
-
-#[test]
-fn with_a_beta_of_zero_the_result_is_not_read() {
-    let mut gpu = gpu(Settings::default());
-    // All memory is NaN; the factors are set to 1 and the result is left as it is.
-    let mut result = |beta: f64| {
-        let (p, _) = product(&mut gpu, (3, 2, 5), |_| {});
-        let ones = |n: usize| Source::Taken(1f32.to_le_bytes().repeat(n));
-        gpu.driver.upload(gpu.legacy, p.a.address, ones(15)).unwrap();
-        gpu.driver.upload(gpu.legacy, p.b.address, ones(10)).unwrap();
-        let fresh = gpu.driver.allocate(gpu.context, 24).unwrap();
-        let blas = gpu.driver.create_blas(gpu.context).unwrap();
-        let again = Product { c: Matrix { address: fresh, ..p.c }, beta, ..p };
-        gpu.driver.multiply(gpu.context, blas, again).unwrap();
-        let bytes = gpu.driver.read(gpu.legacy, fresh, 24).unwrap();
-        bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect::<Vec<_>>()
-    };
-    assert_eq!(result(0.0), [5.0; 6]);
-    assert!(result(1.0).iter().all(|x| x.is_nan()));
 }

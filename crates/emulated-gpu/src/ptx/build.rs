@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 /// Instructions that a kernel may have, its calls written out.
 const INSTRUCTIONS: usize = 1 << 20;
-/// Registers that a kernel may declare.
-const LINES: u32 = 1 << 22;
+/// Registers of 32 bits that a kernel may declare: each warp has 128 bytes for each.
+const LINES: u32 = 1 << 17;
 /// Calls that may be written out in a kernel.
 const CALLS: usize = 1 << 16;
 /// How deeply they may be nested.
@@ -154,7 +154,7 @@ impl<'a> Builder<'a> {
     fn lines(&mut self, count: u32) -> Result<u32, Error> {
         let first = self.kernel.lines;
         let after = first.checked_add(count).filter(|&after| after <= LINES).ok_or_else(|| {
-            let why = "the kernel has more than 2^22 registers".to_owned();
+            let why = "the kernel has more than 2^17 registers".to_owned();
             Error::Declaration { line: 0, declaration: self.kernel.name.clone(), why }
         })?;
         self.kernel.lines = after;
@@ -164,7 +164,7 @@ impl<'a> Builder<'a> {
     fn predicates(&mut self, count: u32) -> Result<u32, Error> {
         let first = self.kernel.predicates;
         let after = first.checked_add(count).filter(|&after| after <= LINES).ok_or_else(|| {
-            let why = "the kernel has more than 2^22 predicates".to_owned();
+            let why = "the kernel has more than 2^17 predicates".to_owned();
             Error::Declaration { line: 0, declaration: self.kernel.name.clone(), why }
         })?;
         self.kernel.predicates = after;

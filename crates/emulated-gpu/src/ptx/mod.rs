@@ -178,3 +178,6 @@ pub fn parse(text: &str) -> Result<Module, Error> {
     let kernels = build::kernels(&unit, &globals)?;
     Ok(Module { kernels, globals })
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,15 @@ use super::Launch;
 use crate::fault::FaultKind;
 
 /// Threads of a block, and its extents.
-const THREADS: u64 = 1024;
-const BLOCK: [u32; 3] = [1024, 1024, 64];
-const GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
+pub const THREADS: u64 = 1024;
+pub const BLOCK: [u32; 3] = [1024, 1024, 64];
+/// Extents of a grid.
+pub const GRID: [u32; 3] = [i32::MAX as u32, 65535, 65535];
 /// Registers of a multiprocessor.
-const REGISTERS: u64 = 65536;
+pub const REGISTERS: u64 = 65536;
 
-/// Whether a launch is within the limits of a device and of its kernel.
+/// Whether a launch is within the limits of a device and of its kernel. The driver asks at the call, however late the
+/// launch is executed.
 pub fn check(launch: &Launch<'_>) -> Result<(), FaultKind> {
     let Launch { kernel, grid, block, .. } = *launch;
     if grid.contains(&0) || block.contains(&0) {

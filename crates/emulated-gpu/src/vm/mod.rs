@@ -10,7 +10,7 @@ mod block;
 mod exec;
 mod fma;
 mod global;
-mod limits;
+pub(crate) mod limits;
 mod order;
 mod races;
 mod registers;

@@ -80,9 +80,6 @@ fn masks_must_fit_the_lanes_that_are_there() {
     assert_eq!(fault.kind, FaultKind::MaskNamesAbsentLanes { mask: u32::MAX, absent: 0xfff0_0000 });
     let fault = lanes("vote.sync.any.pred %p0, %p1, 0xff;", 32, &[]).unwrap_err();
     assert_eq!(fault.kind, FaultKind::MaskLeavesOut { mask: 0xff, left_out: 0x100 });
-    let part = "setp.lt.u32 %p1, %r1, 8; @!%p1 bra out; activemask.b32 %r5; bar.warp.sync -1; out: mov.u32 %r0, 1; bra.uni out2; out2:";
-    let fault = lanes(&part.replace("bra.uni out2; out2:", "again: bra again;"), 32, &[]).unwrap_err();
-    assert!(matches!(fault.kind, FaultKind::InstructionLimit { .. }), "{fault}");
     let wait = "setp.lt.u32 %p1, %r1, 8; @!%p1 bra other; bar.warp.sync 0xffff; bra.uni end; other: bar.warp.sync 0xffff00ff; end:";
     let fault = lanes(wait, 32, &[]).unwrap_err();
     assert!(matches!(fault.kind, FaultKind::MaskLeavesOut { .. }), "{fault}");
@@ -101,10 +98,7 @@ fn lanes_that_a_guard_passes_over_take_no_part() {
     assert_eq!(values[..5], [103, 103, 103, 103, 0]);
     let fault = lanes("setp.lt.u32 %p1, %r1, 4; @%p1 shfl.sync.idx.b32 %r0, %r2, 3, 31, 0xff;", 32, &[LANES])
         .unwrap_err();
-    assert!(
-        matches!(fault.kind, FaultKind::MaskNamesAbsentLanes { .. } | FaultKind::LanesMissing { .. }),
-        "{fault}"
-    );
+    assert_eq!(fault.kind, FaultKind::LanesMissing { mask: 0xff, missing: 0xf0 });
 }
 
 #[test]

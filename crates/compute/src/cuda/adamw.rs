@@ -1,13 +1,8 @@
 //! AdamW on weights of the device, with moments in 32 bits or in blocks of 8.
 
-use std::sync::Arc;
-
 use candle_core::{
     DType, Result, Tensor, bail,
-    cuda_backend::{
-        WrapErr,
-        cudarc::driver::{CudaSlice, CudaStream},
-    },
+    cuda_backend::{WrapErr, cudarc::driver::CudaSlice},
 };
 
 use super::{
@@ -17,28 +12,9 @@ use super::{
 use crate::{
     Moments, Step,
     cpu::adamw::{Blocks, CodeBook, Kept},
-    quantised::NUMBERS,
 };
 
 pub(super) use crate::cpu::adamw::State as HostState;
-
-/// Tables that kernels read.
-pub(super) struct Books {
-    /// The numbers of the signed and the unsigned code book, and the limits of each, `[4, 256]`.
-    moments: CudaSlice<f32>,
-    /// The 16 numbers of NF4, and the 256 of its scales.
-    pub nf4: CudaSlice<f32>,
-}
-
-impl Books {
-    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Books> {
-        let (signed, unsigned) = (CodeBook::signed(), CodeBook::unsigned());
-        let moments = [&signed.values, &unsigned.values, signed.limits(), unsigned.limits()];
-        let moments = stream.clone_htod(&moments.map(|table| *table).concat()).w()?;
-        let nf4 = stream.clone_htod(&[&NUMBERS[..], &signed.values[..]].concat()).w()?;
-        Ok(Books { moments, nf4 })
-    }
-}
 
 /// What AdamW keeps of one weight, on the device.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use candle_core::{
     },
 };
 
-use super::device::Cuda;
+use super::device::{Arg, Cuda};
 
 /// Numbers in the device's memory. The driver keeps what is freed for the next one.
 #[derive(Debug)]
@@ -68,6 +68,19 @@ impl<'a> PartMut<'a> {
         let at = at.min(self.len);
         let rest = PartMut { address: self.address + 4 * at as u64, len: self.len - at, buffer: PhantomData };
         (PartMut { len: at, ..self }, rest)
+    }
+}
+
+impl From<Part<'_>> for Arg {
+    fn from(part: Part<'_>) -> Arg {
+        Arg::U64(part.address)
+    }
+}
+
+impl Cuda {
+    /// Memory for so many numbers, whatever they are.
+    pub(super) fn scratch(&self, len: usize) -> Result<Buffer> {
+        Ok(Buffer { slice: self.alloc(len)?, len })
     }
 }
 

@@ -11,11 +11,7 @@ use candle_core::{
     },
 };
 
-use super::{
-    adamw::Books,
-    buffer::{Buffer, Part},
-    memory,
-};
+use super::{books::Books, memory};
 
 /// The kernels by the file that they are in, as PTX.
 const MODULES: [(&str, &str); 9] = [
@@ -144,11 +140,6 @@ impl Cuda {
         unsafe { self.inner.stream.alloc::<T>(len.max(1)) }.w()
     }
 
-    /// A scratch buffer.
-    pub(super) fn scratch(&self, len: usize) -> Result<Buffer> {
-        Ok(Buffer { slice: self.alloc(len)?, len })
-    }
-
     /// Starts a kernel, unless there is nothing to do.
     pub(super) fn launch(&self, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
         if grid.blocks.contains(&0) || grid.threads == 0 {
@@ -186,12 +177,6 @@ impl Cuda {
 /// The names of a module's kernels.
 fn entries(ptx: &'static str) -> impl Iterator<Item = &'static str> {
     ptx.split(".entry ").skip(1).filter_map(|after| after.split(['(', '\n', ' ']).next())
-}
-
-impl From<Part<'_>> for Arg {
-    fn from(part: Part<'_>) -> Arg {
-        Arg::U64(part.address)
-    }
 }
 
 impl From<u32> for Arg {

@@ -5,7 +5,7 @@ use candle_core::{DType, Result, bail};
 use super::{
     buffer::{Ids, Part, PartMut, address, tensor, upload},
     device::{Cuda, Grid, THREADS, args},
-    product::Factor,
+    factor::Factor,
 };
 use crate::Held;
 

@@ -5,7 +5,8 @@ use candle_core::{DType, Result, bail, cuda_backend::cudarc::driver::CudaSlice};
 use super::{
     buffer::{address, tensor},
     device::{Cuda, Grid, args},
-    product::{Factor, product},
+    factor::Factor,
+    product::product,
 };
 use crate::{Held, Products};
 

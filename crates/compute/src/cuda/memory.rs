@@ -11,7 +11,6 @@ use candle_core::{
     },
 };
 
-use super::device::Cuda;
 use crate::Memory;
 
 /// Lets the driver keep memory that was freed, as the next step asks for the same again; it is given to whoever else asks
@@ -24,13 +23,12 @@ pub(super) fn keep_what_is_freed(context: &Arc<CudaContext>) -> Result<()> {
 }
 
 /// The most bytes that were used since [`forget_peak`].
-pub(super) fn peak(cuda: &Cuda) -> Option<u64> {
-    of_pool(cuda.stream().context(), sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH)
+pub(super) fn peak(context: &CudaContext) -> Option<u64> {
+    of_pool(context, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH)
 }
 
 /// Lets the driver count anew from what is used now.
-pub(super) fn forget_peak(cuda: &Cuda) {
-    let context = cuda.stream().context();
+pub(super) fn forget_peak(context: &CudaContext) {
     if context.has_async_alloc() {
         // The driver takes nothing but 0 here. One that refuses it goes on counting from before, which is no smaller.
         set_in_pool(context, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, 0).ok();
@@ -62,8 +60,7 @@ fn of_pool(context: &CudaContext, attribute: sys::CUmemPool_attribute) -> Option
 }
 
 /// Free and held bytes: what the pool has reserved and does not use is free.
-pub(super) fn memory(cuda: &Cuda) -> Memory {
-    let context = cuda.stream().context();
+pub(super) fn memory(context: &CudaContext) -> Memory {
     let used = of_pool(context, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT);
     let reserved = of_pool(context, sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT);
     let free = context.mem_get_info().ok().map(|(free, _)| free as u64);

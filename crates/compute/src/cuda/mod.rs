@@ -4,8 +4,10 @@
 mod activation;
 mod adamw;
 mod attention;
+mod books;
 mod buffer;
 mod device;
+mod factor;
 mod gather;
 mod held;
 mod list;
@@ -32,8 +34,9 @@ use attention::Over;
 pub use buffer::{Buffer, Ids, Part, PartMut};
 pub use device::Cuda;
 use device::{Grid, args};
+use factor::Factor;
 pub use list::{Gpu, ListError, Unfit, list};
-use product::{Factor, product};
+use product::product;
 
 fn read_factor(x: In<'_, Cuda>) -> Factor {
     Factor::new(x.values.address, x.place, x.turned)
@@ -55,15 +58,15 @@ impl Backend for Cuda {
     }
 
     fn memory(&self) -> Memory {
-        memory::memory(self)
+        memory::memory(self.stream().context())
     }
 
     fn peak(&self) -> Option<u64> {
-        memory::peak(self)
+        memory::peak(self.stream().context())
     }
 
     fn forget_peak(&self) {
-        memory::forget_peak(self);
+        memory::forget_peak(self.stream().context());
     }
 
     fn synchronise(&self) -> Result<()> {

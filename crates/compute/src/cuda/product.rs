@@ -7,56 +7,13 @@ use candle_core::{
         WrapErr,
         cudarc::cublas::{
             result::gemm_ex,
-            sys::{cublasComputeType_t, cublasGemmAlgo_t, cublasOperation_t, cudaDataType_t},
+            sys::{cublasComputeType_t, cublasGemmAlgo_t, cudaDataType_t},
         },
     },
 };
 
-use super::{device::Cuda, rows};
-use crate::{Place, Products};
-
-/// A matrix in the device's memory, row by row, in f32 or bf16.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Factor {
-    pub address: u64,
-    /// From one row to the next.
-    pub stride: usize,
-    pub rows: usize,
-    pub cols: usize,
-    /// Whether its rows are read as columns.
-    pub turned: bool,
-    pub bf16: bool,
-}
-
-impl Factor {
-    pub(super) fn new(address: u64, place: Place, turned: bool) -> Factor {
-        let Place { rows, cols, stride, from } = place;
-        Factor { address: address + 4 * from as u64, stride, rows, cols, turned, bf16: false }
-    }
-
-    /// Rows of numbers in f32 that follow one another.
-    pub(super) fn rows(address: u64, rows: usize, cols: usize) -> Factor {
-        Factor { address, stride: cols, rows, cols, turned: false, bf16: false }
-    }
-
-    pub(super) fn turned(self) -> Factor {
-        Factor { turned: !self.turned, ..self }
-    }
-
-    /// Rows and columns as they are read.
-    pub(super) fn shape(&self) -> (usize, usize) {
-        if self.turned { (self.cols, self.rows) } else { (self.rows, self.cols) }
-    }
-
-    /// How cuBLAS, to which our rows are columns, reads it.
-    fn operation(&self) -> cublasOperation_t {
-        if self.turned { cublasOperation_t::CUBLAS_OP_T } else { cublasOperation_t::CUBLAS_OP_N }
-    }
-
-    fn kind(&self) -> cudaDataType_t {
-        if self.bf16 { cudaDataType_t::CUDA_R_16BF } else { cudaDataType_t::CUDA_R_32F }
-    }
-}
+use super::{device::Cuda, factor::Factor, rows};
+use crate::Products;
 
 /// out = s a b, or out += s a b with `add`; both factors in the same type, out in f32, sums in f32.
 pub(super) fn product(

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use super::{
     buffer::{Part, PartMut, vector},
     device::{Arg, Cuda, Grid, args},
-    product::Factor,
+    factor::Factor,
 };
 use crate::Dropout;
 

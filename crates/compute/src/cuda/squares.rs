@@ -5,7 +5,7 @@ use candle_core::{Result, cuda_backend::WrapErr};
 use super::{
     buffer::{Ids, address},
     device::{Cuda, Grid, args},
-    product::Factor,
+    factor::Factor,
 };
 
 /// Numbers that a block sums.

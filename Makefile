@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test lint build package cuda package-cuda parity metrics-parity faults bf16 bench
+.PHONY: run test gpu-tests lint build package cuda package-cuda parity metrics-parity faults bf16 bench
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -11,6 +11,10 @@ run:
 ## test: pass all tests
 test:
 	@scripts/test.sh
+
+## gpu-tests: the part of the tests that is about GPUs, on the emulated one
+gpu-tests:
+	@scripts/gpu-tests.sh
 
 ## lint: rustfmt, clippy, svelte-check, cargo-deny
 lint:

@@ -37,9 +37,10 @@ only store mbti record files
 only app record data hub store files
 only cli mbti record files data hub metrics model train predict store app compute
 only small-hub
+only emulated-gpu
 only parity mbti record data compute model train
 only mbti-tuner app record
-for package in mbti-tuner cli; do for other in small-hub parity; do never "$package" "$other"; done; done
+for package in mbti-tuner cli; do for other in small-hub parity emulated-gpu; do never "$package" "$other"; done; done
 for package in mbti-tuner app store hub data metrics; do never "$package" candle-core; done
 for package in compute; do for other in data record sqlx tauri; do never "$package" "$other"; done; done
 for package in app cli store train; do never "$package" tauri; done

@@ -24,6 +24,7 @@ export MBTI_KEYRING=off
 say "Testing the Rust side and the window"
 xvfb-run --auto-servernum --server-args="-screen 0 1280x900x24" \
   dbus-run-session -- cargo test --locked --workspace --no-fail-fast
+"$root/scripts/gpu-tests.sh"
 say "Looking whether the TypeScript records are those of Rust"
 git diff --exit-code --stat -- ui/src/lib/backend/types ||
   { echo "The Rust records have changed: commit ui/src/lib/backend/types." >&2; exit 1; }

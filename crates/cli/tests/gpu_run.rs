@@ -80,9 +80,9 @@ fn start(engine: &Engine, args: &[&str]) -> Child {
 fn a_run_that_is_killed_on_the_gpu_and_resumed_there_ends_with_the_same_weights_to_the_last_bit() {
     for way in WAYS {
         let engine = prepared();
-        ok(output(&engine, &[], &train("cuda:0", "40", way)));
+        ok(output(&engine, &[], &train("cuda:0", "14", way)));
         assert_eq!(shown(&engine, "1")["run"]["used_device"]["device"], "cuda:0");
-        let mut killed = start(&engine, &train("cuda:0", "40", way));
+        let mut killed = start(&engine, &train("cuda:0", "14", way));
         let steps = || output(&engine, &[], &["runs", "show", "2", "--json"]);
         wait_until("some steps", || {
             serde_json::from_slice::<Value>(&steps().stdout)
@@ -104,14 +104,19 @@ fn a_run_that_is_killed_on_the_gpu_and_resumed_there_ends_with_the_same_weights_
 fn a_gpu_that_is_lost_in_mid_run_leaves_a_run_that_can_be_resumed() {
     let engine = prepared();
     ok(output(&engine, &[], &train("cuda:0", "12", &[])));
-    let lost = output(&engine, &[("EMULATED_GPU_LOSE", "random:3:600")], &train("cuda:0", "12", &[]));
+    let lost = output(&engine, &[("EMULATED_GPU_LOSE", "launch:2900")], &train("cuda:0", "12", &[]));
     let error = String::from_utf8_lossy(&lost.stderr);
     assert!(!lost.status.success() && !error.contains("panicked"), "{error}");
     let run = shown(&engine, "2");
-    assert_ne!(run["run"]["status"], "finished");
-    assert!(run["run"]["problem"].is_object() || run["run"]["status"] == "interrupted", "{}", run["run"]);
-    if run["resumable"] == true {
-        ok(output(&engine, &[], &["train", "--resume", "2"]));
-        assert!(weights(&engine, "1") == weights(&engine, "2"), "other weights");
-    }
+    assert_eq!(
+        (&run["run"]["status"], &run["run"]["failure"]["code"]),
+        (&"interrupted".into(), &"device_lost".into())
+    );
+    assert!(
+        error.contains("Resume the run when the GPU works again") && error.lines().count() < 20,
+        "{error}"
+    );
+    assert_eq!(run["resumable"], true);
+    ok(output(&engine, &[], &["train", "--resume", "2"]));
+    assert!(weights(&engine, "1") == weights(&engine, "2"), "other weights");
 }

@@ -134,6 +134,8 @@ pub enum ProblemCode {
     NoSuchDevice,
     /// The GPU asked for cannot be used. `device`; `kind` and its parameters as in `Unusable`.
     DeviceUnusable,
+    /// The GPU failed in the middle of a run, which can be resumed. `device`, `reason`.
+    DeviceLost,
     /// A text without any word. No parameters.
     EmptyText,
     /// The run has nothing to predict with yet. `run`, `status`.

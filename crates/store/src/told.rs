@@ -63,7 +63,11 @@ impl Store {
                 Told::Paused(paused) => crate::wishes::set_paused(connection, run, *paused).await?,
                 Told::Finished(finished) => crate::lifetime::finish_run(connection, run, finished).await?,
                 Told::Failed(problem) => {
-                    let status = record::RunStatus::Failed;
+                    // A device that is gone says nothing against the run, which only has to be resumed.
+                    let status = match problem.code {
+                        record::ProblemCode::DeviceLost => record::RunStatus::Interrupted,
+                        _ => record::RunStatus::Failed,
+                    };
                     crate::lifetime::end_run(connection, run, status, Some(problem)).await?;
                 }
             }

@@ -61,6 +61,11 @@ pub enum Error {
     )]
     DeviceNotOpened { device: record::Device, source: candle_core::Error },
     #[error(
+        "{device} failed in the middle of the run: {reason}. Resume the run when the GPU works again, or on the \
+         processor with --device cpu; nothing that was saved is lost."
+    )]
+    DeviceLost { device: String, reason: String },
+    #[error(
         "The optimizer's state in {} cannot be used: {reason}. Start the run anew from its model.",
         .path.display()
     )]
@@ -104,6 +109,9 @@ impl Error {
             #[cfg(feature = "cuda")]
             Error::DeviceNotOpened { device, .. } => {
                 Problem::new(Code::NoSuchDevice, self).with("device", device)
+            }
+            Error::DeviceLost { device, reason } => {
+                Problem::new(Code::DeviceLost, self).with("device", device).with("reason", reason)
             }
             Error::NoSuchDevice { device } => Problem::new(Code::NoSuchDevice, self).with("device", device),
             Error::BadState { path, reason } => {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use compute::on_device;
+use compute::{Device, on_device};
 use record::{Dtype, Estimate, Event, Finished, Problem, ProblemCode};
 
 use crate::{
@@ -33,13 +33,18 @@ pub fn run(inputs: &Inputs, listener: &mut Listener) -> Result<Outcome> {
         let problem = Problem::new(ProblemCode::NoTf32, message);
         notice(&mut tell, 0, problem)?;
     }
-    check_fits(inputs.model_folder, inputs.config, &device)?;
-    if !judge_the_words(inputs, &mut tell)? {
+    on(inputs, &device, &mut tell).map_err(|error| device::or_lost(error, &device))
+}
+
+/// The run on its device.
+fn on(inputs: &Inputs, device: &Device, tell: &mut Tell) -> Result<Outcome> {
+    check_fits(inputs.model_folder, inputs.config, device)?;
+    if !judge_the_words(inputs, tell)? {
         return Ok(stopped_before_the_first_step(inputs.run));
     }
-    let network = load(inputs, &device)?;
-    on_device!(&network.device.clone(), backend => match prepare(backend, network, inputs, &mut tell)? {
-        Some(ready) => TrainingLoop::new(inputs, ready)?.run(&mut tell),
+    let network = load(inputs, device)?;
+    on_device!(&network.device.clone(), backend => match prepare(backend, network, inputs, tell)? {
+        Some(ready) => TrainingLoop::new(inputs, ready)?.run(tell),
         None => Ok(stopped_before_the_first_step(inputs.run)),
     })
 }

@@ -101,6 +101,7 @@ describe("the dictionaries", () => {
       bad_config_file: ["path", "reason"],
       no_such_device: ["device"],
       device_unusable: ["device", "reason"],
+      device_lost: ["device", "reason"],
       empty_text: [],
       run_has_no_model: ["run", "status"],
       no_finished_run: [],

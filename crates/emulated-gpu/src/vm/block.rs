@@ -1,8 +1,9 @@
 //! Blocks, one after another in the same memory.
 
+use super::access::Thread;
 use super::barrier::Barriers;
 use super::order::{Sequence, of_block};
-use super::races::{Races, Thread};
+use super::races::Races;
 use super::registers::{FULL, LANES};
 use super::spaces::Spaces;
 use super::warp::{Surroundings, Warp};

@@ -5,6 +5,7 @@
 //! that needs another warp or block to get on while it spins never ends here, and is stopped by the limit of
 //! instructions.
 
+mod access;
 mod barrier;
 mod block;
 mod exec;
@@ -193,7 +194,7 @@ impl Shared {
 }
 
 /// Where an access or a fault happened, in words of the launch.
-fn at(launch: &Launch<'_>, thread: races::Thread, instruction: u32) -> At {
+fn at(launch: &Launch<'_>, thread: access::Thread, instruction: u32) -> At {
     let index = u64::from(thread.warp) * LANES as u64 + u64::from(thread.lane);
     let kernel = launch.kernel;
     let text = kernel.code.get(instruction as usize).and_then(|found| kernel.texts.get(found.text as usize));

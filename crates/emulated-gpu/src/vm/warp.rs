@@ -1,12 +1,12 @@
 //! A warp: its lanes run together as long as they go the same way. Where they part, the group that is furthest behind
 //! goes first, and groups that meet go on as one.
 
+use super::access::{By, Thread};
 use super::barrier::{Barriers, Waiting};
 use super::exec;
 use super::exec::asynchronous::Copies;
-use super::races::Thread;
 use super::registers::{FULL, LANES, Registers};
-use super::spaces::{By, Spaces};
+use super::spaces::Spaces;
 use super::{Counts, Failure, Stop};
 use crate::fault::FaultKind;
 use crate::ptx::Kernel;

@@ -1,9 +1,9 @@
 //! Copies from global to shared memory that a thread does not wait for. What was read stays aside until the thread
 //! waits for it: that is when it reaches shared memory, at the latest on a device, too.
 
-use super::super::races::{Thread, Touch};
+use super::super::access::{By, Thread, Touch};
 use super::super::registers::LANES;
-use super::super::spaces::{By, Request, Spaces, Spot};
+use super::super::spaces::{Request, Spaces, Spot};
 use super::super::warp::Warp;
 use super::super::{Failure, Outcome};
 use super::memory::addresses;

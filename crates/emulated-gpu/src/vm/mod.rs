@@ -8,6 +8,7 @@
 mod access;
 mod barrier;
 mod block;
+mod copies;
 mod exec;
 mod fma;
 mod global;
@@ -15,6 +16,7 @@ pub(crate) mod limits;
 mod order;
 mod races;
 mod registers;
+mod run;
 mod spaces;
 #[cfg(test)]
 mod tests;
@@ -101,7 +103,7 @@ type Outcome = Result<(), Box<Failure>>;
 
 /// What ends a warp's run before its end.
 enum Stop {
-    Failed(warp::Failed),
+    Failed(run::Failed),
     /// The budget of instructions is used up, at that instruction and lane.
     Budget(u32, usize),
 }

@@ -12,7 +12,8 @@ pub enum Source {
     Pinned { address: usize, bytes: usize },
 }
 
-/// Where bytes from the device go: host memory that the caller of [`Driver::download`](super::Driver::download) answers for.
+/// Where bytes from the device go: host memory that the caller of [`Driver::download`](super::Driver::download) answers
+/// for.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub(super) address: usize,

@@ -130,6 +130,7 @@ fn number(word: &str) -> Option<Kind<'static>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn kinds(text: &str) -> Vec<Kind<'_>> {

@@ -1,4 +1,5 @@
 //! Texts that are nearly PTX: whatever they are, they are loaded or refused.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::memory::{Find, Where};

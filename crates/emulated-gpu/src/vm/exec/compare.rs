@@ -120,7 +120,7 @@ pub fn set(o: &Set, r: &mut Registers, mask: u32) {
         SetTo::F32 => 1f32.to_bits(),
     };
     let high = if is_packed(c) { combined(r, c, upper(r, c)) } else { 0 };
-    let value = |lane: usize| one * (found >> lane & 1) | (high >> lane & 1) * (one << 16 & !0xffff);
+    let value = |lane: usize| (one * (found >> lane & 1)) | ((high >> lane & 1) * ((one << 16) & !0xffff));
     let values: [u32; LANES] = std::array::from_fn(value);
     r.set(o.d, mask, values);
 }

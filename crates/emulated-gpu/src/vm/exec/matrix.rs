@@ -165,11 +165,11 @@ pub fn transfer(o: &WmmaMemory, store: bool, warp: &mut Warp, spaces: &mut Space
     // fragment of it differs in from one of a.
     let swapped = o.column_major != (o.fragment == Fragment::B);
     let local_size = warp.local_size();
-    for lane in 0..LANES {
+    for (lane, base) in base.into_iter().enumerate() {
         let by = By { thread: Thread { lane: lane as u32, ..by.thread }, ..by };
         let stride = u64::from(warp.registers.lane(o.stride, lane));
-        if !base[lane].is_multiple_of(16) || !(stride * size).is_multiple_of(16) {
-            let (address, space) = (base[lane], crate::fault::Space::Global);
+        if !base.is_multiple_of(16) || !(stride * size).is_multiple_of(16) {
+            let (address, space) = (base, crate::fault::Space::Global);
             let kind = FaultKind::Misaligned { access, space, address, size: stride * size, alignment: 16 };
             return Err(Failure::new(lane, kind));
         }
@@ -177,7 +177,7 @@ pub fn transfer(o: &WmmaMemory, store: bool, warp: &mut Warp, spaces: &mut Space
             let (row, column) = ((at / 16) as u64, (at % 16) as u64);
             let distance = if swapped { column * stride + row } else { row * stride + column };
             let request =
-                Request { access, space: o.space, address: base[lane].wrapping_add(distance * size), size };
+                Request { access, space: o.space, address: base.wrapping_add(distance * size), size };
             let touched = spaces.locate(request, by).and_then(|spot| {
                 match spot {
                     Spot::Shared(at) if store => spaces.written(at, size as usize, access)?,

@@ -37,8 +37,8 @@ fn directed_roundings_bracket_the_exact_value() {
         TINY,
         1.0 / 3.0,
     ];
-    let exact: [(&str, fn(f64, f64) -> f64); 3] =
-        [("mul", |a, b| a * b), ("add", |a, b| a + b), ("sub", |a, b| a - b)];
+    type Exact = fn(f64, f64) -> f64;
+    let exact: [(&str, Exact); 3] = [("mul", |a, b| a * b), ("add", |a, b| a + b), ("sub", |a, b| a - b)];
     for (op, of) in exact {
         for a in numbers {
             for b in numbers {
@@ -86,10 +86,13 @@ fn directed_roundings_bracket_the_exact_value() {
     assert_eq!(double("sub.rz.f64 %d0, %d1, %d2;", &[d(1.), d(1e-300)]), 1f64.next_down());
     assert_eq!(double("mul.rm.f64 %d0, %d1, %d2;", &[d(-1e-200), d(1e-200)]), -f64::from_bits(1));
     assert_eq!(double("mul.rz.f64 %d0, %d1, %d2;", &[d(-1e-200), d(1e-200)]), -0.);
-    assert_eq!(
+    let (down, up) = (
+        double("mul.rm.f64 %d0, %d1, %d2;", &[d(0.1), d(0.1)]),
         double("mul.rp.f64 %d0, %d1, %d2;", &[d(0.1), d(0.1)]),
-        (0.1f64 * 0.1).max((0.1f64 * 0.1).next_up()).min(0.1 * 0.1)
     );
+    assert!(down.next_up() == up && (0.1 * 0.1 == down || 0.1 * 0.1 == up));
+    // The exact product is above the lower one.
+    assert!(0.1f64.mul_add(0.1, -down) > 0. && 0.1f64.mul_add(0.1, -up) < 0.);
     let (down, up) = (double("sqrt.rm.f64 %d0, %d1;", &[d(2.)]), double("sqrt.rp.f64 %d0, %d1;", &[d(2.)]));
     assert_eq!(down.next_up(), up);
     let (down, up) =

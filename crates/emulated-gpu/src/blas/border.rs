@@ -8,7 +8,7 @@ use half::f16;
 use super::{Element, Matrix, Product, Rounding};
 use crate::driver::{
     Error, Handle, Result,
-    border::{Out, with, with_context},
+    border::{Out, unsupported_functions, with, with_context},
 };
 
 /// `cublasStatus_t`.
@@ -365,16 +365,6 @@ products! {
     cublasDgemm_v2, cublasDgemmStridedBatched, f64, 1, 70;
 }
 
-macro_rules! refused {
-    ($($function:ident)*) => {$(
-        /// Not emulated. It looks at no argument, and declares none.
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $function() -> Status {
-            status(with(stringify!($function), |_| Err(Error::Unsupported(stringify!($function).into()))))
-        }
-    )*};
-}
-
-refused! {
+unsupported_functions! { status:
     cublasGemmGroupedBatchedEx cublasSasum_v2 cublasDasum_v2 cublasSgemv_v2 cublasDgemv_v2 cublasHgemm
 }

@@ -1,7 +1,10 @@
 //! What a device says of itself.
 
-use super::{Driver, Result, launch::SHARED};
+use super::{Driver, Result};
 use crate::vm::limits::{BLOCK, GRID, REGISTERS, THREADS};
+
+/// What a block may have of shared memory unless the kernel's attribute says more, and always of static one.
+pub(super) const SHARED: u32 = 48 << 10;
 
 /// What a block may have of shared memory when its kernel asks for it, by compute capability (CUDA Programming Guide,
 /// table "Technical Specifications per Compute Capability").

@@ -7,6 +7,9 @@ pub mod border;
 mod context;
 mod device;
 pub mod errors;
+mod execute;
+mod function;
+mod handle;
 mod host;
 mod launch;
 mod memory;
@@ -23,6 +26,7 @@ use std::{
 
 pub use context::Context;
 pub use errors::{Code, Error, Result};
+pub use handle::{Handle, WorkId};
 pub use launch::Launch;
 pub use stream::StreamKey;
 pub use work::{Source, Target, Work};
@@ -32,12 +36,6 @@ use crate::{
     memory::Memory,
     settings::Settings,
 };
-
-/// What a context, stream, event, module or function is known by outside. It is never dereferenced.
-pub type Handle = u64;
-
-/// The number of a piece of work, in the order in which the program issued it.
-pub type WorkId = u64;
 
 /// The state of the emulated machine.
 #[derive(Debug)]

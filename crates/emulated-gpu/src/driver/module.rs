@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use super::{Driver, Error, Handle, Result, device, launch::SHARED};
+use super::{
+    Driver, Error, Handle, Result,
+    device::{self, SHARED},
+};
 use crate::ptx::{self, Kernel, Module};
 
 /// A module that was loaded into a context.

@@ -1,9 +1,11 @@
 //! PTX: from the text that a program loads to instructions that can be executed.
 //!
 //! `lex` makes tokens of the text, `syntax` declarations and statements of these, `build` kernels, asking `decode` for
-//! each instruction. What is executed is in `instruction`. Forms and their meaning are those of NVIDIA's PTX ISA.
+//! each instruction; both add to the kernel in `builder`. What is executed is in `instruction`. Forms and their meaning
+//! are those of NVIDIA's PTX ISA.
 
 mod build;
+mod builder;
 mod decode;
 mod error;
 pub(crate) mod instruction;

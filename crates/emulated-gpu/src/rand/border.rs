@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use super::{Distribution, Series};
 use crate::driver::{
     Error, Handle, Result,
-    border::{Out, with, with_context},
+    border::{Out, unsupported_functions, with, with_context},
 };
 
 /// `curandStatus_t`.
@@ -131,17 +131,7 @@ pub unsafe extern "C" fn curandGenerateNormalDouble(
     draw(generator, Series::new("curandGenerateNormalDouble", to, count as u64, true, normal))
 }
 
-macro_rules! refused {
-    ($($function:ident)*) => {$(
-        /// Not emulated. It looks at no argument, and declares none.
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $function() -> Status {
-            status(with(stringify!($function), |_| Err(Error::Unsupported(stringify!($function).into()))))
-        }
-    )*};
-}
-
-refused! {
+unsupported_functions! { status:
     curandGenerate curandGenerateLongLong curandGenerateLogNormal curandGenerateLogNormalDouble curandGeneratePoisson
     curandSetGeneratorOrdering
 }

@@ -1,11 +1,13 @@
 //! Blocks, one after another in the same memory.
 
+use super::access::Thread;
 use super::barrier::Barriers;
 use super::order::{Sequence, of_block};
-use super::races::{Races, Thread};
+use super::races::Races;
 use super::registers::{FULL, LANES};
+use super::run::Surroundings;
 use super::spaces::Spaces;
-use super::warp::{Surroundings, Warp};
+use super::warp::Warp;
 use super::{Counts, Failure, Launch, Settings, Shared, Stop, at, limits};
 use crate::fault::{Fault, FaultKind};
 use crate::memory::Find;

@@ -5,8 +5,10 @@
 //! that needs another warp or block to get on while it spins never ends here, and is stopped by the limit of
 //! instructions.
 
+mod access;
 mod barrier;
 mod block;
+mod copies;
 mod exec;
 mod fma;
 mod global;
@@ -14,6 +16,7 @@ pub(crate) mod limits;
 mod order;
 mod races;
 mod registers;
+mod run;
 mod spaces;
 #[cfg(test)]
 mod tests;
@@ -100,7 +103,7 @@ type Outcome = Result<(), Box<Failure>>;
 
 /// What ends a warp's run before its end.
 enum Stop {
-    Failed(warp::Failed),
+    Failed(run::Failed),
     /// The budget of instructions is used up, at that instruction and lane.
     Budget(u32, usize),
 }
@@ -193,7 +196,7 @@ impl Shared {
 }
 
 /// Where an access or a fault happened, in words of the launch.
-fn at(launch: &Launch<'_>, thread: races::Thread, instruction: u32) -> At {
+fn at(launch: &Launch<'_>, thread: access::Thread, instruction: u32) -> At {
     let index = u64::from(thread.warp) * LANES as u64 + u64::from(thread.lane);
     let kernel = launch.kernel;
     let text = kernel.code.get(instruction as usize).and_then(|found| kernel.texts.get(found.text as usize));

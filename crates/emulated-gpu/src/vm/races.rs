@@ -6,30 +6,11 @@
 //! with. Warps are told apart by the barriers of their block, lanes of a warp by those and by `bar.warp.sync`. Blocks of
 //! a launch are never in order. A shuffle or a vote orders nothing: PTX promises an order of memory to none of them.
 
+use super::access::{By, Thread, Touch};
 use super::registers::LANES;
-use super::spaces::By;
 use super::{Launch, at};
 use crate::fault::{Access, Earlier, FaultKind, Space};
 use std::collections::HashMap;
-
-/// A thread and how far it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Thread {
-    pub block: u64,
-    pub warp: u32,
-    pub lane: u32,
-}
-
-/// How memory is touched.
-#[derive(Clone, Copy, Debug)]
-pub struct Touch {
-    pub access: Access,
-    pub size: u64,
-    /// Volatile, relaxed, acquiring or releasing.
-    pub strong: bool,
-    /// Whether a write leaves the bytes as they are.
-    pub same: bool,
-}
 
 /// A past access.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! The state spaces of a block, and what may be accessed in them.
 
 use super::Failure;
+use super::access::{By, Touch};
 use super::global::{Extent, Word};
-use super::races::{Races, Thread, Touch};
+use super::races::Races;
 use crate::fault::{self, Access, FaultKind};
 use crate::memory::{Find, Where};
 use crate::ptx::instruction::Space;
@@ -27,14 +28,6 @@ pub enum Spot {
     Shared(usize),
     Local(usize),
     Param(usize),
-}
-
-/// Who accesses memory, and by which instruction.
-#[derive(Clone, Copy, Debug)]
-pub struct By {
-    pub thread: Thread,
-    /// The number of the instruction in the kernel.
-    pub at: u32,
 }
 
 /// The memory of a block, and the way to that of the device.

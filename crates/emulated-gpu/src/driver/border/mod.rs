@@ -25,6 +25,20 @@ use std::{
 use super::{Code, Driver, Error, Handle, Result, context as contexts};
 use crate::settings::Settings;
 
+/// Defines C functions that are not emulated: each fails and names itself. They read no argument, and declare none.
+/// `$status` turns a `Result<()>` into the status that the library's functions return.
+macro_rules! unsupported_functions {
+    ($status:path: $($function:ident)*) => {$(
+        /// Not emulated.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $function() -> std::ffi::c_int {
+            let error = $crate::driver::Error::Unsupported(stringify!($function).into());
+            $status($crate::driver::border::with(stringify!($function), |_| Err(error)))
+        }
+    )*};
+}
+pub(crate) use unsupported_functions;
+
 /// `CUresult`: 0, or a [`Code`].
 pub type Answer = c_int;
 

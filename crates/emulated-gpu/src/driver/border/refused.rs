@@ -1,20 +1,9 @@
 //! Functions that candle's or cudarc's code names and that are not emulated: each refuses with its name, so that whoever
 //! calls one knows what is missing. They look at no argument, and declare none.
 
-use std::ffi::c_int;
+use super::{answer, unsupported_functions};
 
-use super::{Error, anywhere};
-
-macro_rules! refused {
-    ($($function:ident)*) => {$(
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $function() -> c_int {
-            anywhere(stringify!($function), |_| Err(Error::Unsupported(stringify!($function).into())))
-        }
-    )*};
-}
-
-refused! {
+unsupported_functions! { answer:
     cuCtxCreate_v2 cuCtxCreate_v3 cuCtxGetLimit cuCtxSetLimit
     cuLinkCreate_v2 cuLinkAddData_v2 cuLinkAddFile_v2 cuLinkComplete cuLinkDestroy
     cuModuleLoadFatBinary cuLibraryLoadData

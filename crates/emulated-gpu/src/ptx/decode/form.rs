@@ -2,7 +2,7 @@
 
 use super::super::Error;
 use super::super::Special;
-use super::super::build::{Builder, Symbol};
+use super::super::builder::{Builder, Symbol};
 use super::super::instruction::{Address, Int, Predicate, Register, Rounding, Space};
 use super::super::syntax::{self, Operand, Written};
 use super::super::types::{Type, Width};

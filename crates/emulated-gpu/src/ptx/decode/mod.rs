@@ -14,7 +14,7 @@ mod moves;
 mod warp;
 
 use super::Error;
-use super::build::Builder;
+use super::builder::Builder;
 use super::instruction::Operation;
 use super::syntax::{Operand, Written};
 use form::Form;

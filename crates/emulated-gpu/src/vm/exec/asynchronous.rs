@@ -1,33 +1,15 @@
 //! Copies from global to shared memory that a thread does not wait for. What was read stays aside until the thread
 //! waits for it: that is when it reaches shared memory, at the latest on a device, too.
 
-use super::super::races::{Thread, Touch};
+use super::super::access::{By, Thread, Touch};
+use super::super::copies::Copy;
 use super::super::registers::LANES;
-use super::super::spaces::{By, Request, Spaces, Spot};
+use super::super::spaces::{Request, Spaces, Spot};
 use super::super::warp::Warp;
 use super::super::{Failure, Outcome};
 use super::memory::addresses;
 use crate::fault::Access;
 use crate::ptx::instruction::{Address, Register, Space};
-
-/// A copy under way.
-#[derive(Clone, Debug)]
-pub struct Copy {
-    lane: usize,
-    /// How many groups its thread had committed before it.
-    group: u32,
-    to: usize,
-    bytes: [u8; 16],
-    size: usize,
-    by: By,
-}
-
-/// What a warp's threads have under way.
-#[derive(Clone, Debug, Default)]
-pub struct Copies {
-    under_way: Vec<Copy>,
-    committed: [u32; LANES],
-}
 
 /// `cp.async`.
 pub fn begin(

@@ -1,8 +1,8 @@
 //! Atomic operations, lane by lane.
 
-use super::super::races::{Thread, Touch};
+use super::super::access::{By, Thread, Touch};
 use super::super::registers::LANES;
-use super::super::spaces::{By, Request, Spaces, Spot};
+use super::super::spaces::{Request, Spaces, Spot};
 use super::super::warp::Warp;
 use super::super::{Failure, Outcome};
 use super::memory::addresses;

@@ -2,9 +2,9 @@
 //! it is left open there, and a matter of this file alone. Products are exact and summed in double precision; the order
 //! and the precision of a device's sums are not defined either.
 
-use super::super::races::{Thread, Touch};
+use super::super::access::{By, Thread, Touch};
 use super::super::registers::{FULL, LANES, Registers};
-use super::super::spaces::{By, Request, Spaces, Spot};
+use super::super::spaces::{Request, Spaces, Spot};
 use super::super::warp::Warp;
 use super::super::{Failure, Outcome};
 use super::memory::addresses;

@@ -1,9 +1,9 @@
 //! Loads and stores.
 
+use super::super::access::{By, Thread, Touch};
 use super::super::global::Word;
-use super::super::races::Touch;
 use super::super::registers::{FULL, LANES, Registers};
-use super::super::spaces::{By, Request, Spaces, Spot};
+use super::super::spaces::{Request, Spaces, Spot};
 use super::super::warp::Warp;
 use super::super::{Failure, Outcome};
 use crate::fault::Access;
@@ -34,7 +34,7 @@ pub fn load(o: &Load, warp: &mut Warp, spaces: &mut Spaces<'_>, mask: u32, by: B
     }
     let local_size = warp.local_size();
     for lane in (0..LANES).filter(|lane| mask >> lane & 1 == 1) {
-        let by = By { thread: super::super::races::Thread { lane: lane as u32, ..by.thread }, ..by };
+        let by = By { thread: Thread { lane: lane as u32, ..by.thread }, ..by };
         let request = Request { access: Access::Read, space: o.space, address: addresses[lane], size };
         let read = spaces.locate(request, by).and_then(|spot| {
             if let Spot::Shared(at) = spot {
@@ -121,7 +121,7 @@ pub fn store(o: &Store, warp: &mut Warp, spaces: &mut Spaces<'_>, mask: u32, by:
     let access = if o.strong { Access::Atomic } else { Access::Write };
     let local_size = warp.local_size();
     for lane in (0..LANES).filter(|lane| mask >> lane & 1 == 1) {
-        let by = By { thread: super::super::races::Thread { lane: lane as u32, ..by.thread }, ..by };
+        let by = By { thread: Thread { lane: lane as u32, ..by.thread }, ..by };
         let value = |index: usize| match o.elements.registers[index] {
             Some(register) if bytes == 8 => warp.registers.wide_lane(register, lane),
             Some(register) => u64::from(warp.registers.lane(register, lane)) & (u64::MAX >> (64 - 8 * bytes)),

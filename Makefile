@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test gpu-tests lint build package cuda package-cuda parity metrics-parity faults bf16 bench
+.PHONY: run test gpu-tests lint build package cuda package-cuda gpu-folder parity metrics-parity faults bf16 bench
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -35,6 +35,10 @@ cuda:
 ## package-cuda: a Debian package of mbti-cuda with the libraries of CUDA that it needs
 package-cuda:
 	@scripts/package-cuda.sh
+
+## gpu-folder: a folder to carry to a machine with an NVIDIA GPU, whose run.py checks and times the engine there; GPU_FOLDER says where
+gpu-folder:
+	@scripts/gpu-folder.sh $(if $(GPU_FOLDER),"$(GPU_FOLDER)")
 
 ## parity: compare every family with Transformers on fresh random models, and on pretrained ones
 parity:

@@ -17,6 +17,8 @@ if [ -z "$libraries" ]; then
   done
 fi
 . "$root/scripts/cuda-env.sh"
+say "The folder for a machine with a GPU, where there is none"
+python3 "$root/tests/gpu-folder/test_folder.py"
 say "Kernels by ptxas"
 python3 "$root/scripts/check-kernels.py"
 

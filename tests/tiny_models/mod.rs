@@ -16,12 +16,21 @@ pub fn letters_tokenizer(post_processor: &str) -> String {
     )
 }
 
-/// The tiny BERT that tests/reference/families.py made, with a tokenizer of letters.
-pub fn tiny_bert(folder: &Path) -> PathBuf {
+/// What tests/reference has recorded: the folder that MBTI_TEST_FIXTURES names, for tests that are carried to another
+/// machine, or the checkout's.
+fn fixtures() -> PathBuf {
+    if let Some(folder) = std::env::var_os("MBTI_TEST_FIXTURES") {
+        return folder.into();
+    }
     // The package is the workspace itself or a crate in it.
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tests = package.ancestors().map(|folder| folder.join("tests/reference")).find(|tests| tests.is_dir());
-    let fixture = tests.unwrap().join("fixtures/families/bert-all/model");
+    let mut all = package.ancestors().map(|folder| folder.join("tests/reference/fixtures"));
+    all.find(|folder| folder.is_dir()).unwrap()
+}
+
+/// The tiny BERT that tests/reference/families.py made, with a tokenizer of letters.
+pub fn tiny_bert(folder: &Path) -> PathBuf {
+    let fixture = fixtures().join("families/bert-all/model");
     let folder = folder.join("tiny-bert");
     std::fs::create_dir_all(&folder).unwrap();
     for name in ["config.json", "model.safetensors"] {

@@ -28,9 +28,11 @@ pub struct Case {
     pub expected: HashMap<String, Tensor>,
 }
 
-/// The committed cases, or those of the folder that MBTI_PARITY names.
+/// The committed cases, or those of the folder that MBTI_PARITY names. Where the tests run on another machine than they
+/// were built on, the committed ones lie in the folder that MBTI_TEST_FIXTURES names.
 pub fn cases() -> Vec<Case> {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures/families");
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures");
+    let committed = std::env::var_os("MBTI_TEST_FIXTURES").map_or(checkout, PathBuf::from).join("families");
     let folder = std::env::var_os("MBTI_PARITY").map_or(committed, PathBuf::from);
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -24,7 +24,9 @@ impl Engine {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mbti"));
+        // Tests that are carried to another machine have the engine beside them.
+        let engine = std::env::var_os("MBTI_TEST_ENGINE");
+        let mut command = Command::new(engine.unwrap_or_else(|| env!("CARGO_BIN_EXE_mbti").into()));
         command.arg("--home").arg(self.home.path()).args(args).stdin(Stdio::null());
         // Whoever runs the tests may be logged in; that is none of their business, and no keyring is to open a window.
         for name in

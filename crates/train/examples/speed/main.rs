@@ -1,32 +1,50 @@
-//! How long parts of a run take, for `scripts/bench.sh`, which sets the same in PyTorch beside it.
+//! How long parts of a run take, for `scripts/bench.sh` and for the folder of `make gpu-folder`, which set the same in
+//! PyTorch beside it.
 //!
-//!     cargo run --release -p train --example speed -- CASE MODEL DATA-SET
+//!     cargo run --release -p train --example speed -- CASE MODEL [DATA-SET] [OPTIONS]
 //!
-//! DATA-SET is a folder under `datasets/` of a home. CASE is one of
+//! CASE is one of
 //!   dense       forward and backward over 16 texts of 128 tokens, seconds
-//!   dense-bf16  the same with products in bf16, where the processor has instructions for them
-//!   dense-lora  the same where LoRA of rank 8 learns beside all linear layers
-//!   dense-lora-bf16  that with products in bf16
+//!   steps       the same with an AdamW step after it
 //!   optimizer   one AdamW step over all weights, seconds
-//!   optimizer-8bit  the same with its moments in 8 bits
+//!   attention   forward and backward of one layer's attention alone, seconds
 //!   evaluation  all texts of the data set, texts a second
 //!   tokenizing  the same, texts a second
 //!   parts       milliseconds of a training step on real texts, batch 8, by what they are spent on
 //!
-//! Prints one JSON object, with the median over several times and the most memory in MiB.
+//! DATA-SET is a folder under `datasets/` of a home; the last three cases need one. `dense` and `steps` may be followed by
+//!   -lora, -nf4            LoRA of rank 8 learns beside all linear layers, which nf4 holds in 4 bits
+//! and then by
+//!   -tf32, -bf16           the products' precision; weights are in 32 bits
+//!   -bf16-weights          weights are in bf16, too
+//! and `optimizer` by -8bit, its moments' precision. The last three cases run on the processor alone. Options:
+//!   --device D      cpu, or cuda:0 in a build with the feature `cuda`
+//!   --texts N       texts of a batch
+//!   --tokens N      tokens of each
+//!   --times N       how often it is timed
+//!
+//! Prints one JSON object, with the median over several times, the most memory of the process in MiB and, of a GPU, the most
+//! memory that was used there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod attention;
+mod case;
+mod passes;
 
 use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use data::{Batch, Encoded, Example, Table, Tokenizer};
-use mbti::{Axis, Type};
-use model::{Network, Products, Setup};
-use record::{Dtype, TrainConfig, Trainable};
+use data::{Encoded, Example, Table, Tokenizer};
+use mbti::Axis;
+use model::Network;
+use record::TrainConfig;
 use serde_json::{Value, json};
 use train::{AdamW, Gradients, Hyperparameters, Moments};
+
+use case::{Case, Work};
+use passes::pass;
 
 const AXES: [Axis; 1] = [Axis::JudgingPerceiving];
 const MAX_LENGTH: usize = 512;
@@ -34,27 +52,18 @@ const WEIGHTS: [f32; 2] = [0.6, 0.4];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [case, folder, data_set] = &arguments[..] else { usage() };
-    let (folder, data_set) = (PathBuf::from(folder), PathBuf::from(data_set));
-    let mut found = match case.as_str() {
-        "dense" => json!({ "seconds": dense(&mut start(&folder)) }),
-        "dense-bf16" if model::processor_multiplies_bf16() => {
-            let mut network = start(&folder);
-            network.products = Products::Bf16;
-            json!({ "seconds": dense(&mut network) })
-        }
-        "dense-lora" => json!({ "seconds": dense(&mut start_lora(&folder)) }),
-        "dense-lora-bf16" if model::processor_multiplies_bf16() => {
-            let mut network = start_lora(&folder);
-            network.products = Products::Bf16;
-            json!({ "seconds": dense(&mut network) })
-        }
-        "optimizer" => json!({ "seconds": optimizer(&mut start(&folder), Moments::F32) }),
-        "optimizer-8bit" => json!({ "seconds": optimizer(&mut start(&folder), Moments::Blocks8) }),
-        "evaluation" => json!({ "per_second": evaluation(&start(&folder), &data_set) }),
-        "tokenizing" => json!({ "per_second": tokenizing(&start(&folder), &data_set) }),
-        "parts" => parts(&mut start(&folder), &folder, &data_set),
+    let Some((case, words)) = Case::read(&arguments) else { usage() };
+    let (folder, data_set) = match &words[..] {
+        [folder] if !case.needs_texts() => (PathBuf::from(folder), PathBuf::new()),
+        [folder, data_set] => (PathBuf::from(folder), PathBuf::from(data_set)),
         _ => usage(),
+    };
+    let mut found = match case.work {
+        Work::Dense | Work::Steps | Work::Optimizer => passes::measure(&case, &folder),
+        Work::Attention => attention::measure(&case, &folder),
+        Work::Evaluation => json!({ "per_second": evaluation(&case.start(&folder), &data_set) }),
+        Work::Tokenizing => json!({ "per_second": tokenizing(&case.start(&folder), &data_set) }),
+        Work::Parts => parts(&mut case.start(&folder), &folder, &data_set),
     };
     found["peak_mib"] = json!(train::peak_rss_mib());
     say(&found);
@@ -62,7 +71,7 @@ fn main() {
 
 fn usage() -> ! {
     say(&json!(
-        "usage: speed dense|dense-bf16|dense-lora|dense-lora-bf16|optimizer|optimizer-8bit|evaluation|tokenizing|parts MODEL DATA-SET"
+        "usage: speed CASE MODEL [DATA-SET] [--device D] [--texts N] [--tokens N] [--times N]; CASE is dense or steps with -lora or -nf4 and -tf32, -bf16 or -bf16-weights after it, optimizer, optimizer-8bit, attention, evaluation, tokenizing or parts"
     ));
     std::process::exit(2)
 }
@@ -72,14 +81,9 @@ fn say(value: &Value) {
     writeln!(std::io::stdout(), "{value}").expect("standard output");
 }
 
-fn start(model: &Path) -> Network {
-    let setup = Setup { dtype: Dtype::F32, trainable: Trainable::All, ..Setup::plain(&AXES, 0) };
-    model::start(model, &setup).expect("the model opens")
-}
-
-fn start_lora(model: &Path) -> Network {
-    let setup = Setup { trainable: Trainable::Lora, ..Setup::plain(&AXES, 0) };
-    model::start(model, &setup).expect("the model opens")
+fn config(folder: &Path) -> Value {
+    let config = std::fs::read(folder.join("config.json")).expect("a config.json");
+    serde_json::from_slice(&config).expect("its JSON")
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -94,48 +98,7 @@ fn timed(times: usize, mut f: impl FnMut()) -> f64 {
         f();
         begin.elapsed().as_secs_f64()
     };
-    median(std::iter::repeat_n((), times).map(time).collect())
-}
-
-/// Forward and backward of the weighted loss.
-fn pass(network: &Network, batch: &Batch, types: &[Type], seed: u64, gradients: &mut Gradients) {
-    let total = vec![types.iter().map(|mbti| f64::from(WEIGHTS[usize::from(mbti.class(AXES[0]))])).sum()];
-    gradients.clear();
-    network
-        .learn(
-            batch,
-            seed,
-            false,
-            &|logits| train::loss(logits, types, &network.head, &vec![WEIGHTS], &total),
-            gradients,
-        )
-        .expect("a pass");
-}
-
-fn dense(network: &mut Network) -> f64 {
-    let (texts, tokens) = (16, 128);
-    let types: Vec<Type> =
-        (0..texts).map(|n| if n % 2 == 0 { "INFP" } else { "INFJ" }.parse().unwrap()).collect();
-    let batch = Batch {
-        ids: (0..texts * tokens).map(|at| (at * 7919 % 30_000) as u32 + 3).collect(),
-        offsets: (0..=texts).map(|text| (text * tokens) as u32).collect(),
-        rows: (0..texts as u32).collect(),
-        tokens: (texts * tokens) as u64,
-    };
-    let mut gradients = network.gradients().expect("room");
-    timed(7, || pass(network, &batch, &types, 1, &mut gradients))
-}
-
-fn optimizer(network: &mut Network, moments: Moments) -> f64 {
-    let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), moments);
-    let mut gradients = network.gradients().expect("room");
-    for (place, parameter) in network.weights.parameters.iter().enumerate() {
-        let gradient = parameter.var.ones_like().unwrap().affine(1e-3, 0.0).unwrap();
-        gradients.add_tensor(place, &gradient).expect("a gradient");
-    }
-    timed(15, || {
-        optimizer.step(&network.weights, &gradients, 1e-6).expect("a step");
-    })
+    median(std::iter::repeat_n((), times.max(1)).map(time).collect())
 }
 
 fn texts(network: &Network, data_set: &Path) -> (Vec<Example>, Tokenizer, usize) {
@@ -176,7 +139,7 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
     let order = data::epoch_order(examples.len(), 0, 0);
     let batches: Vec<Vec<u32>> = order.chunks(8).take(42).map(<[u32]>::to_vec).collect();
     let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
-    let mut gradients = network.gradients().expect("room");
+    let mut gradients = Gradients::new(compute::Cpu, &network.weights).expect("room");
     let mut steps = 0;
     let (mut tokens, mut squares, mut passes, mut norms, mut updates) = (0, 0.0, 0.0, 0.0, 0.0);
     for (number, rows) in batches.iter().enumerate() {
@@ -185,7 +148,7 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
             (steps, tokens, squares, passes, norms, updates) = (0, 0, 0.0, 0.0, 0.0, 0.0);
         }
         let batch = data::pack(&encoded, rows);
-        let types: Vec<Type> = rows.iter().map(|&row| examples[row as usize].mbti).collect();
+        let types: Vec<mbti::Type> = rows.iter().map(|&row| examples[row as usize].mbti).collect();
         let begin = Instant::now();
         pass(network, &batch, &types, number as u64, &mut gradients);
         passes += begin.elapsed().as_secs_f64();
@@ -225,8 +188,7 @@ fn parts(network: &mut Network, folder: &Path, data_set: &Path) -> Value {
     let flops = 6.0 * weights as f64 * tokens as f64 / f64::from(steps);
     // Scores and their mean of values are two products forward and four backward, all heads together as wide as
     // the model; that the scores are made once more for the backward is not counted.
-    let config = std::fs::read(folder.join("config.json")).expect("a config.json");
-    let config: Value = serde_json::from_slice(&config).expect("its JSON");
+    let config = config(folder);
     let size = |name: &str| config[name].as_f64().expect(name);
     let of_attention = 12.0 * size("hidden_size") * size("num_hidden_layers") * squares / f64::from(steps);
     json!({

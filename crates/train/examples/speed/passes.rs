@@ -1,0 +1,87 @@
+//! Passes over a batch of texts of equal length, and steps of the optimizer, on any device.
+
+use std::path::Path;
+
+use compute::{Backend, on_device};
+use data::Batch;
+use mbti::Type;
+use model::Network;
+use serde_json::{Value, json};
+use train::{AdamW, Gradients, Hyperparameters};
+
+use crate::{AXES, Case, WEIGHTS, Work, timed};
+
+pub fn measure(case: &Case, folder: &Path) -> Value {
+    let vocabulary = vocabulary(folder);
+    let mut network = case.start(folder);
+    on_device!(case.device().clone(), backend => run(&backend.clone(), case, &mut network, vocabulary))
+}
+
+fn run<B: Backend>(backend: &B, case: &Case, network: &mut Network, vocabulary: usize) -> Value {
+    let (batch, types) = batch(case, vocabulary);
+    let hyperparameters = Hyperparameters::default();
+    let optimizer = case.work != Work::Dense;
+    let mut optimizer = optimizer.then(|| {
+        AdamW::on(backend, &mut network.weights, hyperparameters, case.moments)
+            .expect("room for the optimizer")
+    });
+    let mut gradients = Gradients::new(backend.clone(), &network.weights).expect("room for gradients");
+    if case.work == Work::Optimizer {
+        for (place, parameter) in network.weights.parameters.iter().enumerate() {
+            let gradient = parameter.var.ones_like().unwrap().affine(1e-3, 0.0).unwrap();
+            gradients.add_tensor(place, &gradient).expect("a gradient");
+        }
+    }
+    backend.forget_peak();
+    let seconds = timed(case.times.unwrap_or(if case.work == Work::Optimizer { 15 } else { 7 }), || {
+        if case.work != Work::Optimizer {
+            pass(network, &batch, &types, 1, &mut gradients);
+        }
+        if let Some(optimizer) = &mut optimizer {
+            optimizer.step(&network.weights, &gradients, 1e-6).expect("a step");
+        }
+        backend.synchronise().expect("the device");
+    });
+    let peak = if case.device().is_cpu() { None } else { backend.peak() };
+    json!({ "seconds": seconds, "device_peak_mib": peak.map(|bytes| bytes as f64 / 1048576.0) })
+}
+
+/// Forward and backward of the weighted loss.
+pub fn pass<B: Backend>(
+    network: &Network,
+    batch: &Batch,
+    types: &[Type],
+    seed: u64,
+    gradients: &mut Gradients<B>,
+) {
+    let total = vec![types.iter().map(|mbti| f64::from(WEIGHTS[usize::from(mbti.class(AXES[0]))])).sum()];
+    gradients.clear();
+    network
+        .learn(
+            batch,
+            seed,
+            false,
+            &|logits| train::loss(logits, types, &network.head, &vec![WEIGHTS], &total),
+            gradients,
+        )
+        .expect("a pass");
+}
+
+fn batch(case: &Case, vocabulary: usize) -> (Batch, Vec<Type>) {
+    let (texts, tokens) = (case.texts, case.tokens);
+    let types = (0..texts).map(|n| if n % 2 == 0 { "INFP" } else { "INFJ" }.parse().unwrap()).collect();
+    let known = vocabulary.saturating_sub(3).clamp(1, 30_000);
+    let batch = Batch {
+        ids: (0..texts * tokens).map(|at| (at * 7919 % known) as u32 + 3).collect(),
+        offsets: (0..=texts).map(|text| (text * tokens) as u32).collect(),
+        rows: (0..texts as u32).collect(),
+        tokens: (texts * tokens) as u64,
+    };
+    (batch, types)
+}
+
+/// How many tokens a model knows.
+fn vocabulary(folder: &Path) -> usize {
+    let config = crate::config(folder);
+    config["vocab_size"].as_u64().expect("vocab_size") as usize
+}

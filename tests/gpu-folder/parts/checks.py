@@ -1,0 +1,72 @@
+"""Checks that the engine computes the right results on this GPU."""
+
+import json
+import shutil
+
+from parts import models
+
+
+def run(steps, here, env, work, quick, emulated):
+    """Runs all checks and records them in `steps`. One that fails does not stop the others."""
+    bin, fixtures = here / "bin", here / "fixtures"
+    env = {
+        **env,
+        "MBTI_TEST_DEVICE": "cuda:0",
+        "MBTI_TEST_FIXTURES": str(fixtures),
+        "MBTI_TEST_ENGINE": str(bin / "mbti-cuda"),
+        "RUST_BACKTRACE": "0",
+    }
+    limit = 600 if quick else 1800
+    steps.run("contract", [[bin / "contract"]], env, limit)
+    # The test that is skipped does not use a device.
+    parity = [bin / "families_equal_transformers", "--nocapture", "--skip", "odd_values_in_a_config"]
+    if quick:
+        # bf16 is left to the full run; the slowest tests are those.
+        parity += ["--skip", "bf16"]
+    steps.run("parity", [parity], env, limit)
+    steps.run("runs", [[bin / "runs"]], env, limit)
+    commands = [bin / "commands"]
+    if not emulated:
+        # Only an emulated GPU can be made to fail on demand.
+        commands += ["--skip", "a_gpu_that_is_lost"]
+    if quick and emulated:
+        commands += ["--skip", "a_run_that_is_killed"]
+    steps.run("commands", [commands], env, limit)
+    main_job(steps, bin / "mbti-cuda", fixtures, env, work, limit)
+    sanitize(steps, bin / "contract", env, quick, emulated)
+
+
+def main_job(steps, engine, fixtures, env, work, limit):
+    """From the made-up sample to a prediction by commands, as a user would."""
+    home, model = work / "home", work / "tiny-bert"
+    shutil.copytree(fixtures / "families/bert-all/model", model)
+    (model / "tokenizer.json").write_text(json.dumps(models.letters_tokenizer()))
+    env = {**env, "MBTI_KEYRING": "off", "HF_HOME": str(work / "hugging-face")}
+    mbti = lambda *words: [engine, "--home", home, *words]
+    commands = [
+        mbti("datasets", "import", "--sample"),
+        mbti("models", "add", model, "--name", "tiny"),
+        mbti("train", "--data", "made-up-sample", "--model", "tiny", "--device", "cuda:0", "--max-steps", "20"),
+        mbti("predict", "--run", "1", "I stayed in with a book.", "--json"),
+        mbti("runs", "show", "1", "--json"),
+    ]
+    step, out = steps.run("import to prediction", commands, env, limit)
+    if step["status"] == "passed":
+        run = json.loads(out)["run"]
+        device = (run.get("used_device") or {}).get("device")
+        if run["status"] != "finished" or device != "cuda:0":
+            step.update(status="failed", why=f"the run is {run['status']} and was computed on {device}")
+
+
+def sanitize(steps, contract, env, quick, emulated):
+    """NVIDIA's own tools for memory errors and races, on every kernel."""
+    for tool in ["memcheck", "racecheck"]:
+        name = f"compute-sanitizer {tool}"
+        program = shutil.which("compute-sanitizer")
+        if emulated:
+            steps.skip(name, "it needs NVIDIA's driver, and this GPU is emulated")
+        elif program is None:
+            steps.skip(name, "compute-sanitizer is not on PATH")
+        else:
+            command = [program, "--tool", tool, "--error-exitcode", "9", contract, "--test-threads", "1"]
+            steps.run(name, [command], env, 600 if quick else 3600)

@@ -120,3 +120,32 @@ fn a_gpu_that_is_lost_in_mid_run_leaves_a_run_that_can_be_resumed() {
     ok(output(&engine, &[], &["train", "--resume", "2"]));
     assert!(weights(&engine, "1") == weights(&engine, "2"), "other weights");
 }
+
+#[test]
+fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_run_says_what_to_do() {
+    let engine = prepared();
+    let text = |n: usize| {
+        format!("a{},{} text {n},{}\n", n / 2, "abcde fgh ".repeat(4), ["INFP", "ESTJ"][n / 2 % 2])
+    };
+    let texts: String = (0..40).map(text).collect();
+    let path = engine.file("long.csv", format!("author,body,mbti\n{texts}"));
+    engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", "long"]);
+    let args = |eval: &'static str| {
+        let args = ["train", "--data", "long", "--model", "tiny", "--device", "cuda:0", "--max-steps", "2"];
+        let batches = ["--per-device-train-batch-size", "32", "--per-device-eval-batch-size", eval];
+        [&args[..], &batches, &["--eval-steps", "1000"]].concat()
+    };
+    ok(output(&engine, &[], &args("4")));
+    let short = output(&engine, &[("EMULATED_GPU_MEMORY", "900KiB")], &args("4"));
+    let notices = String::from_utf8_lossy(&short.stderr).into_owned();
+    ok(short);
+    assert!(notices.contains("Memory ran short in step 1"), "{notices}");
+    for ((whole, _), (halved, _)) in losses(&engine, "1").into_iter().zip(losses(&engine, "2")) {
+        let [whole, halved] = [whole, halved].map(|loss| loss.parse::<f64>().unwrap());
+        assert!((whole - halved).abs() < 1e-5, "{whole} whole and {halved} halved");
+    }
+    let none = output(&engine, &[("EMULATED_GPU_MEMORY", "100KiB")], &args("4"));
+    let error = String::from_utf8_lossy(&none.stderr);
+    assert!(!none.status.success() && !error.contains("panicked"), "{error}");
+    assert!(error.to_lowercase().contains("memory"), "{error}");
+}

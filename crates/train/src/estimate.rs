@@ -128,13 +128,21 @@ pub(crate) fn measured<B: Backend>(
     backend.forget_peak();
     let before = memory::held_mib(backend).unwrap_or(0.0);
     let begin = Instant::now();
-    let mut of_largest = 0.0;
+    let (mut of_largest, mut largest) = (0.0, plan.largest.clone());
     for pass in 0..2 {
-        let begin_of_pass = Instant::now();
-        match learner.rehearse(&plan.largest) {
-            // It will be halved when its time comes.
-            Err(Error::OutOfMemory { .. }) if pass > 0 => {}
-            other => of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64,
+        loop {
+            let begin_of_pass = Instant::now();
+            match learner.rehearse(&largest) {
+                // The run halves it, too.
+                Err(Error::OutOfMemory { .. }) if largest.len() > 1 => {
+                    largest.truncate(largest.len().div_ceil(2))
+                }
+                Err(Error::OutOfMemory { .. }) if pass > 0 => break,
+                other => {
+                    of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64;
+                    break;
+                }
+            }
         }
     }
     // Where there is no room for any of them, the largest has to do for the time too.

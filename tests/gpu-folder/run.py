@@ -12,8 +12,10 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -39,6 +41,19 @@ def arguments():
 def no_gpu(why):
     print(f"No NVIDIA GPU can be used on this machine: {why}. Nothing was run and no results were written.", file=sys.stderr)
     sys.exit(2)
+
+
+def unpack():
+    """Puts the programs into bin/, unless they are there."""
+    if (HERE / "bin").exists():
+        return
+    print("unpacking the programs", file=sys.stderr, flush=True)
+    beside = HERE / ".unpacked"
+    shutil.rmtree(beside, ignore_errors=True)
+    with tarfile.open(HERE / "bin.tar.xz") as packed:
+        packed.extractall(beside, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+    os.rename(beside / "bin", HERE / "bin")
+    beside.rmdir()
 
 
 def usable(env):
@@ -84,6 +99,7 @@ def main():
         no_gpu(missing)
     env = libraries.environment(driver, cuda)
     emulated = libraries.is_emulated(driver)
+    unpack()
     gpu = usable(env)
     name, torch = pytorch()
     if emulated:

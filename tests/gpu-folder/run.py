@@ -82,12 +82,12 @@ def pytorch():
     try:
         done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired:
-        return "did not answer", "PyTorch did not answer within 300 s"
+        return "no answer", "it did not answer within 300 s"
     if done.returncode != 0:
-        return "not there", "PyTorch is not installed for this Python"
+        return "not installed", "not installed for this Python"
     version, cuda, available = done.stdout.split()
     name = f"{version}, CUDA {cuda}"
-    return name, None if available == "True" else f"PyTorch {name} finds no GPU"
+    return name, None if available == "True" else f"{name} finds no GPU"
 
 
 def main():

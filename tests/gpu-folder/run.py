@@ -12,8 +12,10 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -39,6 +41,19 @@ def arguments():
 def no_gpu(why):
     print(f"No NVIDIA GPU can be used on this machine: {why}. Nothing was run and no results were written.", file=sys.stderr)
     sys.exit(2)
+
+
+def unpack():
+    """Puts the programs into bin/, unless they are there."""
+    if (HERE / "bin").exists():
+        return
+    print("unpacking the programs", file=sys.stderr, flush=True)
+    beside = HERE / ".unpacked"
+    shutil.rmtree(beside, ignore_errors=True)
+    with tarfile.open(HERE / "bin.tar.xz") as packed:
+        packed.extractall(beside, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+    os.rename(beside / "bin", HERE / "bin")
+    beside.rmdir()
 
 
 def usable(env):
@@ -67,12 +82,12 @@ def pytorch():
     try:
         done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired:
-        return "did not answer", "PyTorch did not answer within 300 s"
+        return "no answer", "it did not answer within 300 s"
     if done.returncode != 0:
-        return "not there", "PyTorch is not installed for this Python"
+        return "not installed", "not installed for this Python"
     version, cuda, available = done.stdout.split()
     name = f"{version}, CUDA {cuda}"
-    return name, None if available == "True" else f"PyTorch {name} finds no GPU"
+    return name, None if available == "True" else f"{name} finds no GPU"
 
 
 def main():
@@ -84,6 +99,7 @@ def main():
         no_gpu(missing)
     env = libraries.environment(driver, cuda)
     emulated = libraries.is_emulated(driver)
+    unpack()
     gpu = usable(env)
     name, torch = pytorch()
     if emulated:

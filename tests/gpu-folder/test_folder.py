@@ -81,6 +81,15 @@ class Libraries(InAFolder):
         env = libraries.environment(driver, cuda)
         self.assertEqual(env["LD_LIBRARY_PATH"].split(":")[:2], [cuda, driver])
 
+    def test_the_emulated_gpu_is_told_from_a_driver_by_its_name(self):
+        driver = self.put("driver", [libraries.DRIVER])
+        self.assertFalse(libraries.is_emulated(driver))
+        # The name as the emulated GPU's own source has it.
+        source = HERE.parent.parent / "crates/emulated-gpu/src/settings.rs"
+        self.assertIn(f'const NAME: &str = "{libraries.EMULATED.decode()}";', source.read_text())
+        (self.folder / "driver" / libraries.DRIVER).write_bytes(b"\0" + libraries.EMULATED + b"\0")
+        self.assertTrue(libraries.is_emulated(driver))
+
     def test_cublas_alone_is_not_enough(self):
         given = self.put("part", [libraries.DRIVER, libraries.CUDA[0]])
         with self.assertRaisesRegex(libraries.Missing, "libcurand.so.10"):

@@ -28,8 +28,8 @@ LOADERS = [
     "/usr/local/lib",
     "/usr/local/lib64",
 ]
-# What the emulated GPU's library has in it and no driver has.
-EMULATED = b"EMULATED_GPU_MEMORY"
+# The name of the emulated GPU, which its library has in it and no driver has.
+EMULATED = b"Emulated GPU"
 
 
 class Missing(Exception):

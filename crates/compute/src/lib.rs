@@ -16,6 +16,7 @@ mod element;
 pub mod halves;
 mod held;
 pub mod math;
+mod message;
 pub mod quantised;
 mod step;
 pub mod timing;
@@ -31,6 +32,7 @@ pub use cuda::Cuda;
 pub use device::Device;
 pub use element::Element;
 pub use held::Held;
+pub use message::message;
 pub use step::{Moments, Step};
 
 #[doc(hidden)]

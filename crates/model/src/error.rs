@@ -47,7 +47,7 @@ pub enum Error {
     Quantised { name: String },
     #[error("Stopped. Nothing was written.")]
     Stopped,
-    #[error("Arithmetic failed: {0}")]
+    #[error("Arithmetic failed: {}", compute::message(.0))]
     Candle(#[from] candle_core::Error),
 }
 

@@ -39,12 +39,12 @@ pub(crate) fn open(wanted: record::Device, tell: &mut Tell) -> Result<Device> {
 
 /// An error of arithmetic after which the device answers no more is a device that is lost, and no fault of the run's.
 pub(crate) fn or_lost(error: Error, device: &Device) -> Error {
-    let is_arithmetic = matches!(error, Error::Candle(_) | Error::Model(model::Error::Candle(_)));
-    if device.is_cpu() || !is_arithmetic || on_device!(device, backend => backend.synchronise().is_ok()) {
+    let reason = match &error {
+        Error::Candle(error) | Error::Model(model::Error::Candle(error)) => compute::message(error),
+        _ => return error,
+    };
+    if device.is_cpu() || on_device!(device, backend => backend.synchronise().is_ok()) {
         return error;
     }
-    // candle appends where the error came from.
-    let reason = error.to_string();
-    let reason = reason.lines().next().unwrap_or_default().to_owned();
     Error::DeviceLost { device: device.to_string(), reason }
 }

@@ -38,6 +38,11 @@ pub enum Error {
     )]
     OutOfMemoryInStep { step: u32 },
     #[error(
+        "Memory ran out in an evaluation with one text at a time. Choose a smaller max_length, or a smaller model; \
+         what was saved before can be resumed."
+    )]
+    OutOfMemoryInEvaluation,
+    #[error(
         "This run needs at least {needed:.0} MiB of memory and {available:.0} MiB can be had. {}",
         if .settings.is_empty() {
             "Choose a smaller model.".to_owned()
@@ -57,12 +62,13 @@ pub enum Error {
     NoSuchDevice { device: record::Device },
     #[cfg(feature = "cuda")]
     #[error(
-        "The device {device} cannot be used: {source}. `mbti devices` lists those that can; cpu always can."
+        "The device {device} cannot be used: {}. `mbti devices` lists those that can; cpu always can.",
+        compute::message(.source)
     )]
     DeviceNotOpened { device: record::Device, source: candle_core::Error },
     #[error(
-        "{device} failed in the middle of the run: {reason}. Resume the run when the GPU works again, or on the \
-         processor with --device cpu; nothing that was saved is lost."
+        "{device} failed in the middle of the run: {reason}. Resume the run from its last checkpoint when the GPU works \
+         again, or on the processor with --device cpu. A run without a checkpoint has to be started again."
     )]
     DeviceLost { device: String, reason: String },
     #[error(
@@ -76,7 +82,7 @@ pub enum Error {
     Data(#[from] data::Error),
     #[error(transparent)]
     Model(#[from] model::Error),
-    #[error("Arithmetic failed: {0}")]
+    #[error("Arithmetic failed: {}", compute::message(.0))]
     Candle(#[from] candle_core::Error),
     /// What the caller's own progress function could not do, such as writing to the history.
     #[error("{}", .0.message)]
@@ -98,6 +104,7 @@ impl Error {
             Error::OutOfMemory { step } | Error::OutOfMemoryInStep { step } => {
                 Problem::new(Code::OutOfMemory, self).with("step", step)
             }
+            Error::OutOfMemoryInEvaluation => Problem::new(Code::OutOfMemory, self).with("step", 0),
             Error::CannotFit { needed, available, settings } => Problem::new(Code::CannotFit, self)
                 .with("needed", needed.round())
                 .with("available", available.round())

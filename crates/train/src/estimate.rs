@@ -191,11 +191,10 @@ fn evaluation_seconds<B: Backend>(learner: &Learner<B>, valid: &ValidationSet) -
     let all: u64 = batches.iter().flatten().map(|&row| u64::from(valid.encoded.tokens(row as usize))).sum();
     let (mut seconds, mut tokens) = (0.0, 0);
     for rows in batches.iter().step_by(batches.len().div_ceil(2).max(1)) {
-        let batch = data::pack(&valid.encoded, rows);
         let begin = Instant::now();
-        learner.network.forward(&batch, model::Mode::Evaluate)?;
+        crate::evaluate::forward(&learner.network, &valid.encoded, rows)?;
         seconds += begin.elapsed().as_secs_f64();
-        tokens += batch.tokens;
+        tokens += rows.iter().map(|&row| u64::from(valid.encoded.tokens(row as usize))).sum::<u64>();
     }
     Ok(seconds * all as f64 / tokens.max(1) as f64)
 }

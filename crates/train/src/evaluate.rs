@@ -1,3 +1,4 @@
+use candle_core::Tensor;
 use data::{Encoded, pack};
 use mbti::Type;
 use metrics::Judged;
@@ -5,10 +6,11 @@ use model::{Mode, Network};
 use record::{Evaluation, TrainConfig};
 
 use crate::{
-    ClassWeights,
+    ClassWeights, Error,
     batching::within,
     error::Result,
     loss::{loss, total_weight},
+    memory,
 };
 
 /// Tokens that one forward pass of an evaluation holds where no number of texts is set, which
@@ -47,18 +49,38 @@ pub fn evaluate(
     let mut answers = Vec::with_capacity(types.len() * head.axes.len());
     let mut sum = 0.0;
     for rows in batches {
-        let batch = pack(encoded, &rows);
-        let logits = network.forward(&batch, Mode::Evaluate)?;
-        let types: Vec<Type> = rows.iter().map(|&row| types[row as usize]).collect();
-        sum += f64::from(loss(&logits, &types, head, weights, &group_weight)?.to_scalar::<f32>()?);
-        for logits in logits.to_vec2::<f32>()? {
-            answers.extend(head.log_odds(&logits));
+        for (rows, logits) in forward(network, encoded, &rows)? {
+            let types: Vec<Type> = rows.iter().map(|&row| types[row as usize]).collect();
+            sum += f64::from(loss(&logits, &types, head, weights, &group_weight)?.to_scalar::<f32>()?);
+            for logits in logits.to_vec2::<f32>()? {
+                answers.extend(head.log_odds(&logits));
+            }
         }
         if !go_on()? {
             return Ok(None);
         }
     }
     Ok(Some(Answers { loss: sum.is_finite().then_some(sum), logits: answers }))
+}
+
+/// Logits `[texts, outputs]` of some texts in their order, with the texts that each are of: of all at once, or of halves
+/// where the device has no memory for them, as micro-batches are halved in training.
+pub(crate) fn forward<'a>(
+    network: &Network,
+    encoded: &Encoded,
+    rows: &'a [u32],
+) -> Result<Vec<(&'a [u32], Tensor)>> {
+    match network.forward(&pack(encoded, rows), Mode::Evaluate) {
+        Ok(logits) => Ok(vec![(rows, logits)]),
+        Err(error) if memory::has_run_out(&error) && rows.len() > 1 => {
+            let (first, second) = rows.split_at(rows.len() / 2);
+            let mut all = forward(network, encoded, first)?;
+            all.extend(forward(network, encoded, second)?);
+            Ok(all)
+        }
+        Err(error) if memory::has_run_out(&error) => Err(Error::OutOfMemoryInEvaluation),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl ValidationSet {

@@ -268,9 +268,8 @@ impl Pass<'_> {
     }
 }
 
-/// A device that has no memory left says so in words.
 fn out_of_memory(error: model::Error, step: u32) -> Error {
-    if error.to_string().to_lowercase().contains("out of memory") {
+    if memory::has_run_out(&error) {
         return Error::OutOfMemory { step };
     }
     Error::Model(error)

@@ -39,3 +39,8 @@ pub fn limit_mib<B: Backend>(backend: &B) -> Option<f64> {
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / MIB
 }
+
+/// Whether this is a device that has no memory left, which says so in words.
+pub(crate) fn has_run_out(error: &model::Error) -> bool {
+    error.to_string().to_lowercase().replace('_', " ").contains("out of memory")
+}

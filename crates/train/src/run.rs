@@ -55,10 +55,14 @@ pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
     let mut tell = |what: Progress| listener(what).map_err(Error::Progress);
     check(inputs)?;
     let device = device::open(inputs.config.device, &mut tell)?;
-    check_fits(inputs.model_folder, inputs.config, &device)?;
-    let network = load(inputs, &device)?;
+    estimate_on(inputs, &device, &mut tell).map_err(|error| device::or_lost(error, &device))
+}
+
+fn estimate_on(inputs: &Inputs, device: &Device, tell: &mut Tell) -> Result<Estimate> {
+    check_fits(inputs.model_folder, inputs.config, device)?;
+    let network = load(inputs, device)?;
     let found = on_device!(&network.device.clone(), backend => {
-        let Some(ready) = prepare(backend, network, inputs, &mut tell)? else {
+        let Some(ready) = prepare(backend, network, inputs, tell)? else {
             return Err(Error::Progress(Problem::new(ProblemCode::Internal, "The estimate was stopped.")));
         };
         TrainingLoop::new(inputs, ready)?.estimate()?

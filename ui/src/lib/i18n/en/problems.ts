@@ -51,7 +51,7 @@ export const problems = {
   no_such_device: "The device {device} is not there. Choose the processor, or leave the choice to the program.",
   device_unusable: "{device} cannot be used: {reason}. Choose another device, or the processor.",
   device_lost:
-    "{device} failed in the middle of the run: {reason}. Resume the run when the GPU works again, or resume it on the processor; nothing that was saved is lost.",
+    "{device} failed in the middle of the run: {reason}. Resume the run from its last checkpoint when the GPU works again, or on the processor. A run without a checkpoint has to be started again.",
   empty_text: "The text has no words. Type a few, and the prediction appears.",
   run_has_no_model: "Run {run} ({status}) has nothing to predict with. Choose another run, or wait until it has learned something.",
   no_finished_run: "There is no finished run to predict with. Train a model first.",

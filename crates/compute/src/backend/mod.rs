@@ -5,7 +5,7 @@ mod shapes;
 
 use std::{borrow::Cow, ops::Range};
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 
 pub use self::{
     matrix::{In, Matrix, Out, Place},
@@ -287,4 +287,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         state: &mut Self::State,
         step: &Step,
     ) -> Result<()>;
+}
+
+/// An operand has as many numbers as the operation asks for.
+pub(crate) fn same(found: usize, wanted: usize) -> Result<()> {
+    if found != wanted {
+        bail!("an operand has {found} numbers where {wanted} are wanted");
+    }
+    Ok(())
 }

@@ -27,7 +27,7 @@ use candle_core::{Device, Result, Tensor, bail};
 
 use crate::{
     Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
-    Out, Products, Span, Step, Sum, Texts, timing::timed,
+    Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
 };
 use attention::Over;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16, product_in};
@@ -407,13 +407,6 @@ impl Backend for Cpu {
     fn adamw(&self, weight: &Tensor, gradient: &[f32], state: &mut adamw::State, step: &Step) -> Result<()> {
         adamw::step(weight, gradient, state, step)
     }
-}
-
-fn same(found: usize, wanted: usize) -> Result<()> {
-    if found != wanted {
-        bail!("an operand has {found} numbers where {wanted} are wanted");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use candle_core::{
 
 use crate::{
     Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
-    Out, Products, Span, Step, Sum, Texts,
+    Out, Products, Span, Step, Sum, Texts, backend::same,
 };
 pub use adamw::State;
 use attention::Over;
@@ -376,11 +376,4 @@ impl Backend for Cuda {
     fn adamw(&self, weight: &Tensor, gradient: Part<'_>, state: &mut State, step: &Step) -> Result<()> {
         adamw::step(self, weight, gradient, state, step)
     }
-}
-
-fn same(found: usize, wanted: usize) -> Result<()> {
-    if found != wanted {
-        bail!("an operand has {found} numbers where {wanted} are wanted");
-    }
-    Ok(())
 }

@@ -2,12 +2,12 @@
 // summed over pieces of rows in their order, and the pieces after that.
 #include "common.cuh"
 
-// y = w x̂ + b for a row of d numbers; b may be null.
-extern "C" __global__ void norm_forward(float *y, const float *x, const float *w, const float *b, uint32_t d, float eps,
-                                        uint32_t centred) {
-  __shared__ float parts[32];
-  const float *row = x + (u64)blockIdx.x * d;
-  float *out = y + (u64)blockIdx.x * d;
+// What a row's numbers are normed by: x̂ = (x − mean) r, with a mean of 0 where they are not centred.
+struct Statistics {
+  float mean, r;
+};
+
+__device__ __forceinline__ Statistics statistics(const float *row, uint32_t d, float eps, uint32_t centred, float *parts) {
   float mean = 0.f;
   if (centred) {
     float sum = 0.f;
@@ -19,7 +19,17 @@ extern "C" __global__ void norm_forward(float *y, const float *x, const float *w
     const float off = row[at] - mean;
     squares += off * off;
   }
-  const float r = 1.f / sqrtf(block_sum(squares, parts) / d + eps);
+  return {mean, 1.f / sqrtf(block_sum(squares, parts) / d + eps)};
+}
+
+// y = w x̂ + b for a row of d numbers; b may be null.
+extern "C" __global__ void norm_forward(float *y, const float *x, const float *w, const float *b, uint32_t d, float eps,
+                                        uint32_t centred) {
+  __shared__ float parts[32];
+  const float *row = x + (u64)blockIdx.x * d;
+  float *out = y + (u64)blockIdx.x * d;
+  const Statistics of_row = statistics(row, d, eps, centred, parts);
+  const float mean = of_row.mean, r = of_row.r;
   for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
     const float normed = (row[at] - mean) * r;
     out[at] = b ? normed * w[at] + b[at] : normed * w[at];
@@ -32,18 +42,8 @@ extern "C" __global__ void norm_backward(float *dx, float *rows, const float *x,
   __shared__ float parts[32];
   const u64 from = (u64)blockIdx.x * d;
   const float *row = x + from, *of_g = g + from;
-  float mean = 0.f;
-  if (centred) {
-    float sum = 0.f;
-    for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) sum += row[at];
-    mean = block_sum(sum, parts) / d;
-  }
-  float squares = 0.f;
-  for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
-    const float off = row[at] - mean;
-    squares += off * off;
-  }
-  const float r = 1.f / sqrtf(block_sum(squares, parts) / d + eps);
+  const Statistics of_row = statistics(row, d, eps, centred, parts);
+  const float mean = of_row.mean, r = of_row.r;
   float sum_h = 0.f, sum_hx = 0.f;
   for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
     const float h = of_g[at] * w[at];

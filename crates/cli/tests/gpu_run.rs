@@ -144,6 +144,17 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
         let [whole, halved] = [whole, halved].map(|loss| loss.parse::<f64>().unwrap());
         assert!((whole - halved).abs() < 1e-5, "{whole} whole and {halved} halved");
     }
+    // Without clipping a step moves the weights piece by piece: halved before anything has moved, it is the same step.
+    let by_pieces = [&args("4")[..], &["--max-grad-norm", "0", "--gradient-accumulation-steps", "1"]].concat();
+    for memory in ["8GiB", "800KiB"] {
+        ok(output(&engine, &[("EMULATED_GPU_MEMORY", memory)], &by_pieces));
+    }
+    let halved: Vec<_> = shown(&engine, "4")["steps"].as_array().unwrap().clone();
+    assert_eq!(halved.iter().map(|step| step["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    for ((whole, _), (halved, _)) in losses(&engine, "3").into_iter().zip(losses(&engine, "4")) {
+        let [whole, halved] = [whole, halved].map(|loss| loss.parse::<f64>().unwrap());
+        assert!((whole - halved).abs() < 1e-5, "{whole} whole and {halved} halved");
+    }
     // Evaluations are halved, too: by default one has 2,048 tokens at once, or as many texts as are asked for.
     let short = output(&engine, &[("EMULATED_GPU_MEMORY", "900KiB")], &args("64"));
     ok(short);

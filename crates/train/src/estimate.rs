@@ -139,7 +139,7 @@ pub(crate) fn measured<B: Backend>(
                 }
                 Err(Error::OutOfMemory { .. }) if pass > 0 => break,
                 other => {
-                    of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64;
+                    of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.max(1) as f64;
                     break;
                 }
             }
@@ -175,7 +175,7 @@ fn seconds_a_token<B: Backend>(learner: &mut Learner<B>, begin: Instant) -> Resu
         let begin_of_pass = Instant::now();
         match learner.rehearse(&rows) {
             Err(Error::OutOfMemory { .. }) => break,
-            other => tokens += other?.tokens,
+            other => tokens += other?,
         }
         seconds += begin_of_pass.elapsed().as_secs_f64();
         if begin.elapsed().as_secs_f64() > LONG_ENOUGH {

@@ -163,3 +163,22 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
     assert!(!none.status.success() && !error.contains("panicked"), "{error}");
     assert!(error.to_lowercase().contains("memory"), "{error}");
 }
+
+#[test]
+fn auto_passes_over_a_card_that_cannot_hold_the_run_and_keeps_why() {
+    let engine = prepared();
+    // Less than the weights, their gradients and the optimizer need.
+    let small = [("EMULATED_GPU_MEMORY", "64KiB")];
+    let run = output(&engine, &small, &train("auto", "2", &[]));
+    let notes = String::from_utf8_lossy(&run.stderr).into_owned();
+    ok(run);
+    assert!(notes.contains("was found, but this run needs at least"), "{notes}");
+    let used = shown(&engine, "1")["run"]["used_device"].clone();
+    assert_eq!((&used["device"], &used["why_not_gpu"]["kind"]), (&"cpu".into(), &"too_little_memory".into()));
+    // One that is asked for is refused.
+    let refused = output(&engine, &small, &train("cuda:0", "2", &[]));
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && error.contains("needs at least"), "{error}");
+    ok(output(&engine, &[], &train("auto", "2", &[])));
+    assert_eq!(shown(&engine, "3")["run"]["used_device"]["device"], "cuda:0");
+}

@@ -39,12 +39,16 @@ fn is_safe_at(path: &Path) -> bool {
     metadata(path).is_ok_and(|found| is_safe(&found))
 }
 
-/// Whether only root, we ourselves and a group can write to it.
+/// Whether only root, we ourselves, a group, and whoever owns this program can write to it: the owner can change what runs
+/// here anyway, as in a container whose root has another user's files.
 #[cfg(unix)]
 fn is_safe(found: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
+    let owner = || std::env::current_exe().and_then(metadata).map(|program| program.uid());
     let everybody_may_write = found.mode() & 0o002 != 0;
-    let known = found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw();
+    let known = found.uid() == 0
+        || found.uid() == rustix::process::geteuid().as_raw()
+        || owner().is_ok_and(|owner| owner == found.uid());
     known && !everybody_may_write
 }
 

@@ -266,6 +266,7 @@ impl Backend for Cpu {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        _: Products,
     ) -> Result<()> {
         heads.check()?;
         let total = texts.total();
@@ -286,6 +287,7 @@ impl Backend for Cpu {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        _: Products,
     ) -> Result<()> {
         heads.check()?;
         let total = texts.total();

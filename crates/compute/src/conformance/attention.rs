@@ -170,7 +170,8 @@ pub fn attention_is_that_of_the_definition<B: Backend>(backend: &B) {
     let (qkv, mut out) = (up(backend, &numbers(56, 1), 28), up(backend, &numbers(24, 1), 12));
     let mut kept = backend.buffer(64).unwrap();
     let (to, keep) = (out.all_mut().values, B::write(&mut kept, 0..12));
-    let refused = backend.attention(to, keep, qkv.all().values, &texts, wrong, Span::ALL, None, Products::F32);
+    let refused =
+        backend.attention(to, keep, qkv.all().values, &texts, wrong, Span::ALL, None, Products::F32);
     assert!(refused.is_err(), "three heads cannot share two");
 }
 

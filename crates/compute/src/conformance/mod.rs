@@ -14,7 +14,8 @@ mod rows;
 
 pub use attention::{attention_is_that_of_the_definition, dropout_of_attention_is_on_its_probabilities};
 pub use attention_bf16::{
-    attention_rounds_its_factors_to_bf16_or_not_at_all, attention_with_products_in_bf16_is_off_by_their_rounding,
+    attention_rounds_its_factors_to_bf16_or_not_at_all,
+    attention_with_products_in_bf16_is_off_by_their_rounding,
 };
 pub use elements::{
     activations_are_those_of_the_definition, angles_turn_pairs_of_features,

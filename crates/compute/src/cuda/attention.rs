@@ -81,11 +81,12 @@ impl Over<'_> {
             return Ok((format!("attention_{name}_{}", self.features()?), Block { rows: OWN, shared }));
         };
         // Two tiles in each of two places, and in the backward two matrices of the block's own rows; in the forward they
-        // lie where the tiles come later. The keys' gradients want two numbers of each row of a tile, too.
+        // lie where the tiles come later. A backward wants two numbers in f32 of each row, too: the queries' of the
+        // block's own, the keys' of those of a tile.
         let numbers = match pass {
             Pass::Forward => (4 * forward).max(OWN_IN_BF16) * d,
-            Pass::Queries => (4 * backward + 2 * OWN_IN_BF16) * d,
-            Pass::Keys => (4 * backward + 2 * OWN_IN_BF16) * d + 2 * 4 * backward,
+            Pass::Queries => (4 * backward + 2 * OWN_IN_BF16) * d + 4 * OWN_IN_BF16,
+            Pass::Keys => (4 * backward + 2 * OWN_IN_BF16) * d + 8 * backward,
         };
         let block = Block { rows: OWN_IN_BF16, shared: 2 * numbers };
         Ok((format!("attention_{name}_bf16_{d}"), block))

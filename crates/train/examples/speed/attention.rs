@@ -44,7 +44,9 @@ fn run<B: Backend>(backend: &B, case: &Case, heads: Heads, span: Span) -> Value 
         backend.attention(to, keep, values, &texts, heads, span, None, products).expect("forward");
         let forward = [B::read(&result, 0..in_result), B::read(&kept, 0..keeps)];
         let (to, g) = (B::write(&mut dqkv, 0..in_qkv), B::read(&g, 0..in_result));
-        backend.attention_backward(to, values, forward, g, &texts, heads, span, None, products).expect("backward");
+        backend
+            .attention_backward(to, values, forward, g, &texts, heads, span, None, products)
+            .expect("backward");
         backend.synchronise().expect("the device");
     });
     let peak = if case.device().is_cpu() { None } else { backend.peak() };

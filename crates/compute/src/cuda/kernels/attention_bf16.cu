@@ -16,6 +16,7 @@
 #include "tensor.cuh"
 
 constexpr int THREADS = 128, OWN = 64, OF_WARP = 16;
+static_assert(THREADS == 2 * OWN && OWN == THREADS / 32 * OF_WARP, "");
 constexpr float LOG2_E = 1.4426950408889634f;
 
 // Rows of the tiles that a block goes over, forward and backward: as many as registers are enough for; as in attention.rs.
@@ -255,23 +256,24 @@ __device__ __forceinline__ void backward_queries(float *dqkv, const float *qkv, 
   const Mask mask = mask_of(dropout, of);
   constexpr uint32_t own_q = 0, own_g = own_q + BYTES<D, OWN>, tiles = own_g + BYTES<D, OWN>;
   const Range seen = related(of, shape.before, shape.after);
+  // Of each row of the block the log of the sum, and then Σ g out of each; there are as many threads.
+  constexpr uint32_t of_rows = tiles + 4 * TILE;
+  {
+    const uint32_t row = threadIdx.x % OWN;
+    const float *numbers = threadIdx.x < OWN ? lse : delta;
+    begin_copy(of_rows + threadIdx.x * 4, numbers + (u64)head * shape.total + of.start + of.first + min(row, of.rows - 1),
+               row < of.rows);
+  }
   bring<D, OWN>(own_q, text + (u64)of.first * width + (u64)head * D, width, of.rows);
   bring<D, OWN>(own_g, g + (u64)(of.start + of.first) * out_width + (u64)head * D, out_width, of.rows);
   bring<D, KEYS>(tiles, keys + (u64)seen.from * width, width, seen.to - seen.from);
   bring<D, KEYS>(tiles + TILE, values + (u64)seen.from * width, width, seen.to - seen.from);
+  wait_for_copies();
   __syncthreads();
 
   const uint32_t query = of.first + warp * OF_WARP;
   const Rows queries = {query, min(query + OF_WARP, of.len) - 1};
   const float to_power = shape.scale * LOG2_E;
-  float log_sum[2], mean[2];
-#pragma unroll
-  for (int half = 0; half < 2; half++) {
-    const uint32_t row = query + own_row() + 8 * half;
-    const u64 at = (u64)head * shape.total + of.start + row;
-    log_sum[half] = row < of.len ? lse[at] * LOG2_E : INFINITY;
-    mean[half] = row < of.len ? delta[at] : 0.f;
-  }
   float sums[D / 8][4] = {};
   uint32_t place = 0;
   for (uint32_t from = seen.from; from < seen.to; from += KEYS, place ^= 1) {
@@ -296,12 +298,17 @@ __device__ __forceinline__ void backward_queries(float *dqkv, const float *qkv, 
       by_features<D, KEYS>(ds, own_g, warp * OF_WARP, tile + TILE);
       if (mask.any) drop(ds, mask, (head * of.len + query) * of.len + from, of.len, 1);
 #pragma unroll
-      for (int at = 0; at < KEYS / 8; at++)
+      for (int half = 0; half < 2; half++) {
+        const float *numbers = reinterpret_cast<const float *>(shared + of_rows) + warp * OF_WARP + own_row() + 8 * half;
+        const float log_sum = numbers[0] * LOG2_E, mean = numbers[OWN];
 #pragma unroll
-        for (int part = 0; part < 4; part++) {
-          const float probability = power_of_two(fmaf(p[at][part], to_power, -log_sum[part / 2]));
-          ds[at][part] = probability * (ds[at][part] - mean[part / 2]);
-        }
+        for (int at = 0; at < KEYS / 8; at++)
+#pragma unroll
+          for (int part = 2 * half; part < 2 * half + 2; part++) {
+            const float probability = power_of_two(fmaf(p[at][part], to_power, -log_sum));
+            ds[at][part] = probability * (ds[at][part] - mean);
+          }
+      }
       by_rows<D, KEYS>(sums, ds, tile);
     }
     if (more) put(other + TILE, ahead);
@@ -327,6 +334,7 @@ __device__ __forceinline__ void backward_keys(float *dqkv, const float *qkv, con
   const float *text = qkv + (u64)of.start * width, *text_g = g + (u64)of.start * out_width;
   const Mask mask = mask_of(dropout, of);
   constexpr uint32_t own_k = 0, own_v = own_k + BYTES<D, OWN>, tiles = own_v + BYTES<D, OWN>;
+  const Range seen = related(of, shape.after, shape.before);
   // Of each row of the two tiles the log of the sum, and Σ g out: these are f32 here as there, and so they are copied while
   // the tile before is worked on.
   const auto begin_numbers = [&](uint32_t place, uint32_t head, uint32_t from) {

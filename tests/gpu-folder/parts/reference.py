@@ -2,8 +2,9 @@
 
     python reference.py CASE MODEL [--texts N] [--tokens N] [--times N] [--device D]
 
-CASE is named as for `speed`. -bf16 is autocast over weights in 32 bits, -bf16-weights a model in bf16. A case that needs a
-package that is not there prints {"skipped": WHY}.
+CASE is named as for `speed`. -bf16 is autocast over weights in 32 bits, of attention alone queries,
+keys and values in bf16; -bf16-weights is a model in bf16. A case that needs a package that is not there prints
+{"skipped": WHY}.
 """
 
 import argparse
@@ -73,7 +74,8 @@ def attention():
     heads = sizes["num_attention_heads"]
     d = sizes["hidden_size"] // heads
     shape = (a.texts, heads, a.tokens, d)
-    q, k, v, g = (torch.rand(shape, device=device) * 2 - 1 for _ in range(4))
+    factors = torch.bfloat16 if precision == "-bf16" else torch.float32
+    q, k, v, g = ((torch.rand(shape, device=device) * 2 - 1).to(factors) for _ in range(4))
     inputs = [x.requires_grad_() for x in (q, k, v)]
     causal = sizes["model_type"] != "bert"
 

@@ -28,7 +28,8 @@ def cases(quick, emulated):
         for case in QUICK[model] if quick else all:
             yield model, case, texts, tokens
         for length in [64] if emulated else LENGTHS[:2] if quick else LENGTHS:
-            yield model, "attention", 1 if emulated else TOKENS // length, length
+            for case in ["attention", "attention-bf16"]:
+                yield model, case, 1 if emulated else TOKENS // length, length
 
 
 def run(here, env, work, python, torch, quick, emulated, layers):
@@ -62,7 +63,7 @@ def write(folder, config):
 def row(config, model, case, texts, tokens, ours, theirs):
     total = texts * tokens
     flop = None
-    if case == "attention":
+    if case.startswith("attention"):
         flop = models.flop_of_attention(config, total, tokens)
     elif not case.startswith("optimizer"):
         flop = models.flop_of_pass(config, total, tokens, "lora" in case or "nf4" in case)

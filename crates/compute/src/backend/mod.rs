@@ -174,6 +174,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Softmax attention within each text (Vaswani et al., arXiv 1706.03762): qkv `[total, (query + 2 key_value) d]`, out
     /// `[total, query · d]`. For each text and head P = softmax(q kᵀ / √d) over the keys in the span; the result is
     /// dropout(P) v. Keys outside the span are left out rather than masked.
+    ///
+    /// With products in bf16 a device may round q, k, v and P where they are factors, as it does in
+    /// [`product`](Self::product), and compute the softmax and all sums in `f32`; otherwise, or where it has no such
+    /// products for these heads, it computes in `f32`. The CPU always does.
     #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
     fn attention(
         &self,
@@ -184,10 +188,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        products: Products,
     ) -> Result<()>;
 
     /// The gradient of qkv into dqkv, with the result of the forward, what it has kept, and the gradient g of the result.
     /// With the mask m: ∂v = (m P)ᵀ g, ∂P = m (g vᵀ), ∂S = P (∂P − Σ ∂P P) over a row, ∂q = ∂S k / √d, ∂k = ∂Sᵀ q / √d.
+    /// With products in bf16 g and ∂S may be rounded, too; the forward may have been by others.
     #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
     fn attention_backward(
         &self,
@@ -199,6 +205,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        products: Products,
     ) -> Result<()>;
 
     /// y = f(u) for u `[n, d]`, or, `gated`, y = f(a) b for u `[n, 2 d]` with a and b beside one another.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attention;
+mod attention_bf16;
 mod elements;
 mod numbers;
 mod optimizer;
@@ -12,6 +13,10 @@ mod products;
 mod rows;
 
 pub use attention::{attention_is_that_of_the_definition, dropout_of_attention_is_on_its_probabilities};
+pub use attention_bf16::{
+    attention_rounds_its_factors_to_bf16_or_not_at_all,
+    attention_with_products_in_bf16_is_off_by_their_rounding,
+};
 pub use elements::{
     activations_are_those_of_the_definition, angles_turn_pairs_of_features,
     dropout_takes_its_share_by_seed_and_place,
@@ -45,6 +50,8 @@ macro_rules! conforms {
             dropout_takes_its_share_by_seed_and_place,
             attention_is_that_of_the_definition,
             dropout_of_attention_is_on_its_probabilities,
+            attention_with_products_in_bf16_is_off_by_their_rounding,
+            attention_rounds_its_factors_to_bf16_or_not_at_all,
             sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
             a_step_is_that_of_the_definition,
             a_state_goes_to_the_host_and_back_to_the_last_bit

@@ -267,6 +267,7 @@ impl Backend for Cpu {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        _: Products,
     ) -> Result<()> {
         heads.check()?;
         let total = texts.total();
@@ -287,6 +288,7 @@ impl Backend for Cpu {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        _: Products,
     ) -> Result<()> {
         heads.check()?;
         let total = texts.total();

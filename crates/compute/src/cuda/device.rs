@@ -14,10 +14,11 @@ use candle_core::{
 use super::{books::Books, memory};
 
 /// The kernels by the file that they are in, as PTX.
-const MODULES: [(&str, &str); 9] = [
+const MODULES: [(&str, &str); 10] = [
     ("activation", include_str!(concat!(env!("OUT_DIR"), "/activation.ptx"))),
     ("adamw", include_str!(concat!(env!("OUT_DIR"), "/adamw.ptx"))),
     ("attention", include_str!(concat!(env!("OUT_DIR"), "/attention.ptx"))),
+    ("attention_bf16", include_str!(concat!(env!("OUT_DIR"), "/attention_bf16.ptx"))),
     ("gather", include_str!(concat!(env!("OUT_DIR"), "/gather.ptx"))),
     ("held", include_str!(concat!(env!("OUT_DIR"), "/held.ptx"))),
     ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx"))),

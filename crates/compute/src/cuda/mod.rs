@@ -247,13 +247,14 @@ impl Backend for Cuda {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        products: Products,
     ) -> Result<()> {
         heads.check()?;
         let total = texts.total();
         same(qkv.len, total * heads.width())?;
         same(out.len, total * heads.query * heads.d)?;
         same(kept.len, self.attention_keeps(total, heads))?;
-        Over { texts, heads, span, dropout }.forward(self, &out, &kept, qkv)
+        Over { texts, heads, span, dropout, products }.forward(self, &out, &kept, qkv)
     }
 
     fn attention_backward(
@@ -266,6 +267,7 @@ impl Backend for Cuda {
         heads: Heads,
         span: Span,
         dropout: Option<Dropout>,
+        products: Products,
     ) -> Result<()> {
         heads.check()?;
         let total = texts.total();
@@ -274,7 +276,7 @@ impl Backend for Cuda {
         same(result.len, total * heads.query * heads.d)?;
         same(g.len, result.len)?;
         same(kept.len, self.attention_keeps(total, heads))?;
-        Over { texts, heads, span, dropout }.backward(self, &dqkv, qkv, [result, kept, g])
+        Over { texts, heads, span, dropout, products }.backward(self, &dqkv, qkv, [result, kept, g])
     }
 
     fn activation(

@@ -153,8 +153,8 @@ impl<B: Backend> Pass<'_, B> {
         let keeps = backend.attention_keeps(x.rows, heads);
         let mut softmax = backend.buffer(keeps)?;
         let (out, kept) = (attended.all_mut().values, B::write(&mut softmax, 0..keeps));
-        let (span, dropout) = (attention.span, self.probability_dropout());
-        backend.attention(out, kept, qkv.all().values, &batch.texts, heads, span, dropout)?;
+        let (span, dropout, products) = (attention.span, self.probability_dropout(), self.mode.products());
+        backend.attention(out, kept, qkv.all().values, &batch.texts, heads, span, dropout, products)?;
         let mode = self.attention_output_mode();
         let (middle, attention_output) =
             self.output(&attention.output, &attended, mode, self.attention_dropout(), x)?;
@@ -282,9 +282,10 @@ impl<B: Backend> Pass<'_, B> {
         let keeps = backend.attention_keeps(x.rows, heads);
         let forward = [kept.attended.all().values, B::read(&kept.softmax, 0..keeps)];
         let (g, qkv) = (to_attended.all().values, kept.qkv.all().values);
-        let (span, dropout) = (block.attention.span, self.probability_dropout());
+        let (span, dropout, products) =
+            (block.attention.span, self.probability_dropout(), self.mode.products());
         let out = to_qkv.all_mut().values;
-        backend.attention_backward(out, qkv, forward, g, &batch.texts, heads, span, dropout)?;
+        backend.attention_backward(out, qkv, forward, g, &batch.texts, heads, span, dropout, products)?;
         drop(to_attended);
         if let Some(angles) = block.attention.rotation.and_then(|which| batch.angles.get(which)) {
             backend.rotate(to_qkv.all_mut(), angles, heads.query + heads.key_value, heads.d, true)?;

@@ -27,6 +27,7 @@ fn run<B: Backend>(backend: &B, case: &Case, heads: Heads, span: Span) -> Value 
     let (total, width, of_result) = (texts.total(), heads.width(), heads.query * heads.d);
     let room = |len: usize| backend.buffer(len).expect("room");
     let (in_qkv, in_result) = (total * width, total * of_result);
+    let products = case.products;
     let keeps = backend.attention_keeps(total, heads);
     let (mut qkv, mut dqkv, mut kept) = (room(in_qkv), room(in_qkv), room(keeps));
     let (mut result, mut g) = (room(in_result), room(in_result));
@@ -40,10 +41,12 @@ fn run<B: Backend>(backend: &B, case: &Case, heads: Heads, span: Span) -> Value 
     let seconds = timed(case.times.unwrap_or(15), || {
         let values = B::read(&qkv, 0..in_qkv);
         let (to, keep) = (B::write(&mut result, 0..in_result), B::write(&mut kept, 0..keeps));
-        backend.attention(to, keep, values, &texts, heads, span, None).expect("forward");
+        backend.attention(to, keep, values, &texts, heads, span, None, products).expect("forward");
         let forward = [B::read(&result, 0..in_result), B::read(&kept, 0..keeps)];
         let (to, g) = (B::write(&mut dqkv, 0..in_qkv), B::read(&g, 0..in_result));
-        backend.attention_backward(to, values, forward, g, &texts, heads, span, None).expect("backward");
+        backend
+            .attention_backward(to, values, forward, g, &texts, heads, span, None, products)
+            .expect("backward");
         backend.synchronise().expect("the device");
     });
     let peak = if case.device().is_cpu() { None } else { backend.peak() };

@@ -25,7 +25,7 @@ pub struct Case {
     pub work: Work,
     pub moments: Moments,
     setup: Setup,
-    products: Products,
+    pub products: Products,
     pub texts: usize,
     pub tokens: usize,
     /// How often it is timed, if it is set.
@@ -81,6 +81,7 @@ fn of_name(name: &str, setup: &mut Setup) -> Option<(Work, Products, Moments)> {
         "optimizer" => return plain(Work::Optimizer),
         "optimizer-8bit" => return Some((Work::Optimizer, Products::F32, Moments::Blocks8)),
         "attention" => return plain(Work::Attention),
+        "attention-bf16" => return Some((Work::Attention, Products::Bf16, Moments::F32)),
         "evaluation" => return plain(Work::Evaluation),
         "tokenizing" => return plain(Work::Tokenizing),
         "parts" => return plain(Work::Parts),

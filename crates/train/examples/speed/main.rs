@@ -17,7 +17,8 @@
 //! and then by
 //!   -tf32, -bf16           the products' precision; weights are in 32 bits
 //!   -bf16-weights          weights are in bf16, too
-//! and `optimizer` by -8bit, its moments' precision. The last three cases run on the processor alone. Options:
+//! `attention` may be followed by -bf16, and `optimizer` by -8bit, its moments' precision. The last three cases run on the
+//! processor alone. Options:
 //!   --device D      cpu, or cuda:0 in a build with the feature `cuda`
 //!   --texts N       texts of a batch
 //!   --tokens N      tokens of each

@@ -4,45 +4,9 @@
 // 32 that lie in shared memory: each lane computes the scores of one row of the tile, and then each lane holds every 32nd
 // feature of the results. Forward: Milakov and Gimelshein, arXiv 1805.02867; backward by the kept log of the sum of
 // exponentials, in two passes, so that each result has one owner and all sums have one order: Dao, arXiv 2307.08691.
-#include "common.cuh"
+#include "attention.cuh"
 
 constexpr int WARPS = 4, ROWS = 4, OWN = WARPS * ROWS, TILE = 32;
-
-// qkv [total, (query + 2 key_value) d]; a token sees the keys from `before` before it to `after` after it.
-struct Shape {
-  uint32_t total, query, key_value, d, before, after;
-  float scale;
-};
-
-// The text and the rows of this block.
-struct Part {
-  uint32_t start, len, first, rows;
-};
-
-__device__ __forceinline__ Part part(const uint32_t *offsets) {
-  Part part;
-  part.start = offsets[blockIdx.z];
-  part.len = offsets[blockIdx.z + 1] - part.start;
-  part.first = blockIdx.x * OWN;
-  part.rows = part.first < part.len ? min((uint32_t)OWN, part.len - part.first) : 0;
-  return part;
-}
-
-__device__ __forceinline__ uint32_t saturating_add(uint32_t a, uint32_t b) { return a + b < a ? 0xffffffffu : a + b; }
-
-// The rows that any of some rows is related to, `back` before the first to `ahead` after the last.
-struct Range {
-  uint32_t from, to;
-};
-
-__device__ __forceinline__ Range related(const Part &part, uint32_t back, uint32_t ahead) {
-  const uint32_t last = part.first + part.rows - 1;
-  return {part.first > back ? part.first - back : 0, min(part.len, saturating_add(saturating_add(last, ahead), 1))};
-}
-
-__device__ __forceinline__ bool sees(const Shape &shape, uint32_t query, uint32_t key) {
-  return saturating_add(key, shape.before) >= query && key <= saturating_add(query, shape.after);
-}
 
 // `count` rows of d features into shared memory, each `pitch` after the one before it, and zeros in their place past `rows`.
 __device__ __forceinline__ void load(float *to, uint32_t pitch, const float *from, u64 stride, uint32_t count, uint32_t rows,
@@ -91,7 +55,7 @@ template <int DC>
 __device__ __forceinline__ void forward(float *out, float *lse, const float *qkv, const uint32_t *offsets, const Shape &shape,
                                         Dropout dropout) {
   extern __shared__ float shared[];
-  const Part of = part(offsets);
+  const Part of = part(offsets, blockIdx.x, OWN);
   if (of.rows == 0) return;
   const uint32_t d = shape.d, pitch = d + 1, head = blockIdx.y, group = shape.query / shape.key_value;
   const uint32_t lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -143,7 +107,7 @@ __device__ __forceinline__ void backward_queries(float *dqkv, const float *qkv, 
                                                  const float *delta, const uint32_t *offsets, const Shape &shape,
                                                  Dropout dropout) {
   extern __shared__ float shared[];
-  const Part of = part(offsets);
+  const Part of = part(offsets, blockIdx.x, OWN);
   if (of.rows == 0) return;
   const uint32_t d = shape.d, pitch = d + 1, head = blockIdx.y, group = shape.query / shape.key_value;
   const uint32_t lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -192,7 +156,7 @@ __device__ __forceinline__ void backward_keys(float *dqkv, const float *qkv, con
                                               const float *delta, const uint32_t *offsets, const Shape &shape,
                                               Dropout dropout) {
   extern __shared__ float shared[];
-  const Part of = part(offsets);
+  const Part of = part(offsets, blockIdx.x, OWN);
   if (of.rows == 0) return;
   const uint32_t d = shape.d, pitch = d + 1, key_head = blockIdx.y, group = shape.query / shape.key_value;
   const uint32_t lane = threadIdx.x & 31, warp = threadIdx.x >> 5;

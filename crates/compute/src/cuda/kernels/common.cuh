@@ -50,12 +50,18 @@ struct Dropout {
   float factor;
 };
 
-// What dropout multiplies element `index` with: the mask of compute::math::dropout_factor, bit by bit.
-__device__ __forceinline__ float dropout_factor(const Dropout &dropout, u64 index) {
-  if (dropout.threshold == 0 && dropout.factor == 1.f) return 1.f;
-  const u64 seed = mix(dropout.seed ^ mix(index >> 32));
-  uint32_t z = (uint32_t)index ^ (uint32_t)seed;
+// What dropout multiplies an element with by the lower half of its number, where mix(seed ^ mix(index >> 32)) is known; see compute::math::dropout_factor.
+__device__ __forceinline__ float factor_of_low_half(const Dropout &dropout, u64 seed, uint32_t index) {
+  uint32_t z = index ^ (uint32_t)seed;
   z = (z ^ (z >> 16)) * 0x85ebca6bu + (uint32_t)(seed >> 32);
   z = (z ^ (z >> 13)) * 0xc2b2ae35u;
   return (z ^ (z >> 16)) >= dropout.threshold ? dropout.factor : 0.f;
+}
+
+__device__ __forceinline__ bool drops(const Dropout &dropout) { return dropout.threshold != 0 || dropout.factor != 1.f; }
+
+// What dropout multiplies element `index` with: the mask of compute::math::dropout_factor, bit by bit.
+__device__ __forceinline__ float dropout_factor(const Dropout &dropout, u64 index) {
+  if (!drops(dropout)) return 1.f;
+  return factor_of_low_half(dropout, mix(dropout.seed ^ mix(index >> 32)), (uint32_t)index);
 }

@@ -18,6 +18,13 @@ pub(crate) struct Block {
     pub(crate) mlp_dropout: f32,
 }
 
+impl Block {
+    /// The norm that the block begins with, if it does.
+    pub(crate) fn first_norm(&self) -> Option<&Norm> {
+        self.attention_norm.as_ref().filter(|_| self.order == Order::NormFirst)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// x + f(norm(x)), as all newer families.

@@ -9,7 +9,7 @@ use candle_core::{Device, Result, Tensor, bail};
 
 pub use self::{
     matrix::{In, Matrix, Out, Place},
-    shapes::{Angles, Dropout, Heads, NormKind, Products, Span, Texts},
+    shapes::{Angles, Dropout, Heads, NormKind, NormOf, Products, Span, Texts},
 };
 use crate::{Activation, Held, Moments, Step, cpu::adamw::State as HostState};
 
@@ -132,29 +132,20 @@ pub trait Backend: Clone + Send + Sync + 'static {
         products: Products,
     ) -> Result<()>;
 
-    /// The norm of every row: x and y `[n, d]`, w and b `[d]` in `f32`; no b for none. See [`NormKind`].
-    fn norm(
-        &self,
-        kind: NormKind,
-        y: Self::Mut<'_>,
-        x: Self::Ref<'_>,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        eps: f32,
-    ) -> Result<()>;
+    /// The norm of every row: x and y `[n, d]`. See [`NormKind`].
+    fn norm(&self, norm: NormOf, y: Self::Mut<'_>, x: Self::Ref<'_>) -> Result<()>;
 
-    /// With the gradient g of y: that of x into dx, and those of w and b where they are wanted. With h = g w, and
+    /// With the gradient g of y: dx = ∂x, or dx += ∂x, and those of w and b where they are wanted. With h = g w, and
     /// r = 1 / √(σ² + ε) or 1 / √(mean(x²) + ε): ∂x = r (h − mean(h) − x̂ mean(h x̂)) or r (h − x̂ mean(h x̂)) with
-    /// x̂ = x r, ∂w = Σ g x̂, ∂b = Σ g.
-    #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
+    /// x̂ = x r, ∂w = Σ g x̂, ∂b = Σ g. With `again` g becomes y, which the layers after the norm read for their weights, and
+    /// which need not be kept that way.
     fn norm_backward(
         &self,
-        kind: NormKind,
-        dx: Self::Mut<'_>,
+        norm: NormOf,
+        dx: Sum<Self>,
         x: Self::Ref<'_>,
-        g: Self::Ref<'_>,
-        weight: &Tensor,
-        eps: f32,
+        g: Self::Mut<'_>,
+        again: bool,
         gradients: NormGradients<Self>,
     ) -> Result<()>;
 
@@ -234,6 +225,17 @@ pub trait Backend: Clone + Send + Sync + 'static {
         dropout: Option<Dropout>,
         residual: Self::Ref<'_>,
         d: usize,
+    ) -> Result<()>;
+
+    /// The same, and y `[n, d]` becomes the norm of x.
+    fn close_and_norm(
+        &self,
+        x: Self::Mut<'_>,
+        bias: Option<&Tensor>,
+        dropout: Option<Dropout>,
+        residual: Self::Ref<'_>,
+        norm: NormOf,
+        y: Self::Mut<'_>,
     ) -> Result<()>;
 
     /// x = dropout(y): each number is 0 with probability p, else multiplied by 1 / (1 − p) (Srivastava et al., JMLR 15,

@@ -27,7 +27,7 @@ use candle_core::{Device, Result, Tensor, bail};
 
 use crate::{
     Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
-    Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
+    NormOf, Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
 };
 use attention::Over;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16, product_in};
@@ -180,21 +180,14 @@ impl Backend for Cpu {
         held::product(&mut view_mut(out), view(x), weight, turned, (scale, add), products)
     }
 
-    fn norm(
-        &self,
-        kind: NormKind,
-        y: &mut [f32],
-        x: &[f32],
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        eps: f32,
-    ) -> Result<()> {
+    fn norm(&self, norm: NormOf, y: &mut [f32], x: &[f32]) -> Result<()> {
         same(x.len(), y.len())?;
-        let weight = Values::of(weight)?;
-        let bias = bias.map(Values::of).transpose()?;
+        let weight = Values::of(norm.weight)?;
+        let bias = norm.bias.map(Values::of).transpose()?;
         let (w, b) = (weight.slice(), bias.as_ref().map(Values::slice));
         same(b.map_or(w.len(), <[f32]>::len), w.len())?;
-        timed("norms", || match kind {
+        let eps = norm.eps;
+        timed("norms", || match norm.kind {
             NormKind::RootMeanSquare => norm::rms_norm_forward(x, w, eps, y),
             NormKind::Layer => match b {
                 Some(b) => norm::layer_norm_forward(x, w, b, eps, y),
@@ -206,22 +199,31 @@ impl Backend for Cpu {
 
     fn norm_backward(
         &self,
-        kind: NormKind,
-        dx: &mut [f32],
+        norm: NormOf,
+        dx: Sum<Cpu>,
         x: &[f32],
-        g: &[f32],
-        weight: &Tensor,
-        eps: f32,
+        g: &mut [f32],
+        again: bool,
         gradients: NormGradients<Cpu>,
     ) -> Result<()> {
-        same(x.len(), dx.len())?;
-        same(g.len(), dx.len())?;
-        let weight = Values::of(weight)?;
-        let w = weight.slice();
-        let parts = timed("norms", || match kind {
-            NormKind::RootMeanSquare => norm::rms_norm_backward(x, w, g, eps, dx),
-            NormKind::Layer => norm::layer_norm_backward(x, w, g, eps, dx),
-        });
+        same(x.len(), dx.values.len())?;
+        same(g.len(), x.len())?;
+        let weight = Values::of(norm.weight)?;
+        let (w, eps) = (weight.slice(), norm.eps);
+        let into = |dx: &mut [f32]| {
+            timed("norms", || match norm.kind {
+                NormKind::RootMeanSquare => norm::rms_norm_backward(x, w, g, eps, dx),
+                NormKind::Layer => norm::layer_norm_backward(x, w, g, eps, dx),
+            })
+        };
+        let parts = if dx.add {
+            let mut own = buffer(x.len());
+            let parts = into(&mut own);
+            rows::add(dx.values, &own);
+            parts
+        } else {
+            into(dx.values)
+        };
         if let Some(sum) = gradients.weight {
             same(sum.values.len(), w.len())?;
             crate::math::sum_of_parts(&parts, 0, sum.values, sum.add);
@@ -230,7 +232,7 @@ impl Backend for Cpu {
             same(sum.values.len(), w.len())?;
             crate::math::sum_of_parts(&parts, w.len(), sum.values, sum.add);
         }
-        Ok(())
+        if again { self.norm(norm, g, x) } else { Ok(()) }
     }
 
     fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cpu>> {
@@ -350,6 +352,19 @@ impl Backend for Cpu {
         let bias = bias.as_ref().map_or(&[][..], Values::slice);
         timed("biases and residuals", || rows::close(x, bias, dropout, residual, d));
         Ok(())
+    }
+
+    fn close_and_norm(
+        &self,
+        x: &mut [f32],
+        bias: Option<&Tensor>,
+        dropout: Option<Dropout>,
+        residual: &[f32],
+        norm: NormOf,
+        y: &mut [f32],
+    ) -> Result<()> {
+        self.close(x, bias, dropout, residual, norm.weight.elem_count())?;
+        self.norm(norm, y, x)
     }
 
     fn drop(&self, x: &mut [f32], y: &[f32], dropout: Dropout) -> Result<()> {

@@ -62,6 +62,7 @@ pub(super) enum Arg {
     /// Structures of kernels, by their bits.
     U32x7([u32; 7]),
     U64x2([u64; 2]),
+    U64x4([u64; 4]),
     F32x9([f32; 9]),
 }
 
@@ -158,6 +159,7 @@ impl Cuda {
                 Arg::F32(value) => builder.arg(value),
                 Arg::U32x7(value) => builder.arg(value),
                 Arg::U64x2(value) => builder.arg(value),
+                Arg::U64x4(value) => builder.arg(value),
                 Arg::F32x9(value) => builder.arg(value),
             };
         }

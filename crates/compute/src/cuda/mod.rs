@@ -26,7 +26,7 @@ use candle_core::{
 };
 
 use crate::{
-    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
+    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormOf,
     Out, Products, Span, Step, Sum, Texts, backend::same,
 };
 pub use adamw::State;
@@ -180,34 +180,25 @@ impl Backend for Cuda {
         held::product_held(self, written_factor(&out), read_factor(x), weight, turned, (scale, add), products)
     }
 
-    fn norm(
-        &self,
-        kind: NormKind,
-        y: PartMut<'_>,
-        x: Part<'_>,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        eps: f32,
-    ) -> Result<()> {
+    fn norm(&self, norm: NormOf, y: PartMut<'_>, x: Part<'_>) -> Result<()> {
         same(x.len, y.len)?;
-        norm::forward(self, kind, &y, x, weight, bias, eps)
+        norm::forward(self, norm, &y, x)
     }
 
     fn norm_backward(
         &self,
-        kind: NormKind,
-        dx: PartMut<'_>,
+        norm: NormOf,
+        dx: Sum<Cuda>,
         x: Part<'_>,
-        g: Part<'_>,
-        weight: &Tensor,
-        eps: f32,
+        g: PartMut<'_>,
+        again: bool,
         gradients: NormGradients<Cuda>,
     ) -> Result<()> {
-        same(x.len, dx.len)?;
-        same(g.len, dx.len)?;
+        same(x.len, dx.values.len)?;
+        same(g.len, x.len)?;
         let sums = [&gradients.weight, &gradients.bias].into_iter().flatten();
-        sums.map(|sum| sum.values.len).try_for_each(|len| same(len, weight.elem_count()))?;
-        norm::backward(self, kind, &dx, x, g, weight, eps, gradients)
+        sums.map(|sum| sum.values.len).try_for_each(|len| same(len, norm.weight.elem_count()))?;
+        norm::backward(self, norm, &dx, x, &g, again, gradients)
     }
 
     fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cuda>> {
@@ -321,6 +312,20 @@ impl Backend for Cuda {
     ) -> Result<()> {
         same(residual.len, x.len)?;
         rows::close(self, &x, bias, dropout, residual, d)
+    }
+
+    fn close_and_norm(
+        &self,
+        x: PartMut<'_>,
+        bias: Option<&Tensor>,
+        dropout: Option<Dropout>,
+        residual: Part<'_>,
+        norm: NormOf,
+        y: PartMut<'_>,
+    ) -> Result<()> {
+        same(residual.len, x.len)?;
+        same(y.len, x.len)?;
+        norm::close(self, &x, bias, dropout, residual, norm, &y)
     }
 
     fn drop(&self, x: PartMut<'_>, y: Part<'_>, dropout: Dropout) -> Result<()> {

@@ -150,27 +150,48 @@ pub(super) fn side_by_side<B: Backend>(
     Ok((out, lows))
 }
 
-/// The gradient of x into dx, or added to it, with that of what the layers gave, g; and those of the weights.
-#[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
-pub(super) fn backward_side_by_side<B: Backend>(
-    backend: &B,
-    layers: &[(&Linear, Mode)],
-    x: In<B>,
-    g: In<B>,
-    mut dx: Option<&mut Matrix<B>>,
-    add: bool,
-    lows: &Lows<B>,
-    gradients: &mut Gradients<B>,
-) -> Result<()> {
-    let mut from = 0;
-    for (place, (layer, mode)) in layers.iter().enumerate() {
-        let columns = from..from + layer.weight.held().dims()?.0;
-        from = columns.end;
-        let g = g.columns(columns);
-        let dx = dx.as_deref_mut().map(|dx| (dx, add || place > 0));
-        let to_low = backward_input(backend, layer, g, dx, *mode)?;
-        let lows = [lows.get(place).and_then(Option::as_ref), to_low.as_ref()];
-        backward_weights(backend, layer, x, g, lows, gradients, *mode)?;
+/// Layers that read the same x, on their way back.
+pub(super) struct Inputs<'a, B: Backend> {
+    pub(super) layers: &'a [(&'a Linear, Mode)],
+    /// The gradient of what they gave, beside one another.
+    pub(super) g: In<'a, B>,
+    pub(super) lows: &'a Lows<B>,
+}
+
+impl<'a, B: Backend> Inputs<'a, B> {
+    /// The layers, each with its part of g.
+    fn parts(&self) -> Result<Vec<(&'a Linear, Mode, In<'a, B>)>> {
+        let mut from = 0;
+        let part = |(layer, mode): &(&'a Linear, Mode)| {
+            let columns = from..from + layer.weight.held().dims()?.0;
+            from = columns.end;
+            Ok((*layer, *mode, self.g.columns(columns)))
+        };
+        self.layers.iter().map(part).collect()
     }
-    Ok(())
+
+    /// The gradient of x into dx, or added to it, where it is wanted, and those of what LoRA has in its midst.
+    pub(super) fn backward(&self, backend: &B, mut dx: Option<(&mut Matrix<B>, bool)>) -> Result<Lows<B>> {
+        let parts = self.parts()?.into_iter().enumerate();
+        let of = |(place, (layer, mode, g))| {
+            let dx = dx.as_mut().map(|(dx, add)| (&mut **dx, *add || place > 0));
+            backward_input(backend, layer, g, dx, mode)
+        };
+        parts.map(of).collect()
+    }
+
+    /// The gradients of their weights.
+    pub(super) fn backward_weights(
+        &self,
+        backend: &B,
+        x: In<B>,
+        to_lows: &Lows<B>,
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        for (place, (layer, mode, g)) in self.parts()?.into_iter().enumerate() {
+            let lows = [self.lows, to_lows].map(|lows| lows.get(place).and_then(Option::as_ref));
+            backward_weights(backend, layer, x, g, lows, gradients, mode)?;
+        }
+        Ok(())
+    }
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
-use super::numbers::{close, down, numbers, up, wide};
-use crate::{Backend, Dropout, Held, In, Matrix, NormGradients, NormKind, NormOf, Out, Sum};
+use super::numbers::{Addition, close, down, numbers, up, wide};
+use crate::{Backend, Closing, Dropout, Held, In, Matrix, NormGradients, NormKind, NormOf, Out, Sum};
 
 fn vector<B: Backend>(backend: &B, values: &[f32]) -> Tensor {
     Tensor::from_vec(values.to_vec(), values.len(), backend.device()).unwrap()
@@ -84,10 +84,16 @@ pub fn norms_are_those_of_the_definition<B: Backend>(backend: &B) {
                 let there = there.iter().map(|&x| if add { f64::from(x) } else { 0.0 });
                 there.zip(exact).map(|(there, x)| there + x).collect()
             };
-            for (add, again, learns) in [(false, false, true), (true, true, true), (true, true, false)] {
+            let additions = Addition::some(backend, n, d);
+            let ways = [(false, false, true), (true, true, true), (true, true, false)];
+            let ways = ways.into_iter().flat_map(|way| [None, Some(&additions)].map(|them| (way, them)));
+            for (at, ((add, again, learns), additions)) in ways.enumerate() {
+                let addition = additions.map(|additions| &additions[at / 2]);
                 let what = format!("{what}, added: {add}, again: {again}, learns: {learns}");
+                let before_g = addition.map_or_else(|| g.clone(), |addition| addition.before(&wide(&g)));
+                let added = addition.and_then(Addition::added);
                 let [mut sum_w, mut sum_b] = [(); 2].map(|()| up(backend, &before, d));
-                let (mut found_dx, mut g_on) = (up(backend, &before_dx, d), up(backend, &g, d));
+                let (mut found_dx, mut g_on) = (up(backend, &before_dx, d), up(backend, &before_g, d));
                 let sum = |values, wanted: bool| wanted.then_some(Sum { values, add });
                 let gradients = NormGradients {
                     weight: sum(sum_w.all_mut().values, learns),
@@ -95,7 +101,7 @@ pub fn norms_are_those_of_the_definition<B: Backend>(backend: &B) {
                 };
                 let dx_on = Sum { values: found_dx.all_mut().values, add };
                 let (x, g) = (x_on.all().values, g_on.all_mut().values);
-                backend.norm_backward(norm, dx_on, x, g, again, gradients).unwrap();
+                backend.norm_backward(norm, dx_on, x, g, added, again, gradients).unwrap();
                 // Of one feature nothing is left but rounding.
                 let share = if d == 1 { 5e-2 } else { 2e-5 };
                 close(
@@ -105,7 +111,7 @@ pub fn norms_are_those_of_the_definition<B: Backend>(backend: &B) {
                     &format!("{what}, ∂x"),
                 );
                 if again {
-                    assert_eq!(down(backend, &g_on), down(backend, &found), "{what}, y once more");
+                    close(&down(backend, &g_on), &y, 1e-5, &format!("{what}, y once more"));
                 }
                 let of_w = summed(&before, add || !learns, if learns { &dw } else { &nothing });
                 close(&down(backend, &sum_w), &of_w, 2e-5, &format!("{what}, ∂w"));
@@ -147,8 +153,9 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
                 let mut found = up(backend, &x, d);
                 let tensor = vector(backend, &bias);
                 let rest = residual_on.all().values;
-                let to = found.all_mut().values;
-                backend.close(to, with_bias.then_some(&tensor), dropout, rest, d).unwrap();
+                let bias_on = with_bias.then_some(&tensor);
+                let closing = |added| Closing { added, bias: bias_on, dropout, residual: rest };
+                backend.close(found.all_mut().values, closing(None), d).unwrap();
                 let added: Vec<f32> =
                     (0..n * d).map(|at| x[at] + if with_bias { bias[at % d] } else { 0.0 }).collect();
                 let mut dropped = up(backend, &added, d);
@@ -161,14 +168,26 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
                     .map(|(x, residual)| f64::from(*x) + f64::from(*residual))
                     .collect();
                 close(&down(backend, &found), &exact, 1e-6, "what closes a block");
+                let additions = Addition::some(backend, n, d);
+                for addition in &additions {
+                    let mut found = up(backend, &addition.before(&wide(&x)), d);
+                    backend.close(found.all_mut().values, closing(addition.added()), d).unwrap();
+                    close(&down(backend, &found), &exact, 3e-6, "what closes a block, with an addition");
+                }
                 let weight = vector(backend, &numbers(d, 4));
-                for kind in [NormKind::Layer, NormKind::RootMeanSquare] {
+                for (kind, addition) in
+                    [NormKind::Layer, NormKind::RootMeanSquare].into_iter().flat_map(|kind| {
+                        let some = additions.iter().map(Some);
+                        some.chain([None]).map(move |addition| (kind, addition))
+                    })
+                {
+                    let before = addition.map_or_else(|| x.clone(), |addition| addition.before(&wide(&x)));
+                    let added = addition.and_then(Addition::added);
                     let norm = NormOf { kind, weight: &weight, bias: None, eps: 1e-5 };
-                    let (mut x_on, mut y) = (up(backend, &x, d), Matrix::new(backend, n, d).unwrap());
+                    let (mut x_on, mut y) = (up(backend, &before, d), Matrix::new(backend, n, d).unwrap());
                     let (to, to_y) = (x_on.all_mut().values, y.all_mut().values);
-                    let bias = with_bias.then_some(&tensor);
-                    backend.close_and_norm(to, bias, dropout, rest, norm, to_y).unwrap();
-                    close(&down(backend, &x_on), &exact, 1e-6, "what closes a block before a norm");
+                    backend.close_and_norm(to, closing(added), norm, to_y).unwrap();
+                    close(&down(backend, &x_on), &exact, 3e-6, "what closes a block before a norm");
                     let mut apart = Matrix::new(backend, n, d).unwrap();
                     backend.norm(norm, apart.all_mut().values, x_on.all().values).unwrap();
                     assert_eq!(down(backend, &y), down(backend, &apart), "the norm of what closes a block");

@@ -26,8 +26,8 @@ use std::{borrow::Cow, ops::Range, sync::Arc};
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::{
-    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
-    NormOf, Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
+    Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
+    NormGradients, NormKind, NormOf, Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
 };
 use attention::Over;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16, product_in};
@@ -56,6 +56,11 @@ fn view_mut(out: Out<'_, Cpu>) -> ViewMut<'_> {
     let place = out.place;
     let (_, behind) = ViewMut::new(out.values, place.stride).split_columns(place.from);
     behind.split_columns(place.cols).0
+}
+
+/// Adds what LoRA adds to rows of `cols` numbers.
+fn add_low_rank(x: &mut [f32], added: Option<LowRank<Cpu>>, cols: usize) -> Result<()> {
+    added.map_or(Ok(()), |added| added.add_to(&Cpu, Out::rows(x, cols)))
 }
 
 impl Backend for Cpu {
@@ -203,11 +208,13 @@ impl Backend for Cpu {
         dx: Sum<Cpu>,
         x: &[f32],
         g: &mut [f32],
+        added: Option<LowRank<Cpu>>,
         again: bool,
         gradients: NormGradients<Cpu>,
     ) -> Result<()> {
         same(x.len(), dx.values.len())?;
         same(g.len(), x.len())?;
+        add_low_rank(g, added, norm.weight.elem_count())?;
         let weight = Values::of(norm.weight)?;
         let (w, eps) = (weight.slice(), norm.eps);
         let into = |dx: &mut [f32]| {
@@ -246,7 +253,20 @@ impl Backend for Cpu {
         Ok(Angles { cos: taken(cos), sin: taken(sin), total, half })
     }
 
-    fn rotate(&self, x: Out<Cpu>, angles: &Angles<Cpu>, heads: usize, d: usize, back: bool) -> Result<()> {
+    fn rotate(
+        &self,
+        x: Out<Cpu>,
+        added: Option<LowRank<Cpu>>,
+        angles: &Angles<Cpu>,
+        heads: usize,
+        d: usize,
+        back: bool,
+    ) -> Result<()> {
+        let Out { values, place } = x;
+        if let Some(added) = added {
+            added.add_to(self, Out { values: &mut *values, place })?;
+        }
+        let x = Out { values, place };
         if !angles.fit(x.place.rows, d) || heads * d > x.place.cols {
             let Angles { total, half, .. } = angles;
             bail!("{:?} cannot be turned as {heads} heads of {d} by {total} × {half} angles", x.place);
@@ -305,10 +325,12 @@ impl Backend for Cpu {
         activation: Activation,
         gated: bool,
         y: &mut [f32],
-        u: &[f32],
+        u: &mut [f32],
+        added: Option<LowRank<Cpu>>,
         d: usize,
     ) -> Result<()> {
         same(u.len(), if gated { 2 * y.len() } else { y.len() })?;
+        add_low_rank(u, added, if gated { 2 * d } else { d })?;
         timed("activation", || activation::forward(activation, gated, u, y, d));
         Ok(())
     }
@@ -319,9 +341,11 @@ impl Backend for Cpu {
         gated: bool,
         u: &mut [f32],
         g: &mut [f32],
+        added: Option<LowRank<Cpu>>,
         d: usize,
     ) -> Result<()> {
         same(u.len(), if gated { 2 * g.len() } else { g.len() })?;
+        add_low_rank(g, added, d)?;
         timed("activation", || activation::backward(activation, gated, u, g, d));
         Ok(())
     }
@@ -339,15 +363,10 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn close(
-        &self,
-        x: &mut [f32],
-        bias: Option<&Tensor>,
-        dropout: Option<Dropout>,
-        residual: &[f32],
-        d: usize,
-    ) -> Result<()> {
+    fn close(&self, x: &mut [f32], closing: Closing<Cpu>, d: usize) -> Result<()> {
+        let Closing { added, bias, dropout, residual } = closing;
         same(residual.len(), x.len())?;
+        add_low_rank(x, added, d)?;
         let bias = bias.map(Values::of).transpose()?;
         let bias = bias.as_ref().map_or(&[][..], Values::slice);
         timed("biases and residuals", || rows::close(x, bias, dropout, residual, d));
@@ -357,13 +376,11 @@ impl Backend for Cpu {
     fn close_and_norm(
         &self,
         x: &mut [f32],
-        bias: Option<&Tensor>,
-        dropout: Option<Dropout>,
-        residual: &[f32],
+        closing: Closing<Cpu>,
         norm: NormOf,
         y: &mut [f32],
     ) -> Result<()> {
-        self.close(x, bias, dropout, residual, norm.weight.elem_count())?;
+        self.close(x, closing, norm.weight.elem_count())?;
         self.norm(norm, y, x)
     }
 

@@ -14,7 +14,7 @@ use candle_core::{
 use super::{books::Books, memory};
 
 /// The kernels by the file that they are in, as PTX.
-const MODULES: [(&str, &str); 9] = [
+const MODULES: [(&str, &str); 10] = [
     ("activation", include_str!(concat!(env!("OUT_DIR"), "/activation.ptx"))),
     ("adamw", include_str!(concat!(env!("OUT_DIR"), "/adamw.ptx"))),
     ("attention", include_str!(concat!(env!("OUT_DIR"), "/attention.ptx"))),
@@ -23,6 +23,7 @@ const MODULES: [(&str, &str); 9] = [
     ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx"))),
     ("rotate", include_str!(concat!(env!("OUT_DIR"), "/rotate.ptx"))),
     ("rows", include_str!(concat!(env!("OUT_DIR"), "/rows.ptx"))),
+    ("turned", include_str!(concat!(env!("OUT_DIR"), "/turned.ptx"))),
     ("squares", include_str!(concat!(env!("OUT_DIR"), "/squares.ptx"))),
 ];
 
@@ -63,6 +64,7 @@ pub(super) enum Arg {
     U32x7([u32; 7]),
     U64x2([u64; 2]),
     U64x4([u64; 4]),
+    U64x7([u64; 7]),
     F32x9([f32; 9]),
 }
 
@@ -160,6 +162,7 @@ impl Cuda {
                 Arg::U32x7(value) => builder.arg(value),
                 Arg::U64x2(value) => builder.arg(value),
                 Arg::U64x4(value) => builder.arg(value),
+                Arg::U64x7(value) => builder.arg(value),
                 Arg::F32x9(value) => builder.arg(value),
             };
         }

@@ -1,17 +1,22 @@
 //! Norms of rows, and their backward.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 use super::{
     buffer::{Part, PartMut, vector},
     device::{Arg, Cuda, Grid, args},
+    factor::Factor,
+    low_rank::low_rank,
     rows::{PIECE, dropout_args, sum_parts},
 };
-use crate::{Dropout, NormGradients, NormKind, NormOf, Sum};
+use crate::{Closing, LowRank, NormGradients, NormKind, NormOf, Sum};
 
-/// A block for each row, of no more threads than there is work for.
-fn by_rows(rows: usize, d: usize) -> Grid {
-    Grid { threads: if d <= 256 { 64 } else { 256 }, ..Grid::blocks(rows as u32, 1) }
+/// Rows of a block where LoRA adds something to them, whose matrix is read once for all.
+const ROWS: usize = 4;
+
+/// A block for so many rows each, of no more threads than there is work for.
+fn by_rows(rows: usize, each: usize, d: usize) -> Grid {
+    Grid { threads: if d <= 256 { 64 } else { 256 }, ..Grid::blocks(rows.div_ceil(each) as u32, 1) }
 }
 
 /// The structure `Norm` of the kernels, and numbers of a row.
@@ -26,25 +31,27 @@ fn numbers(cuda: &Cuda, norm: NormOf) -> Result<(Arg, usize)> {
 
 pub(super) fn forward(cuda: &Cuda, norm: NormOf, y: &PartMut, x: Part) -> Result<()> {
     let (norm, d) = numbers(cuda, norm)?;
-    let args = [&args![y.address, x][..], &[norm]].concat();
-    cuda.launch("norm_forward", by_rows(x.len / d.max(1), d), &args)
+    let args = [&args![y.address, y.rounded_beside(), x][..], &[norm]].concat();
+    cuda.launch("norm_forward", by_rows(x.len / d.max(1), 1, d), &args)
 }
 
-/// x = dropout(x + bias) + residual, and y the norm of it.
+/// Closes a block, and y is the norm of that.
 pub(super) fn close(
     cuda: &Cuda,
     x: &PartMut,
-    bias: Option<&Tensor>,
-    dropout: Option<Dropout>,
-    residual: Part,
+    closing: Closing<Cuda>,
     norm: NormOf,
     y: &PartMut,
 ) -> Result<()> {
     let (norm, d) = numbers(cuda, norm)?;
+    let Closing { added, bias, dropout, residual } = closing;
+    let (n, each) = (x.len / d.max(1), if added.is_some() { ROWS } else { 1 });
     let bias = bias.map_or(Ok(0), |bias| vector(cuda, bias, d))?;
-    let before = args![y.address, x.address, bias, residual];
-    let args = [&before[..], &[norm], &dropout_args(dropout)].concat();
-    cuda.launch("close_and_norm", by_rows(x.len / d.max(1), d), &args)
+    let low_rank = low_rank(cuda, Factor::rows(x.address, n, d), added)?;
+    let before = args![y.address, y.rounded_beside(), x.address];
+    let after = args![bias, residual, n as u32, each as u32];
+    let args = [&before[..], &[low_rank], &after[..], &[norm], &dropout_args(dropout)].concat();
+    cuda.launch("close_and_norm", by_rows(n, each, d), &args)
 }
 
 pub(super) fn backward(
@@ -52,19 +59,22 @@ pub(super) fn backward(
     norm: NormOf,
     dx: &Sum<Cuda>,
     x: Part,
-    g: &PartMut,
+    (g, added): (&PartMut, Option<LowRank<Cuda>>),
     again: bool,
     gradients: NormGradients<Cuda>,
 ) -> Result<()> {
     let (numbers, d) = numbers(cuda, norm)?;
-    let n = x.len / d.max(1);
+    let (n, each) = (x.len / d.max(1), if added.is_some() { ROWS } else { 1 });
+    let low_rank = low_rank(cuda, Factor::rows(g.address, n, d), added)?;
     let NormGradients { weight, bias } = gradients;
     // Whatever else reads the gradient of y does so before y is there again.
     let learns = weight.is_some() || bias.is_some();
     let rows = learns.then(|| cuda.scratch(2 * n)).transpose()?;
     let of_rows = rows.as_ref().map_or(0, |rows| rows.all().address);
-    let before = args![dx.values.address, dx.add, g.address, again && !learns, x, of_rows];
-    cuda.launch("norm_backward", by_rows(n, d), &[&before[..], &[numbers]].concat())?;
+    let before = args![dx.values.address, dx.values.rounded_beside(), dx.add, g.address];
+    let after = args![again && !learns, x, of_rows, n as u32, each as u32];
+    let args = [&before[..], &[low_rank], &after[..], &[numbers]].concat();
+    cuda.launch("norm_backward", by_rows(n, each, d), &args)?;
     if !learns {
         return Ok(());
     }

@@ -1,10 +1,10 @@
 //! One layer of a transformer, forward and backward by hand, on any device.
 
 use candle_core::Result;
-use compute::{Backend, Dropout, Heads, Matrix};
+use compute::{Backend, Closing, Dropout, Heads, LowRank, Matrix};
 
 use super::{
-    linear::{self, Inputs, Lows, Part, side_by_side},
+    linear::{self, Inputs, Lows, side_by_side},
     norm,
     packed::OnDevice,
 };
@@ -112,6 +112,18 @@ impl<B: Backend> Pass<'_, B> {
         Matrix::new(self.backend, like.rows, cols)
     }
 
+    /// A matrix that a layer reads.
+    fn read_by(&self, like: &Matrix<B>, cols: usize, layer: &Linear) -> Result<Matrix<B>> {
+        let mut matrix = self.matrix(like, cols)?;
+        self.will_be_read(&mut matrix, layer)?;
+        Ok(matrix)
+    }
+
+    /// What is written to a matrix next is what a layer multiplies, forward or backward.
+    fn will_be_read(&self, matrix: &mut Matrix<B>, layer: &Linear) -> Result<()> {
+        self.backend.read_by(&mut matrix.buffer, layer.weight.held(), self.mode.products())
+    }
+
     fn normed(&self, norm: &Norm, x: &Matrix<B>) -> Result<Matrix<B>> {
         let mut y = self.matrix(x, x.cols)?;
         norm::forward(self.backend, norm, x, &mut y)?;
@@ -131,13 +143,13 @@ impl<B: Backend> Pass<'_, B> {
         Ok([of(&norms[0], queries)?, of(&norms[1], keys)?])
     }
 
-    /// Of x `[total, hidden]`, with its norm, where the block begins with one and that is there already. `next` is the norm
-    /// that the next block begins with.
+    /// Of x `[total, hidden]`, with its norm, where the block begins with one and that is there already. `next` is the
+    /// block that reads the result.
     pub(super) fn forward(
         &self,
         x: &Matrix<B>,
         normed: Option<Matrix<B>>,
-        next: Option<&Norm>,
+        next: Option<&Block>,
     ) -> Result<Forward<B>> {
         let Pass { backend, block, batch, .. } = *self;
         let attention = &block.attention;
@@ -145,18 +157,28 @@ impl<B: Backend> Pass<'_, B> {
 
         // Attention.
         let input = match (block.first_norm(), normed) {
-            (Some(norm), None) => Some(self.normed(norm, x)?),
+            (Some(norm), None) => {
+                let mut input = self.read_by(x, x.cols, block.first_layer())?;
+                norm::forward(backend, norm, x, &mut input)?;
+                Some(input)
+            }
             (Some(_), normed) => normed,
             (None, _) => None,
         };
         let read = input.as_ref().unwrap_or(x);
         let heads = attention.heads;
-        let (mut qkv, projections) = side_by_side(backend, &self.projections(), read.all(), heads.width())?;
+        let layers = self.projections();
+        let (mut qkv, projections) = side_by_side(backend, &layers, read.all(), heads.width())?;
         drop(input);
+        let mut added = linear::left(&layers, &projections);
+        let rotation = attention.rotation.and_then(|which| batch.angles.get(which));
+        if rotation.is_none() || attention.head_norms.is_some() {
+            added.take().map_or(Ok(()), |added| added.add_to(backend, qkv.all_mut()))?;
+        }
         let before_norms =
             attention.head_norms.as_ref().map(|norms| self.norm_heads(norms, &mut qkv)).transpose()?;
-        if let Some(angles) = attention.rotation.and_then(|which| batch.angles.get(which)) {
-            backend.rotate(qkv.all_mut(), angles, heads.query + heads.key_value, heads.d, false)?;
+        if let Some(angles) = rotation {
+            backend.rotate(qkv.all_mut(), added, angles, heads.query + heads.key_value, heads.d, false)?;
         }
         let mut attended = self.matrix(x, heads.query * heads.d)?;
         let keeps = backend.attention_keeps(x.rows, heads);
@@ -165,24 +187,27 @@ impl<B: Backend> Pass<'_, B> {
         let (span, dropout) = (attention.span, self.probability_dropout());
         backend.attention(out, kept, qkv.all().values, &batch.texts, heads, span, dropout)?;
         let mode = self.attention_output_mode();
+        let (layers, gated) = self.mlp_inputs();
         let norm = if first { Some(&block.mlp_norm) } else { block.attention_norm.as_ref() };
+        let norm = norm.zip(layers.first().map(|(layer, _)| *layer));
         let (middle, mlp_input, attention_output) =
             self.output(&attention.output, &attended, mode, self.attention_dropout(), x, norm)?;
 
         // Feed-forward.
         let read = mlp_input.as_ref().unwrap_or(&middle);
-        let (layers, gated) = self.mlp_inputs();
         let d = self.inner_width()?;
         let width = if gated { 2 * d } else { d };
-        let (inner, mlp_inputs) = side_by_side(backend, &layers, read.all(), width)?;
-        let mut activated = self.matrix(x, d)?;
-        let activation = block.mlp.activation;
-        backend.activation(activation, gated, activated.all_mut().values, inner.all().values, d)?;
+        let (mut inner, mlp_inputs) = side_by_side(backend, &layers, read.all(), width)?;
+        let mut activated = self.read_by(x, d, &block.mlp.output)?;
+        let added = linear::left(&layers, &mlp_inputs);
+        let (u, y) = (inner.all_mut().values, activated.all_mut().values);
+        backend.activation(block.mlp.activation, gated, y, u, added, d)?;
         if let Some(dropout) = self.inner_dropout() {
             backend.drop_in_place(activated.all_mut().values, dropout)?;
         }
         let residual = if first { &middle } else { read };
-        let norm = if first { next } else { Some(&block.mlp_norm) };
+        let after = next.and_then(|next| next.first_norm().map(|norm| (norm, next.first_layer())));
+        let norm = if first { after } else { Some((&block.mlp_norm, &block.mlp.output)) };
         let mode = self.mlp_output_mode();
         let (last, normed, mlp_output) =
             self.output(&block.mlp.output, &activated, mode, self.mlp_dropout(), residual, norm)?;
@@ -195,7 +220,8 @@ impl<B: Backend> Pass<'_, B> {
         Ok(Forward { result, normed, kept })
     }
 
-    /// `dropout(x wᵀ + b) + residual`, the norm of that, if one follows, and what LoRA has in its midst.
+    /// `dropout(x wᵀ + b) + residual`, the norm of that, if one follows, which another layer reads, and what LoRA has in its
+    /// midst.
     fn output(
         &self,
         layer: &Linear,
@@ -203,20 +229,22 @@ impl<B: Backend> Pass<'_, B> {
         mode: Mode,
         dropout: Option<Dropout>,
         residual: &Matrix<B>,
-        norm: Option<&Norm>,
+        norm: Option<(&Norm, &Linear)>,
     ) -> Result<(Matrix<B>, Option<Matrix<B>>, Option<Matrix<B>>)> {
         let backend = self.backend;
         let mut out = self.matrix(x, residual.cols)?;
-        let low = linear::forward(backend, layer, x.all(), Part::all(&mut out), mode)?;
+        let low = linear::forward(backend, layer, x.all(), out.all_mut(), mode)?;
         let bias = layer.bias.as_ref().map(|bias| bias.values()).transpose()?;
-        let (to, width, rest) = (out.all_mut().values, residual.cols, residual.all().values);
-        let Some(norm) = norm else {
-            backend.close(to, bias.as_ref(), dropout, rest, width)?;
+        let added = linear::added(layer, low.as_ref(), mode);
+        let (to, width) = (out.all_mut().values, residual.cols);
+        let closing = Closing { added, bias: bias.as_ref(), dropout, residual: residual.all().values };
+        let Some((norm, reader)) = norm else {
+            backend.close(to, closing, width)?;
             return Ok((out, None, low));
         };
-        let mut normed = self.matrix(x, width)?;
+        let mut normed = self.read_by(x, width, reader)?;
         let y = normed.all_mut().values;
-        norm::with(norm, |norm| backend.close_and_norm(to, bias.as_ref(), dropout, rest, norm, y))?;
+        norm::with(norm, |norm| backend.close_and_norm(to, closing, norm, y))?;
         Ok((out, Some(normed), low))
     }
 
@@ -243,13 +271,18 @@ impl<B: Backend> Pass<'_, B> {
         let (output, mode) = (&block.mlp.output, self.mlp_output_mode());
         let mut to_inner = self.matrix(x, d)?;
         let to_low = linear::backward_input(backend, output, g, Some((&mut to_inner, false)), mode)?;
+        let mut added = linear::added_back(backend, output, to_low.as_ref(), mode, &mut to_inner)?;
         if let Some(dropout) = self.inner_dropout() {
+            self.add_now(added.take(), &mut to_inner)?;
             backend.drop_in_place(to_inner.all_mut().values, dropout)?;
         }
         let (layers, gated) = self.mlp_inputs();
+        if let Some((layer, _)) = layers.first() {
+            self.will_be_read(&mut kept.inner, layer)?;
+        }
         // Afterwards `to_inner` is what the output layer had read.
         let (u, y) = (kept.inner.all_mut().values, to_inner.all_mut().values);
-        backend.activation_backward(block.mlp.activation, gated, u, y, d)?;
+        backend.activation_backward(block.mlp.activation, gated, u, y, added, d)?;
         if let Some(dropout) = self.inner_dropout() {
             backend.drop_in_place(to_inner.all_mut().values, dropout)?;
         }
@@ -263,6 +296,8 @@ impl<B: Backend> Pass<'_, B> {
         } else {
             // On top of what comes through the residual.
             let to_lows = inputs.backward(backend, Some((&mut to_sum, true)))?;
+            let left = inputs.left(backend, &to_lows, &mut to_sum)?;
+            self.add_now(left, &mut to_sum)?;
             let norm = block.attention_norm.as_ref();
             let through = |norm| self.norm_backward(norm, &kept.middle, &mut to_sum, true, gradients);
             let through = norm.map(through).transpose()?;
@@ -279,6 +314,8 @@ impl<B: Backend> Pass<'_, B> {
         let (output, mode) = (&block.attention.output, self.attention_output_mode());
         let mut to_attended = self.matrix(x, heads.query * heads.d)?;
         let to_low = linear::backward_input(backend, output, g, Some((&mut to_attended, false)), mode)?;
+        let added = linear::added_back(backend, output, to_low.as_ref(), mode, &mut to_attended)?;
+        self.add_now(added, &mut to_attended)?;
         let lows = [kept.lows.attention_output.as_ref(), to_low.as_ref()];
         linear::backward_weights(backend, output, kept.attended.all(), g, lows, gradients, mode)?;
         drop((dropped, to_low));
@@ -291,7 +328,8 @@ impl<B: Backend> Pass<'_, B> {
         backend.attention_backward(out, qkv, forward, g, &batch.texts, heads, span, dropout)?;
         drop(to_attended);
         if let Some(angles) = block.attention.rotation.and_then(|which| batch.angles.get(which)) {
-            backend.rotate(to_qkv.all_mut(), angles, heads.query + heads.key_value, heads.d, true)?;
+            self.will_be_read(&mut to_qkv, block.first_layer())?;
+            backend.rotate(to_qkv.all_mut(), None, angles, heads.query + heads.key_value, heads.d, true)?;
         }
         if let (Some(norms), Some(before)) = (&block.attention.head_norms, &kept.before_norms) {
             self.norm_heads_backward(norms, before, &mut to_qkv, gradients)?;
@@ -306,6 +344,10 @@ impl<B: Backend> Pass<'_, B> {
             norm => {
                 let read = norm.map(|norm| self.normed(norm, x)).transpose()?;
                 let to_lows = inputs.backward(backend, wanted.then_some((&mut to_middle, true)))?;
+                if wanted {
+                    let left = inputs.left(backend, &to_lows, &mut to_middle)?;
+                    self.add_now(left, &mut to_middle)?;
+                }
                 inputs.backward_weights(backend, read.as_ref().unwrap_or(x).all(), &to_lows, gradients)?;
             }
         }
@@ -324,9 +366,17 @@ impl<B: Backend> Pass<'_, B> {
         let backend = self.backend;
         let mut to_read = self.matrix(x, x.cols)?;
         let to_lows = inputs.backward(backend, Some((&mut to_read, false)))?;
-        norm::backward(backend, norm, x, &mut to_read, true, to_x, true, gradients)?;
+        let left = inputs.left(backend, &to_lows, &mut to_read)?;
+        // The next to read it is the layer below, which ends what the residual goes around.
+        self.will_be_read(to_x, &self.block.attention.output)?;
+        norm::backward(backend, norm, x, (&mut to_read, left), true, (to_x, true), gradients)?;
         // What the layers had read stands in place of its gradient.
         inputs.backward_weights(backend, to_read.all(), &to_lows, gradients)
+    }
+
+    /// Adds what is left of a gradient, where no operation comes next that does so.
+    fn add_now(&self, added: Option<LowRank<B>>, to: &mut Matrix<B>) -> Result<()> {
+        added.map_or(Ok(()), |added| added.add_to(self.backend, to.all_mut()))
     }
 
     fn norm_backward(
@@ -338,7 +388,7 @@ impl<B: Backend> Pass<'_, B> {
         gradients: &mut Gradients<B>,
     ) -> Result<Matrix<B>> {
         let mut dx = self.matrix(x, x.cols)?;
-        norm::backward(self.backend, norm, x, g, again, &mut dx, false, gradients)?;
+        norm::backward(self.backend, norm, x, (g, None), again, (&mut dx, false), gradients)?;
         Ok(dx)
     }
 

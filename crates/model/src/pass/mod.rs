@@ -23,7 +23,6 @@ use self::{
 };
 use crate::{
     Gradients, Mode,
-    block::Block,
     callbacks::{Loss, Taker},
     error::Result,
     packed::Packed,
@@ -75,7 +74,7 @@ fn forward<B: Backend>(
     let mut blocks = Vec::new();
     let mut normed = None;
     for place in 0..transformer.blocks.len() {
-        let next = transformer.blocks.get(place + 1).and_then(Block::first_norm);
+        let next = transformer.blocks.get(place + 1);
         let given = block_at(backend, transformer, &batch, place, mode).forward(&x, normed, next)?;
         let (read, kept) = (std::mem::replace(&mut x, given.result), given.kept);
         normed = given.normed;

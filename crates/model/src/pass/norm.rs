@@ -1,7 +1,7 @@
 //! Norms, of every row or of every head where rows have several.
 
 use candle_core::Result;
-use compute::{Backend, Matrix, NormGradients, NormOf, Sum};
+use compute::{Backend, LowRank, Matrix, NormGradients, NormOf, Sum};
 
 use crate::{
     Gradients,
@@ -32,17 +32,15 @@ pub(super) fn forward<B: Backend>(backend: &B, norm: &Norm, x: &Matrix<B>, y: &m
     with(norm, |norm| backend.norm(norm, y.all_mut().values, x.all().values))
 }
 
-/// The gradient of x into dx, or added to it; those of the weights to where they are summed. With `again` g becomes what the
-/// norm gives.
-#[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
+/// The gradient of x into dx, or added to it, by that of the result, g, to which something may have to be added first; those
+/// of the weights to where they are summed. With `again` g becomes what the norm gives.
 pub(super) fn backward<B: Backend>(
     backend: &B,
     norm: &Norm,
     x: &Matrix<B>,
-    g: &mut Matrix<B>,
+    (g, added): (&mut Matrix<B>, Option<LowRank<B>>),
     again: bool,
-    dx: &mut Matrix<B>,
-    add: bool,
+    (dx, add): (&mut Matrix<B>, bool),
     gradients: &mut Gradients<B>,
 ) -> Result<()> {
     let bias = match &norm.kind {
@@ -53,5 +51,5 @@ pub(super) fn backward<B: Backend>(
     let gradients = NormGradients { weight, bias };
     let dx = Sum { values: dx.all_mut().values, add };
     let (x, g) = (x.all().values, g.all_mut().values);
-    with(norm, |norm| backend.norm_backward(norm, dx, x, g, again, gradients))
+    with(norm, |norm| backend.norm_backward(norm, dx, x, g, added, again, gradients))
 }

@@ -70,11 +70,15 @@ fn table(title: &str, kernels: &Kernels) -> String {
     table
 }
 
-/// The work of the products of a layer: of the frozen matrices two operations a weight and token forward, and as many
-/// backward; of LoRA's, which learn, once more as many backward.
+/// The work of the products of a layer, two operations a weight and token: of the frozen matrices once forward and once
+/// backward, and of LoRA's once each way into its midst. What comes out of there and the gradients of LoRA's matrices are not
+/// products of cuBLAS, but for what goes back through attention's output.
 fn flop_by_formula(shape: Shape) -> i64 {
-    let all = shape.matrices().map(|(_, rows, cols)| 4 * rows * cols + 6 * RANK * (rows + cols));
-    (shape.total() * all.iter().sum::<usize>()) as i64
+    let of_a_token = |(name, rows, cols): (&str, usize, usize)| {
+        let back = if name.ends_with("o_proj") { cols } else { 0 };
+        4 * rows * cols + 2 * RANK * (rows + cols + back)
+    };
+    (shape.total() * shape.matrices().map(of_a_token).iter().sum::<usize>()) as i64
 }
 
 fn count(shape: Shape) -> BTreeMap<&'static str, i64> {

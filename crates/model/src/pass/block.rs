@@ -207,6 +207,7 @@ impl<B: Backend> Pass<'_, B> {
         }
         let residual = if first { &middle } else { read };
         let after = next.and_then(|next| next.first_norm().map(|norm| (norm, next.first_layer())));
+        // Norms last, the next block reads what the norm gives; its matrices are held as this one's are.
         let norm = if first { after } else { Some((&block.mlp_norm, &block.mlp.output)) };
         let mode = self.mlp_output_mode();
         let (last, normed, mlp_output) =

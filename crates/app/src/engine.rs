@@ -7,12 +7,12 @@ mod leaks;
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
 use record::{Problem, ProblemCode, RunStatus, TrainConfig};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::process::{Child, Command};
 
 use crate::{Error, Home, Token, account, error::Result, runs};
@@ -52,9 +52,20 @@ async fn answer<T: DeserializeOwned>(engine: &Path, home: &Home, arguments: &[&s
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
     if !ended.status.success() {
-        return Err(gone(ended.status, &ended.stderr));
+        return Err(failed(&ended));
     }
     serde_json::from_slice(&ended.stdout).map_err(|error| Error::EngineGone { reason: error.to_string() })
+}
+
+/// Why an engine that was to answer in JSON has failed: by the last of its lines that is a problem, else by its last words.
+fn failed(ended: &Output) -> Error {
+    #[derive(Deserialize)]
+    struct Told {
+        problem: Problem,
+    }
+    let mut lines = ended.stdout.rsplit(|&byte| byte == b'\n');
+    let told = lines.find_map(|line| serde_json::from_slice::<Told>(line).ok());
+    told.map_or_else(|| gone(ended.status, &ended.stderr), |told| Error::Problem(told.problem))
 }
 
 /// Hands the token over to an engine that was started with `--token-stdin`.

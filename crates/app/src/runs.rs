@@ -129,7 +129,7 @@ pub async fn compare(home: &Home, runs: &[i64]) -> Result<Vec<Run>> {
 }
 
 /// Whether a run ended early and has a checkpoint to go on from.
-pub(crate) fn is_resumable(home: &Home, run: &Run) -> bool {
+pub fn is_resumable(home: &Home, run: &Run) -> bool {
     let early = matches!(run.status, RunStatus::Stopped | RunStatus::Interrupted | RunStatus::Failed);
     let checkpoints = || std::fs::read_dir(home.run_folder(run.id).join("checkpoints")).into_iter().flatten();
     early && checkpoints().flatten().any(|checkpoint| checkpoint.path().join("manifest.json").is_file())

@@ -1,11 +1,13 @@
 //! The device of a run: chosen before anything heavy is done, since the engine for GPUs is another program.
 
+use std::path::Path;
+
 use record::{Device, DeviceInfo, TrainConfig, Unusable, UsedDevice};
 
 use crate::{
     Context, devices,
     error::{Error, Result},
-    gpu::{self, Chosen, Engine},
+    gpu::{self, Chosen, Engine, Found, Wanted},
     print,
 };
 
@@ -14,48 +16,62 @@ use crate::{
 ///
 /// Errors: the GPU that the settings ask for cannot be used, or its engine cannot be started.
 pub fn decide(context: &Context, config: &TrainConfig) -> Result<UsedDevice> {
-    let used = match wanted(config.device, gpu::chosen_before()) {
-        Device::Cpu => cpu(None),
-        Device::Cuda(_) if is_words(context, config)? => {
-            return Err(Error::Unusable { device: config.device, why: Unusable::WordsModel });
-        }
-        Device::Auto if is_words(context, config)? => cpu(None),
-        wanted => {
-            let found = gpu::find();
-            let chosen =
-                gpu::choose(wanted, &found.gpus).map_err(|why| Error::Unusable { device: wanted, why })?;
-            match (chosen, found.engine) {
-                (Chosen::Gpu(gpu), Some(engine)) => return Err(become_engine(context, &engine, &gpu)),
-                (Chosen::Gpu(gpu), None) => used(gpu),
-                (Chosen::Cpu { passed_over }, _) => {
-                    cpu(passed_over.and_then(|gpu| Some((gpu.name, gpu.unusable?))))
-                }
-            }
-        }
+    let used = match choose(context, config, &mut None)? {
+        (Chosen::Gpu(gpu), Some(engine)) => return Err(become_engine(context, &engine, &gpu)),
+        (Chosen::Gpu(gpu), None) => used(gpu),
+        (Chosen::Cpu { passed_over }, _) => cpu(passed_over),
     };
-    if let (Some(gpu), Some(why)) = (&used.gpu, &used.why_not_gpu) {
-        print::note(&format!("{gpu} was found, but {why}. The run computes on the processor."));
+    if let Some(why) = used.why_not() {
+        print::note(&format!("{}. The run computes on the processor.", print::sentence(&why)));
     } else if used.device != "cpu" && !context.json {
         print::note(&format!("The run computes on {} ({}).", used.name, used.device));
     }
     Ok(used)
 }
 
-/// What whoever started this program has chosen goes before `auto`, and before nothing else.
-fn wanted(setting: Device, chosen_before: Option<Device>) -> Device {
-    match setting {
-        Device::Auto => chosen_before.unwrap_or(Device::Auto),
-        other => other,
+/// Refuses settings of several runs before any of them is written down.
+///
+/// Errors: one of them asks for a GPU that cannot be used.
+pub fn check(context: &Context, configs: &[TrainConfig]) -> Result<()> {
+    let mut found = None;
+    let mut asked = configs.iter().filter(|config| matches!(config.device, Device::Cuda(_)));
+    asked.try_for_each(|config| choose(context, config, &mut found).map(drop))
+}
+
+/// The device, and what is to be started to use it. The GPUs are looked for where they matter, and once.
+fn choose(
+    context: &Context,
+    config: &TrainConfig,
+    found: &mut Option<Found>,
+) -> Result<(Chosen, Option<Engine>)> {
+    let processor = (Chosen::Cpu { passed_over: None }, None);
+    if config.device == Device::Cpu {
+        return Ok(processor);
     }
+    let model = context.runtime.block_on(context.home.store.model(&config.model))?;
+    let unusable = |why| Error::Unusable { device: config.device, why };
+    // The bag of words has nothing that a GPU would be faster at: it is always computed on the processor.
+    if model.family == "words" {
+        return if config.device == Device::Auto {
+            Ok(processor)
+        } else {
+            Err(unusable(Unusable::WordsModel))
+        };
+    }
+    let Found { gpus, engine } = found.get_or_insert_with(gpu::find);
+    let is_choice = config.device == Device::Auto && gpus.iter().any(|gpu| gpu.unusable.is_none());
+    let needed = || train::least_mib(Path::new(&model.folder), config);
+    // A model that cannot be looked at fails the run, which says why.
+    let needed = is_choice.then(needed).and_then(std::result::Result::ok);
+    let wanted = Wanted { device: config.device, before: gpu::chosen_before(), needed };
+    Ok((gpu::choose(wanted, gpus).map_err(unusable)?, engine.clone()))
 }
 
-/// The bag of words has nothing that a GPU would be faster at: it is always computed on the processor.
-fn is_words(context: &Context, config: &TrainConfig) -> Result<bool> {
-    Ok(context.runtime.block_on(context.home.store.model(&config.model))?.family == "words")
-}
-
-fn cpu(passed_over: Option<(String, Unusable)>) -> UsedDevice {
+fn cpu(passed_over: Option<DeviceInfo>) -> UsedDevice {
+    let passed_over = passed_over.and_then(|gpu| Some((gpu.name, gpu.unusable?)));
     let (gpu, why_not_gpu) = passed_over.unzip();
+    // One that nothing has shown has no name.
+    let gpu = gpu.filter(|name| !name.is_empty());
     UsedDevice { device: "cpu".into(), name: devices::processor(), gpu, why_not_gpu }
 }
 
@@ -75,10 +91,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_chosen_before_stands_for_auto_alone() {
-        assert_eq!(wanted(Device::Auto, Some(Device::Cuda(1))), Device::Cuda(1));
-        assert_eq!(wanted(Device::Auto, None), Device::Auto);
-        assert_eq!(wanted(Device::Cpu, Some(Device::Cuda(1))), Device::Cpu);
-        assert_eq!(wanted(Device::Cuda(0), Some(Device::Cuda(1))), Device::Cuda(0));
+    fn a_gpu_that_nothing_has_shown_is_not_named_and_its_reason_is_kept() {
+        let gpu = |name: &str| DeviceInfo {
+            device: "cuda:0".into(),
+            name: name.into(),
+            memory_mib: None,
+            free_mib: None,
+            unusable: Some(Unusable::NoDriver),
+        };
+        for (name, kept) in [("Card", Some("Card".to_owned())), ("", None)] {
+            let used = cpu(Some(gpu(name)));
+            assert_eq!((used.gpu, used.why_not_gpu), (kept, Some(Unusable::NoDriver)));
+        }
     }
 }

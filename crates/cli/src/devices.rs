@@ -19,14 +19,15 @@ pub fn run(json: bool) -> Result<()> {
             let usable = device.unusable.as_ref().map_or_else(|| "usable".to_owned(), ToString::to_string);
             let [memory, free] =
                 [device.memory_mib, device.free_mib].map(|mib| print::or_dash(mib.map(size)));
-            vec![device.device.clone(), device.name.clone(), memory, free, usable]
+            let name = print::or_dash(Some(device.name.clone()).filter(|name| !name.is_empty()));
+            vec![device.device.clone(), name, memory, free, usable]
         })
         .collect();
     print::table(&["device", "name", "memory", "free", ""], &rows)
 }
 
 fn size(mib: f64) -> String {
-    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+    if mib < 1024.0 { record::memory(mib) } else { format!("{:.1} GiB", mib / 1024.0) }
 }
 
 fn cpu() -> DeviceInfo {

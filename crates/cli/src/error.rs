@@ -21,6 +21,8 @@ pub enum Error {
     Model(#[from] model::Error),
     #[error("Run {run} is another engine's, or has ended. `mbti runs show {run}` tells.")]
     NotOurs { run: i64 },
+    #[error("Run {run} is finished and has nothing to resume. To train more, start a new run.")]
+    Finished { run: i64 },
     #[error("--{name} is missing. Name it, or give it in the file of --config.")]
     Missing { name: &'static str },
     #[error("The settings in {} cannot be used: {reason}", .path.display())]
@@ -66,6 +68,9 @@ impl Error {
             Error::NotOurs { run } => {
                 Problem::new(record::ProblemCode::RunHasEnded, self).with("run", run).with("status", "–")
             }
+            Error::Finished { run } => Problem::new(record::ProblemCode::RunHasEnded, self)
+                .with("run", run)
+                .with("status", record::RunStatus::Finished.name()),
             Error::Missing { name } => Problem::new(record::ProblemCode::BadSetting, self)
                 .with("name", name)
                 .with("value", "–")

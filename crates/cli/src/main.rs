@@ -43,6 +43,7 @@ pub struct Context {
 }
 
 fn main() -> ExitCode {
+    gpu::end_with_whom_it_lists_for();
     print::panics_too();
     signals::listen();
     app::account::tell_of_waits(transfer::told_to_wait);
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    let json = cli.json;
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads any more, as after `mbti runs list | head`: no error, but no success.
@@ -64,6 +66,10 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             print::error(&error);
+            if json {
+                // Whoever reads lines of JSON gets the problem as the last of them; that nobody reads is no new error.
+                print::json(&serde_json::json!({ "problem": error.problem() })).ok();
+            }
             signals::exit_code().map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }

@@ -49,6 +49,12 @@ pub fn note(text: &str) {
     write_beside(&shortened(one_line(text), LONGEST_LINE));
 }
 
+/// A clause as the beginning of a sentence.
+pub fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// Why a command failed.
 pub fn error(error: &impl Display) {
     write_beside(&format!("error: {}", message_of(&error.to_string())));

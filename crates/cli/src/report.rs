@@ -1,7 +1,7 @@
 //! What is known of a run at its end, in columns.
 
 use mbti::Axis;
-use record::{Assessment, Estimate, Estimated, Level, Metric, Run};
+use record::{Assessment, Estimate, Estimated, Level, Metric, Run, memory};
 
 use crate::{
     error::Result,
@@ -112,16 +112,15 @@ pub fn assessment(run: &Run) -> Result<()> {
 
 /// The parts of an estimate.
 pub fn estimate(found: &Estimate) -> Result<()> {
-    let mib = |value: f64| format!("{value:.0} MiB");
     let seconds = |value: Option<f64>| or_dash(value.map(|value| format!("{value:.0} s")));
     let rows = [
-        ("weights", mib(found.weights_mib)),
-        ("gradients", mib(found.gradients_mib)),
-        ("optimizer", mib(found.optimizer_mib)),
-        ("activations", mib(found.activations_mib)),
-        ("rest", mib(found.rest_mib)),
-        ("peak", mib(found.peak_mib)),
-        ("available", or_dash(found.available_mib.map(mib))),
+        ("weights", memory(found.weights_mib)),
+        ("gradients", memory(found.gradients_mib)),
+        ("optimizer", memory(found.optimizer_mib)),
+        ("activations", memory(found.activations_mib)),
+        ("rest", memory(found.rest_mib)),
+        ("peak", memory(found.peak_mib)),
+        ("available", or_dash(found.available_mib.map(memory))),
         ("steps", found.total_steps.to_string()),
         ("tokens", found.tokens.to_string()),
         ("training", seconds(found.training_seconds)),
@@ -188,10 +187,6 @@ pub fn compare(runs: &[Run]) -> Result<()> {
         runs.iter().map(|run| run.train_seconds.map_or("–".into(), |s| format!("{s:.0} s"))).collect(),
         true,
     );
-    row(
-        "peak memory".into(),
-        runs.iter().map(|run| run.peak_rss_mib.map_or("–".into(), |m| format!("{m:.0} MiB"))).collect(),
-        true,
-    );
+    row("peak memory".into(), runs.iter().map(|run| or_dash(run.peak_rss_mib.map(memory))).collect(), true);
     print::table(&header, &rows)
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use record::{Run, RunProgress, SplitBy, SplitMethod, UsedDevice};
+use record::{Run, RunProgress, SplitBy, SplitMethod, UsedDevice, memory};
 
 use crate::{
     Context,
@@ -94,11 +94,9 @@ fn merge(context: &Context, id: i64, out: Option<PathBuf>) -> Result<()> {
 
 /// What a run computed on, and why not on the GPU that was found.
 fn device(used: &UsedDevice) -> String {
-    let UsedDevice { device, name, gpu, why_not_gpu } = used;
-    match (gpu, why_not_gpu) {
-        (Some(gpu), Some(why)) => format!("device {device}: {name}; {gpu} was found, but {why}"),
-        _ => format!("device {device}: {name}"),
-    }
+    let UsedDevice { device, name, .. } = used;
+    used.why_not()
+        .map_or_else(|| format!("device {device}: {name}"), |why| format!("device {device}: {name}; {why}"))
 }
 
 fn steps(run: &Run) -> String {
@@ -165,9 +163,13 @@ fn print_run(progress: &RunProgress) -> Result<()> {
     if let Some(folder) = &run.model_folder {
         print::line(&format!("model folder: {folder}"))?;
     }
+    let peak = run.peak_rss_mib.map(|peak| format!("{} at most", memory(peak)));
+    let expected = run.estimate.map(|estimate| format!("{} expected", memory(estimate.peak_mib)));
+    let told: Vec<String> = expected.into_iter().chain(peak).collect();
+    if !told.is_empty() {
+        print::line(&format!("memory: {}", told.join(", ")))?;
+    }
     if let Some(estimate) = &run.estimate {
-        let peak = run.peak_rss_mib.map_or_else(|| "–".to_owned(), |peak| format!("{peak:.0} MiB"));
-        print::line(&format!("memory: {:.0} MiB expected, {peak} at most", estimate.peak_mib))?;
         // Both without evaluations; the time of a run that ended early is that of fewer steps.
         if let Some(expected) = estimate.training_seconds {
             let taken = run.train_seconds.map_or_else(|| "–".to_owned(), |taken| format!("{taken:.1} s"));

@@ -126,6 +126,8 @@ fn heard(signal: i32) {
 /// Ends the process without waiting for anything that goes on in it.
 fn leave() -> ! {
     let code = i32::from(exit_code().unwrap_or(1));
+    #[cfg(not(feature = "cuda"))]
+    crate::gpu::end_remembered();
     #[cfg(unix)]
     {
         terminal::restore();

@@ -9,7 +9,7 @@ use std::{
 use record::{RunStatus, TrainConfig};
 
 use crate::{
-    Context,
+    Context, device,
     error::{Error, Result},
     print, report,
     signals::Signals,
@@ -60,9 +60,11 @@ fn values(sweep: &str) -> Result<(String, Vec<&str>)> {
 /// Queues a run for each combination and works on them one after another.
 pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result<()> {
     let (home, runtime) = (&context.home, &context.runtime);
+    let configs = combinations(config, sweeps)?;
+    device::check(context, &configs)?;
     let signals = Signals::for_run();
     let mut queue = Vec::new();
-    for config in combinations(config, sweeps)? {
+    for config in configs {
         let run = runtime.block_on(app::runs::create(home, &config))?;
         // Held while the run waits for its turn, so that nobody takes it for left alone.
         queue.push((run, app::runs::queue_lock(home, run)?));

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use app::{Token, pushing::PushTarget};
 use data::{Part, Split, Table};
-use record::{DataSet, Event, Notice, Problem, ProblemCode, TokenSource, TrainConfig, UsedDevice};
+use record::{DataSet, Event, Notice, Problem, ProblemCode, RunStatus, TokenSource, TrainConfig, UsedDevice};
 use train::{Checkpoint, Inputs, Outcome, Progress, Wish};
 
 use crate::{
@@ -27,7 +27,12 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     }
     if let Some(run) = args.run {
         let config = runtime.block_on(home.store.run(run))?.config;
-        let device = decide(context, &config)?;
+        // It is written down already, and one whose device cannot be used has failed.
+        let device = match device::decide(context, &config) {
+            // Whoever started this engine finds the run still queued, and why.
+            Err(error @ Error::NoEngine { .. }) => return Err(error),
+            decided => decided,
+        };
         return begin(context, run, device, token()?);
     }
     let config = args.config()?;
@@ -38,22 +43,13 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
         // Each of its runs has an engine of its own, which decides on its device.
         return sweep::run(context, &config, &args.sweep);
     }
-    let device = decide(context, &config)?;
+    let device = device::decide(context, &config)?;
     let given = token()?;
     // A run that could not be pushed is not even written down.
     if let Some(repo) = &config.push_to_hub {
         push_command::check(context, repo, given.clone())?;
     }
-    begin(context, runtime.block_on(app::runs::create(home, &config))?, device, given)
-}
-
-/// The device of a run, or why it fails. An engine that cannot be started ends this one at once, with the history closed;
-/// whoever started this one finds the run still queued, and why.
-fn decide(context: &Context, config: &TrainConfig) -> Result<Result<UsedDevice>> {
-    match device::decide(context, config) {
-        Err(error @ Error::NoEngine { .. }) => Err(error),
-        decided => Ok(decided),
-    }
+    begin(context, runtime.block_on(app::runs::create(home, &config))?, Ok(device), given)
 }
 
 /// A token that was handed over, and where it is from.
@@ -68,7 +64,7 @@ fn begin(context: &Context, run: i64, device: Result<UsedDevice>, given: Given) 
     if !runtime.block_on(home.store.begin_run(run))? {
         return Err(Error::NotOurs { run });
     }
-    if !context.json {
+    if !context.json && device.is_ok() {
         print::note(&format!(
             "Run {run}: {} learns from {}. Ctrl+C stops it and keeps what it learned.",
             config.model, config.data
@@ -94,13 +90,23 @@ fn resume(
         print::note(&format!("Run {run} goes on in the process that has it."));
         return Ok(());
     }
+    if found.status == RunStatus::Finished {
+        return Err(Error::Finished { run });
+    }
+    // What cannot be resumed is told before a device is chosen for it.
+    let lock = app::runs::lock(home, run)?.ok_or(Error::NotOurs { run })?;
+    if found.status.is_active() {
+        return Err(Error::NotOurs { run });
+    }
+    if !app::runs::is_resumable(home, &found) {
+        return Err(train::Error::NothingToResume { run }.into());
+    }
     let mut config = found.config;
     if let Some(device) = device {
         config.set("device", device)?;
     }
     let device = device::decide(context, &config)?;
     let given = token()?;
-    let lock = app::runs::lock(home, run)?.ok_or(Error::NotOurs { run })?;
     let checkpoint = train::newest_checkpoint(run, &home.run_folder(run))?;
     let step = checkpoint.step;
     if !runtime.block_on(home.store.resume_run(run, step))? {
@@ -307,16 +313,8 @@ fn tell_leaks(split: &Split, inputs: &Inputs, recorder: &mut Recorder) -> Result
 
 /// Tells what a run would need, and writes nothing.
 fn estimate(context: &Context, config: &TrainConfig) -> Result<()> {
-    let found = try_estimate(context, config);
-    if context.json {
-        // Whoever asked by program gets the problem in the place of the estimate.
-        match &found {
-            Ok(estimate) => print::json(&record::Event::Estimate(*estimate))?,
-            Err(error) => print::json(&serde_json::json!({"problem": error.problem()}))?,
-        }
-        return found.map(drop);
-    }
-    report::estimate(&found?)
+    let found = try_estimate(context, config)?;
+    if context.json { print::json(&Event::Estimate(found)) } else { report::estimate(&found) }
 }
 
 fn try_estimate(context: &Context, config: &TrainConfig) -> Result<record::Estimate> {

@@ -144,6 +144,17 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
         let [whole, halved] = [whole, halved].map(|loss| loss.parse::<f64>().unwrap());
         assert!((whole - halved).abs() < 1e-5, "{whole} whole and {halved} halved");
     }
+    // Without clipping a step moves the weights piece by piece: halved before anything has moved, it is the same step.
+    let by_pieces = [&args("4")[..], &["--max-grad-norm", "0", "--gradient-accumulation-steps", "1"]].concat();
+    for memory in ["8GiB", "800KiB"] {
+        ok(output(&engine, &[("EMULATED_GPU_MEMORY", memory)], &by_pieces));
+    }
+    let halved: Vec<_> = shown(&engine, "4")["steps"].as_array().unwrap().clone();
+    assert_eq!(halved.iter().map(|step| step["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    for ((whole, _), (halved, _)) in losses(&engine, "3").into_iter().zip(losses(&engine, "4")) {
+        let [whole, halved] = [whole, halved].map(|loss| loss.parse::<f64>().unwrap());
+        assert!((whole - halved).abs() < 1e-5, "{whole} whole and {halved} halved");
+    }
     // Evaluations are halved, too: by default one has 2,048 tokens at once, or as many texts as are asked for.
     let short = output(&engine, &[("EMULATED_GPU_MEMORY", "900KiB")], &args("64"));
     ok(short);
@@ -151,4 +162,23 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
     let error = String::from_utf8_lossy(&none.stderr);
     assert!(!none.status.success() && !error.contains("panicked"), "{error}");
     assert!(error.to_lowercase().contains("memory"), "{error}");
+}
+
+#[test]
+fn auto_passes_over_a_card_that_cannot_hold_the_run_and_keeps_why() {
+    let engine = prepared();
+    // Less than the weights, their gradients and the optimizer need.
+    let small = [("EMULATED_GPU_MEMORY", "64KiB")];
+    let run = output(&engine, &small, &train("auto", "2", &[]));
+    let notes = String::from_utf8_lossy(&run.stderr).into_owned();
+    ok(run);
+    assert!(notes.contains("was found, but this run needs at least"), "{notes}");
+    let used = shown(&engine, "1")["run"]["used_device"].clone();
+    assert_eq!((&used["device"], &used["why_not_gpu"]["kind"]), (&"cpu".into(), &"too_little_memory".into()));
+    // One that is asked for is refused.
+    let refused = output(&engine, &small, &train("cuda:0", "2", &[]));
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && error.contains("needs at least"), "{error}");
+    ok(output(&engine, &[], &train("auto", "2", &[])));
+    assert_eq!(shown(&engine, "3")["run"]["used_device"]["device"], "cuda:0");
 }

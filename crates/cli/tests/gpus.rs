@@ -11,7 +11,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use common::{Engine, tiny_bert};
+use common::{Engine, tiny_bert, wait_until};
+use record::TrainConfig;
 use serde_json::{Value, json};
 
 /// `mbti` in a folder of its own, with libraries that only have their names.
@@ -43,7 +44,7 @@ impl Machine {
             "#!/bin/sh\n\
              if [ \"$1\" = devices ]; then [ \"$*\" = 'devices --json' ] && echo '{gpus}'; exit; fi\n\
              cd \"$(dirname \"$0\")\"\n\
-             {{ echo \"$$\"; echo \"$MBTI_STARTED_FOR\"; echo \"$LD_LIBRARY_PATH\"; echo \"$@\"; }} >>started\n\
+             {{ echo \"$$\"; echo \"${{MBTI_STARTED_FOR%@$$}}\"; echo \"$LD_LIBRARY_PATH\"; echo \"$@\"; }} >>started\n\
              case \"$*\" in *--token-stdin*) cat >token;; esac\n"
         );
         let program = self.path("mbti-cuda");
@@ -76,6 +77,30 @@ impl Machine {
 
     fn train(&self, more: &[&str]) -> Output {
         self.output(&[&["train", "--data", "d", "--model", "tiny", "--max-steps", "1"], more].concat())
+    }
+
+    /// Lets a run stand as one that was interrupted after its first checkpoint, as far as can be seen without reading it.
+    fn interrupt(&self, run: i64) {
+        let checkpoint = self.engine.home.path().join(format!("runs/{run}/checkpoints/step-1"));
+        std::fs::create_dir_all(&checkpoint).unwrap();
+        std::fs::write(checkpoint.join("manifest.json"), "").unwrap();
+        self.with_home(async |home| home.store.interrupt_run(run).await.unwrap());
+    }
+
+    /// Writes a run down as the window does.
+    fn queue(&self, device: record::Device) -> i64 {
+        let config = TrainConfig { data: "d".into(), model: "tiny".into(), device, ..TrainConfig::default() };
+        self.with_home(async |home| app::runs::create(home, &config).await.unwrap())
+    }
+
+    fn with_home<T>(&self, work: impl AsyncFnOnce(&app::Home) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let home = app::Home::open(self.engine.home.path()).await.unwrap();
+            let done = work(&home).await;
+            home.store.close().await;
+            done
+        })
     }
 
     /// How the engine was started, each time: its number as a process, its device, its libraries, its arguments.
@@ -114,7 +139,7 @@ fn devices_are_those_that_the_engine_for_gpus_lists_after_the_processor() {
     assert!(table.contains("its driver is CUDA 12.2: 580 or newer is needed"), "{table}");
     std::fs::remove_file(machine.path("libcublas.so.13")).unwrap();
     let table = String::from_utf8(machine.output(&["devices"]).stdout).unwrap();
-    assert!(table.contains("cuBLAS and cuRAND of CUDA 13 were not found"), "{table}");
+    assert!(table.contains("which does not have libcublas.so.13"), "{table}");
     std::fs::remove_file(machine.path("mbti-cuda")).unwrap();
     let table = String::from_utf8(machine.output(&["devices"]).stdout).unwrap();
     assert!(table.contains("mbti-cuda is not installed"), "{table}");
@@ -156,6 +181,7 @@ fn a_gpu_that_is_asked_for_is_used_for_runs_estimates_sweeps_and_what_is_gone_on
         assert!(machine.train(more).status.success());
     }
     assert!(machine.train(&["--sweep", "device=cuda:1,auto"]).status.success());
+    machine.interrupt(2);
     assert!(machine.output(&["train", "--resume", "2"]).status.success());
     assert!(machine.output(&["train", "--resume", "2", "--device", "cuda:0"]).status.success());
     let started = machine.started();
@@ -196,17 +222,138 @@ fn auto_computes_on_the_processor_where_no_gpu_can_be_used_and_the_run_keeps_why
 }
 
 #[test]
-fn a_gpu_that_is_asked_for_and_cannot_be_used_fails_the_run_with_the_reason() {
+fn a_gpu_that_is_asked_for_and_cannot_be_used_is_refused_before_a_run_is_written_down() {
     let machine = Machine::new(&old_driver());
     for (device, why) in [("cuda:0", "old_driver"), ("cuda:3", "not_listed")] {
-        let output = machine.train(&["--device", device]);
+        for command in [
+            &["--device", device][..],
+            &["--device", device, "--estimate"],
+            &["--sweep", &format!("device=cpu,{device}")],
+        ] {
+            let output = machine.train(&[command, &["--json"]].concat());
+            assert_eq!(output.status.code(), Some(1));
+            let error = said(&output);
+            assert!(error.contains(&format!("{device} cannot be used")), "{error}");
+            assert!(!error.contains("Run 1") && !error.contains("queued"), "{error}");
+            // Whoever reads JSON has the reason in it, as the only line.
+            let problem = serde_json::from_slice::<Value>(&output.stdout).unwrap()["problem"].clone();
+            assert_eq!(
+                (&problem["code"], &problem["params"]["kind"]),
+                (&json!("device_unusable"), &json!(why))
+            );
+            assert_eq!(machine.engine.json(&["runs", "list"]), json!([]));
+        }
+    }
+    assert_eq!(machine.started().len(), 0);
+}
+
+#[test]
+fn a_run_that_is_written_down_fails_with_the_reason_where_its_gpu_cannot_be_used() {
+    let machine = Machine::new(&old_driver());
+    for (number, why) in [(0, "old_driver"), (2, "not_listed")] {
+        let run = &machine.queue(record::Device::Cuda(number)).to_string();
+        let output = machine.output(&["train", "--run", run]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(said(&output).contains(&format!("{device} cannot be used")), "{}", said(&output));
-        let run = machine.engine.json(&["runs", "list"])[0].clone();
+        let error = said(&output);
+        assert!(error.contains("cannot be used") && !error.contains("learns from"), "{error}");
+        let run = machine.engine.json(&["runs", "show", run])["run"].clone();
         assert_eq!((&run["status"], &run["failure"]["code"]), (&json!("failed"), &json!("device_unusable")));
         assert_eq!((&run["failure"]["params"]["kind"], &run["used_device"]), (&json!(why), &Value::Null));
     }
     assert_eq!(machine.started().len(), 0);
+}
+
+#[test]
+fn auto_passes_over_a_gpu_that_cannot_hold_the_run_and_one_that_is_asked_for_is_tried() {
+    let machine = Machine::new(&json!([gpu("cuda:0", 0.01, Value::Null), gpu("cuda:1", 0.02, Value::Null)]));
+    let output = machine.train(&[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let error = said(&output);
+    assert!(error.contains("Card cuda:1 was found, but this run needs at least "), "{error}");
+    assert!(error.contains("KiB and 20 KiB of its memory are free. The run computes on the"), "{error}");
+    assert_eq!(machine.started().len(), 0);
+    let used = machine.engine.json(&["runs", "show", "1"])["run"]["used_device"].clone();
+    assert_eq!((&used["device"], &used["gpu"]), (&json!("cpu"), &json!("Card cuda:1")));
+    assert_eq!(used["why_not_gpu"]["kind"], "too_little_memory");
+    let number = |name: &str| used["why_not_gpu"][name].as_str().unwrap().parse::<f64>().unwrap();
+    assert!(number("needed") > number("free") && number("free") > 0.0, "{used}");
+    assert!(machine.train(&["--device", "cuda:0"]).status.success());
+    machine.lists(&json!([gpu("cuda:0", 0.01, Value::Null), gpu("cuda:1", 64.0, Value::Null)]));
+    assert!(machine.train(&[]).status.success());
+    let started = machine.started();
+    assert_eq!(started.iter().map(|start| &start[1][..]).collect::<Vec<_>>(), ["cuda:0", "cuda:1"]);
+}
+
+#[test]
+fn a_run_that_is_finished_has_nothing_to_resume_and_no_device_is_chosen_for_it() {
+    let machine = Machine::new(&old_driver());
+    assert!(machine.train(&["--device", "cpu"]).status.success());
+    let output = machine.output(&["train", "--resume", "1", "--device", "auto", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = said(&output);
+    assert!(error.contains("Run 1 is finished and has nothing to resume"), "{error}");
+    assert!(!error.contains("Card cuda:0"), "{error}");
+    let problem = serde_json::from_slice::<Value>(&output.stdout).unwrap()["problem"].clone();
+    assert_eq!(
+        (&problem["code"], &problem["params"]["status"]),
+        (&json!("run_has_ended"), &json!("finished"))
+    );
+}
+
+#[test]
+fn a_variable_that_somebody_sets_by_hand_is_no_word_of_another_engine() {
+    let machine = Machine::new(&two_cards());
+    for by_hand in ["", "1", "devices", "cuda:0"] {
+        let mut command = machine.command(&["devices", "--json"]);
+        let output = command.env("MBTI_STARTED_FOR", by_hand).output().unwrap();
+        let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(listed[1]["unusable"], Value::Null, "{by_hand}: {listed}");
+    }
+}
+
+#[test]
+fn folders_that_were_given_and_cannot_be_used_are_named() {
+    let machine = Machine::new(&two_cards());
+    let train = |libraries: &str| {
+        let train = ["train", "--data", "d", "--model", "tiny", "--max-steps", "1"];
+        let output = machine.command(&train).env("MBTI_CUDA_LIBRARIES", libraries).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let missing = machine.path("missing");
+    let error = train(missing.to_str().unwrap());
+    let why = format!("but MBTI_CUDA_LIBRARIES names {}, and there is no such folder", missing.display());
+    assert!(error.contains(&why) && !error.contains("no NVIDIA driver"), "{error}");
+    let error = train("here");
+    assert!(error.contains("but MBTI_CUDA_LIBRARIES names here, which is not an absolute path"), "{error}");
+    assert_eq!(machine.started().len(), 0);
+    // Where the others do, it is told all the same.
+    let error = train(&format!("here:{}", machine.folder.path().display()));
+    assert!(error.contains("MBTI_CUDA_LIBRARIES names here, which is not an absolute path"), "{error}");
+    assert_eq!(machine.started().len(), 1);
+}
+
+#[test]
+fn an_engine_that_hangs_ends_with_the_program_that_asked_it() {
+    let machine = Machine::new(&two_cards());
+    let script = "#!/bin/sh\nsleep 600 & echo \"$$ $!\" >\"$(dirname \"$0\")/new\"\n\
+                  mv \"$(dirname \"$0\")/new\" \"$(dirname \"$0\")/hangs\"\nsleep 600\n";
+    std::fs::write(machine.path("mbti-cuda"), script).unwrap();
+    for signal in ["INT", "TERM"] {
+        let mut asking = machine.command(&["devices"]).stdout(Stdio::null()).spawn().unwrap();
+        wait_until("the engine hangs", || machine.path("hangs").exists());
+        let kill = Command::new("kill").args([&format!("-{signal}"), &asking.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        assert!(!asking.wait().unwrap().success());
+        let processes = std::fs::read_to_string(machine.path("hangs")).unwrap();
+        std::fs::remove_file(machine.path("hangs")).unwrap();
+        for process in processes.split_whitespace() {
+            wait_until("it ends", || {
+                let state = Command::new("ps").args(["-o", "stat=", "-p", process]).output().unwrap().stdout;
+                matches!(state.first(), None | Some(b'Z'))
+            });
+        }
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn wait_for_steps(engine: &Engine, run: i64, steps: usize) {
     wait_until("steps", || {
         let shown = engine.output(&["runs", "show", &run.to_string(), "--json"]);
         serde_json::from_slice::<Value>(&shown.stdout)
-            .is_ok_and(|shown| shown["steps"].as_array().unwrap().len() >= steps)
+            .is_ok_and(|shown| shown["steps"].as_array().is_some_and(|all| all.len() >= steps))
     });
 }
 

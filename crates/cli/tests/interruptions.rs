@@ -18,7 +18,7 @@ fn long_run(engine: &Engine) -> Child {
         let shown = engine.output(&["runs", "show", "1", "--json"]);
         let text = String::from_utf8(shown.stdout).unwrap();
         serde_json::from_str::<serde_json::Value>(&text)
-            .is_ok_and(|shown| !shown["evaluations"].as_array().unwrap().is_empty())
+            .is_ok_and(|shown| shown["evaluations"].as_array().is_some_and(|all| !all.is_empty()))
     });
     child
 }
@@ -99,7 +99,7 @@ fn a_run_that_was_stopped_goes_on_where_it_was_and_one_that_is_finished_does_not
     wait_until("the engine's end", || child.try_wait().unwrap().is_some());
 
     engine.ok(&["train", "--data", "d", "--model", "words", "--max-steps", "3"]);
-    assert!(engine.fails(&["train", "--resume", "2"]).contains("no whole checkpoint"));
+    assert!(engine.fails(&["train", "--resume", "2"]).contains("is finished and has nothing to resume"));
 }
 
 #[test]

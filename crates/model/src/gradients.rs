@@ -229,11 +229,16 @@ impl<B: Backend> Gradients<B> {
 
     /// The Euclidean norm over all parameters together.
     pub fn norm(&self) -> Result<f64> {
-        Ok(self.squares()?.iter().map(|(_, squares)| squares).sum::<f64>().sqrt())
+        Ok(self.norm_and(&[])?.0)
     }
 
-    /// The square of the norm of each gradient that there is, with its parameter, in their order.
-    pub fn squares(&self) -> Result<Vec<(usize, f64)>> {
+    /// The same and the values of scalars in `f32`, such as losses, for which the host waits once.
+    pub fn norm_and(&self, scalars: &[Tensor]) -> Result<(f64, Vec<f32>)> {
+        read_norm(&self.backend, vec![self.squares()?], scalars)
+    }
+
+    /// Starts the squares of the gradients that there are.
+    pub fn squares(&self) -> Result<Squares<B>> {
         let held = || self.places.iter().enumerate().filter(|(_, place)| place.holds);
         let rows =
             held().map(|(_, place)| place.rows.as_ref().map(|rows| self.backend.ids(rows)).transpose());
@@ -241,13 +246,41 @@ impl<B: Backend> Gradients<B> {
         let values = |place: &Place| In::rows(B::read(&self.memory, place.range.clone()), place.width);
         let all: Vec<_> =
             held().zip(&rows).map(|((_, place), rows)| (values(place), rows.as_ref())).collect();
-        let squares = self.backend.sums_of_squares(&all)?;
-        Ok(held().map(|(parameter, _)| parameter).zip(squares).collect())
+        let sums = self.backend.sums_of_squares(&all)?;
+        Ok(Squares { parameters: held().map(|(parameter, _)| parameter).collect(), sums })
     }
 
     pub fn backend(&self) -> &B {
         &self.backend
     }
+}
+
+/// The squares of the norms of some parameters' gradients, which the device may still be computing.
+pub struct Squares<B: Backend> {
+    parameters: Vec<usize>,
+    sums: B::Sums,
+}
+
+impl<B: Backend> Squares<B> {
+    /// The parameters that had a gradient, in their order.
+    pub fn parameters(&self) -> &[usize] {
+        &self.parameters
+    }
+}
+
+/// The Euclidean norm over gradients whose squares were taken one after another, and the values of scalars in `f32`; the
+/// host waits once. It is summed in the order of the parameters, in whatever order they were taken.
+pub fn read_norm<B: Backend>(
+    backend: &B,
+    all: Vec<Squares<B>>,
+    scalars: &[Tensor],
+) -> Result<(f64, Vec<f32>)> {
+    let (parameters, sums): (Vec<_>, Vec<_>) =
+        all.into_iter().map(|squares| (squares.parameters, squares.sums)).unzip();
+    let (sums, scalars) = backend.read_sums(&sums, scalars)?;
+    let mut squares: Vec<(usize, f64)> = parameters.concat().into_iter().zip(sums.concat()).collect();
+    squares.sort_by_key(|&(parameter, _)| parameter);
+    Ok((squares.iter().map(|(_, squares)| squares).sum::<f64>().sqrt(), scalars))
 }
 
 /// A matrix of zeros.
@@ -315,7 +348,8 @@ mod tests {
             // The last piece is over the first four rows of the table, which are clean again for it afterwards.
             let expected: Vec<f32> = (0..12).map(|at| if at / 2 == row { 1.0 } else { 0.0 }).collect();
             assert_eq!(table(&mut gradients, row), expected);
-            assert_eq!(gradients.squares().unwrap(), [(0, 2.0)]);
+            assert_eq!(gradients.squares().unwrap().parameters(), [0]);
+            assert_eq!(gradients.norm().unwrap(), 2f64.sqrt());
             assert!(gradients.add_tensor(4, &full(7.0, &[8])).is_err(), "the table's were not taken");
             gradients.add_tensor(1, &full(2.0, &[3])).unwrap();
             gradients.clear();

@@ -44,7 +44,7 @@ pub use compute::{
     timing,
 };
 pub use error::Error;
-pub use gradients::Gradients;
+pub use gradients::{Gradients, Squares, read_norm};
 pub use head::{Head, ProblemType};
 pub use network::{Network, inspect, open, open_on, open_to_merge, start};
 pub use ops::Mode;

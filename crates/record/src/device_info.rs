@@ -3,6 +3,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::memory;
+
 /// The oldest NVIDIA driver that runs CUDA 13.
 pub const LEAST_DRIVER: &str = "580";
 
@@ -12,7 +14,8 @@ pub const LEAST_DRIVER: &str = "580";
 pub struct DeviceInfo {
     /// What the setting `device` names it by: `cpu`, `cuda:0`.
     pub device: String,
-    /// What its maker calls it.
+    /// What its maker calls it. Empty for a GPU that nothing has shown yet: a driver or a folder of libraries alone says
+    /// that there may be one.
     pub name: String,
     /// All of its memory, and what of it is free, in MiB, where that is known.
     pub memory_mib: Option<f64>,
@@ -39,6 +42,16 @@ pub enum Unusable {
     OldCard { capability: String },
     /// The machine has no NVIDIA GPU.
     NoCard,
+    /// `MBTI_CUDA_LIBRARIES` names a folder that is not there.
+    FolderMissing { folder: String },
+    /// `MBTI_CUDA_LIBRARIES` names a folder by a path that is not absolute.
+    FolderNotAbsolute { folder: String },
+    /// `MBTI_CUDA_LIBRARIES` names a folder without a library that is needed. `library` may be several, with commas.
+    FolderLacks { folder: String, library: String },
+    /// A library, the engine, or a folder of them could be changed by other users of the machine. It was not loaded.
+    Unsafe { path: String },
+    /// The run needs more memory than is free on the card. `needed` and `free` are MiB.
+    TooLittleMemory { needed: String, free: String },
     /// The driver lists no GPU of this number, as where `CUDA_VISIBLE_DEVICES` hides it.
     NotListed,
     /// The model is the bag of words, which is computed on the processor.
@@ -58,6 +71,11 @@ impl Unusable {
             Unusable::OldCard { .. } => "old_card",
             Unusable::NoCard => "no_card",
             Unusable::NotListed => "not_listed",
+            Unusable::FolderMissing { .. } => "folder_missing",
+            Unusable::FolderNotAbsolute { .. } => "folder_not_absolute",
+            Unusable::FolderLacks { .. } => "folder_lacks",
+            Unusable::Unsafe { .. } => "unsafe",
+            Unusable::TooLittleMemory { .. } => "too_little_memory",
             Unusable::WordsModel => "words_model",
             Unusable::Failed { .. } => "failed",
         }
@@ -68,6 +86,12 @@ impl Unusable {
         match self {
             Unusable::OldDriver { found, needed } => vec![("found", found), ("needed", needed)],
             Unusable::OldCard { capability } => vec![("capability", capability)],
+            Unusable::FolderMissing { folder } | Unusable::FolderNotAbsolute { folder } => {
+                vec![("folder", folder)]
+            }
+            Unusable::FolderLacks { folder, library } => vec![("folder", folder), ("library", library)],
+            Unusable::Unsafe { path } => vec![("path", path)],
+            Unusable::TooLittleMemory { needed, free } => vec![("needed", needed), ("free", free)],
             Unusable::Failed { reason } => vec![("reason", reason)],
             _ => Vec::new(),
         }
@@ -94,6 +118,25 @@ impl fmt::Display for Unusable {
                 write!(f, "its compute capability is {capability}: 8.0 or newer is needed (Ampere, 2020)")
             }
             Unusable::NoCard => f.write_str("no NVIDIA GPU was found in this machine"),
+            Unusable::FolderMissing { folder } => {
+                write!(f, "MBTI_CUDA_LIBRARIES names {folder}, and there is no such folder")
+            }
+            Unusable::FolderNotAbsolute { folder } => write!(
+                f,
+                "MBTI_CUDA_LIBRARIES names {folder}, which is not an absolute path: it must begin with /"
+            ),
+            Unusable::FolderLacks { folder, library } => {
+                write!(f, "MBTI_CUDA_LIBRARIES names {folder}, which does not have {library}")
+            }
+            Unusable::Unsafe { path } => write!(
+                f,
+                "{path} was not loaded, since other users can change it: it must belong to you or to root, and not be \
+                 writable for everybody"
+            ),
+            Unusable::TooLittleMemory { needed, free } => {
+                let [needed, free] = [needed, free].map(|mib| mib.parse().map_or_else(|_| mib.clone(), memory));
+                write!(f, "this run needs at least {needed} and {free} of its memory are free")
+            }
             Unusable::NotListed => f.write_str("the driver lists no such GPU"),
             Unusable::WordsModel => f.write_str("the bag of words is computed on the processor"),
             Unusable::Failed { reason } => write!(f, "it does not work: {reason}"),
@@ -111,8 +154,20 @@ pub struct UsedDevice {
     pub name: String,
     /// The name of a GPU that was found and not used.
     pub gpu: Option<String>,
-    /// Why it was not used; none where no GPU was found or where the settings asked for the processor.
+    /// Why no GPU was used; none where nothing speaks for one or where the settings asked for the processor. Without the
+    /// name of a GPU, nothing has shown that there is one.
     pub why_not_gpu: Option<Unusable>,
+}
+
+impl UsedDevice {
+    /// Why the run is not computed on a GPU, as a clause.
+    pub fn why_not(&self) -> Option<String> {
+        let why = self.why_not_gpu.as_ref()?;
+        Some(match &self.gpu {
+            Some(gpu) => format!("{gpu} was found, but {why}"),
+            None => format!("there may be an NVIDIA GPU, but {why}"),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +191,23 @@ mod tests {
             (Unusable::NoCard, json!({"kind": "no_card"})),
             (Unusable::NotListed, json!({"kind": "not_listed"})),
             (Unusable::WordsModel, json!({"kind": "words_model"})),
+            (
+                Unusable::FolderMissing { folder: text("/a") },
+                json!({"kind": "folder_missing", "folder": "/a"}),
+            ),
+            (
+                Unusable::FolderNotAbsolute { folder: text("a") },
+                json!({"kind": "folder_not_absolute", "folder": "a"}),
+            ),
+            (
+                Unusable::FolderLacks { folder: text("/a"), library: text("b") },
+                json!({"kind": "folder_lacks", "folder": "/a", "library": "b"}),
+            ),
+            (Unusable::Unsafe { path: text("/a") }, json!({"kind": "unsafe", "path": "/a"})),
+            (
+                Unusable::TooLittleMemory { needed: text("2"), free: text("1") },
+                json!({"kind": "too_little_memory", "needed": "2", "free": "1"}),
+            ),
             (Unusable::Failed { reason: text("x") }, json!({"kind": "failed", "reason": "x"})),
         ] {
             assert_eq!(serde_json::to_value(&reason).unwrap(), expected);
@@ -146,5 +218,19 @@ mod tests {
             assert_eq!(told, expected);
             assert_eq!(serde_json::from_value::<Unusable>(expected).unwrap(), reason);
         }
+    }
+
+    #[test]
+    fn a_gpu_that_nothing_has_shown_is_not_said_to_be_found() {
+        let used = |gpu: Option<&str>| UsedDevice {
+            device: "cpu".into(),
+            name: "p".into(),
+            gpu: gpu.map(str::to_owned),
+            why_not_gpu: Some(Unusable::TooLittleMemory { needed: "2048".into(), free: "0.5".into() }),
+        };
+        let why = "this run needs at least 2048 MiB and 512 KiB of its memory are free";
+        assert_eq!(used(Some("Card")).why_not().unwrap(), format!("Card was found, but {why}"));
+        assert_eq!(used(None).why_not().unwrap(), format!("there may be an NVIDIA GPU, but {why}"));
+        assert_eq!(UsedDevice { why_not_gpu: None, ..used(None) }.why_not(), None);
     }
 }

@@ -14,6 +14,7 @@ mod event;
 mod hub;
 mod leaks;
 mod look;
+mod memory;
 mod metrics;
 mod model;
 mod prediction;
@@ -48,6 +49,7 @@ pub use hub::{
 };
 pub use leaks::Leaks;
 pub use look::{DataSetLook, TellingWord};
+pub use memory::{free_mib, memory, needed_mib};
 pub use metrics::AxisMetrics;
 pub use model::Model;
 pub use prediction::{AxisPrediction, Prediction};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use record::{Assessment, Baseline, Estimate, SplitSummary, TrainConfig};
+use record::{Assessment, Baseline, Estimate, SplitSummary, TrainConfig, UsedDevice};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -67,6 +67,16 @@ pub(crate) async fn set_model_folder(
     let query = sqlx::query("UPDATE runs SET model_folder = ? WHERE id = ?");
     query.bind(folder).bind(run).execute(connection).await?;
     Ok(())
+}
+
+/// What the run computes on. What was expected of another device, and what the run held there, says nothing of this one.
+pub(crate) async fn set_device(connection: &mut SqliteConnection, run: i64, used: &UsedDevice) -> Result<()> {
+    let query = sqlx::query(
+        "UPDATE runs SET estimate = NULL, peak_rss_mib = NULL WHERE id = ? \
+         AND (used_device ->> 'device' IS NOT ? OR used_device ->> 'name' IS NOT ?)",
+    );
+    query.bind(run).bind(&used.device).bind(&used.name).execute(&mut *connection).await?;
+    set_json(connection, run, "used_device", used).await
 }
 
 pub(crate) async fn set_json(

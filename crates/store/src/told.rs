@@ -42,7 +42,7 @@ impl Store {
                     crate::findings::set_plan(connection, run, *total_steps, config).await?;
                 }
                 Told::Device(used) => {
-                    crate::findings::set_json(connection, run, "used_device", used).await?;
+                    crate::findings::set_device(connection, run, used).await?;
                 }
                 Told::Step(step) => crate::curve::add_step(connection, run, step).await?,
                 Told::Evaluation(found) => crate::curve::add_evaluation(connection, run, found).await?,

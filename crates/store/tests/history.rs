@@ -63,6 +63,23 @@ fn data_set(name: &str) -> NewDataSet {
     }
 }
 
+fn estimate() -> Estimate {
+    Estimate {
+        measured: true,
+        weights_mib: 90.0,
+        gradients_mib: 90.0,
+        optimizer_mib: 45.5,
+        activations_mib: 200.0,
+        rest_mib: 60.0,
+        peak_mib: 485.5,
+        available_mib: None,
+        total_steps: 70,
+        tokens: 123_456,
+        training_seconds: Some(12.5),
+        evaluation_seconds: None,
+    }
+}
+
 fn finished(run: i64) -> Finished {
     Finished {
         run,
@@ -138,6 +155,36 @@ async fn what_a_run_computes_on_is_kept_with_the_reason_until_it_computes_on_som
         store.write_down(run, &[Told::Device(used.clone())]).await.unwrap();
         assert_eq!(store.run(run).await.unwrap().used_device, Some(used));
     }
+}
+
+#[tokio::test]
+async fn what_was_expected_of_another_device_is_forgotten_and_of_the_same_one_kept() {
+    let (_folder, store) = open().await;
+    let run = store.add_run(&config("d"), false, &Origins::default(), 0).await.unwrap();
+    let on = |device: &str, name: &str, gpu: Option<&str>| {
+        let (gpu, why_not_gpu) = (gpu.map(str::to_owned), gpu.map(|_| Unusable::NoDriver));
+        Told::Device(UsedDevice { device: device.into(), name: name.into(), gpu, why_not_gpu })
+    };
+    let held = async || {
+        let found = store.run(run).await.unwrap();
+        (found.estimate.map(|estimate| estimate.peak_mib), found.peak_rss_mib)
+    };
+    let end = Finished { peak_rss_mib: Some(400.0), ..finished(run) };
+    let first = [on("cuda:0", "A card", None), Told::Estimate(estimate()), Told::Finished(end)];
+    store.write_down(run, &first).await.unwrap();
+    let known = held().await;
+    assert!(known.0.is_some() && known.1.is_some());
+    // The same once more, as where it is not known whether it was written.
+    store.write_down(run, &first[..1]).await.unwrap();
+    assert_eq!(held().await, known);
+    for other in [on("cuda:0", "Another card", None), on("cpu", "Another card", Some("A card"))] {
+        store.write_down(run, &[other]).await.unwrap();
+        assert_eq!(held().await, (None, None));
+        store.write_down(run, &first[1..]).await.unwrap();
+    }
+    // Another reason is no other device.
+    store.write_down(run, &[on("cpu", "Another card", None)]).await.unwrap();
+    assert_eq!(held().await, known);
 }
 
 #[tokio::test]
@@ -245,20 +292,7 @@ async fn a_run_that_ended_early_goes_on_from_its_checkpoint_and_a_finished_one_d
 async fn what_is_found_out_about_a_run_is_kept_whole() {
     let (_folder, store) = open().await;
     let run = running(&store).await;
-    let estimate = Estimate {
-        measured: true,
-        weights_mib: 90.0,
-        gradients_mib: 90.0,
-        optimizer_mib: 45.5,
-        activations_mib: 200.0,
-        rest_mib: 60.0,
-        peak_mib: 485.5,
-        available_mib: None,
-        total_steps: 70,
-        tokens: 123_456,
-        training_seconds: Some(12.5),
-        evaluation_seconds: None,
-    };
+    let estimate = estimate();
     let baseline = Baseline { seconds: 0.5, assessment: assessment(40) };
     store.set_estimate(run, &estimate).await.unwrap();
     store.set_baseline(run, &baseline).await.unwrap();

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use mbti::{Axis, Letter};
-use record::{Problem, ProblemCode};
+use record::{Problem, ProblemCode, memory};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -43,7 +43,9 @@ pub enum Error {
     )]
     OutOfMemoryInEvaluation,
     #[error(
-        "This run needs at least {needed:.0} MiB of memory and {available:.0} MiB can be had. {}",
+        "This run needs at least {} of memory and {} can be had. {}",
+        memory(*.needed),
+        memory(*.available),
         if .settings.is_empty() {
             "Choose a smaller model.".to_owned()
         } else {
@@ -106,8 +108,8 @@ impl Error {
             }
             Error::OutOfMemoryInEvaluation => Problem::new(Code::OutOfMemory, self).with("step", 0),
             Error::CannotFit { needed, available, settings } => Problem::new(Code::CannotFit, self)
-                .with("needed", needed.round())
-                .with("available", available.round())
+                .with("needed", needed)
+                .with("available", available)
                 .with("settings", settings),
             Error::OtherTexts { path } => Problem::new(Code::CheckpointMismatch, self)
                 .with("path", path.display())

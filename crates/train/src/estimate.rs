@@ -1,15 +1,15 @@
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use candle_core::Tensor;
-use compute::{Backend, Device, on_device};
-use model::{Setup, Weights};
-use record::{Dtype, Estimate, Optim, Quantization, TrainConfig, Trainable};
+use compute::Backend;
+use model::Weights;
+use record::{Estimate, Trainable};
 
 use crate::{
     AdamW, Error, ValidationSet,
     batching::{Plan, typical},
     error::Result,
-    learner::{Learner, takes_pieces},
+    learner::Learner,
     memory,
 };
 
@@ -23,69 +23,6 @@ const SECONDS_IN_8_BITS: f64 = 4.6e-9;
 fn seconds_of_a_move<B: Backend>(optimizer: &AdamW<B>) -> f64 {
     let [in_32_bits, in_8_bits] = optimizer.counts();
     in_32_bits as f64 * SECONDS_IN_32_BITS + in_8_bits as f64 * SECONDS_IN_8_BITS
-}
-
-/// What every run holds in MiB: weights, gradients (in 32 bits), optimizer. `all` is whether every weight learns, however
-/// these were read.
-fn fixed(weights: &Weights, all: bool, config: &TrainConfig) -> [f64; 3] {
-    let half = config.dtype == Dtype::Bf16;
-    let a_weight = if half { 2.0 } else { 4.0 };
-    // 4 bits a weight, 8 bits for 64 of them, and 32 for 256 of these.
-    let a_quantised = match config.quantization {
-        Quantization::None => a_weight,
-        Quantization::Nf4 => 0.5 + 1.0 / 64.0 + 4.0 / (64.0 * 256.0),
-        Quantization::Int8 => 1.0,
-    };
-    let whole = config.trainable == Trainable::All;
-    let moments = if config.optim == Optim::Adamw8bit && whole { 2.1 } else { 8.0 };
-    let remainder = if half && whole { 2.0 } else { 0.0 };
-    let (trainable, of_a_piece) = match all {
-        true => (weights.count(), weights.largest_piece_of_all()),
-        false => (weights.trainable_count(), weights.largest_piece()),
-    };
-    let at_a_time = if takes_pieces(config) { of_a_piece } else { trainable } as f64 / MIB;
-    let (quantised, trainable) = (weights.quantised as f64 / MIB, trainable as f64 / MIB);
-    let others = weights.count() as f64 / MIB - quantised;
-    [others * a_weight + quantised * a_quantised, at_a_time * 4.0, trainable * (moments + remainder)]
-}
-
-/// Refuses a run whose weights, gradients and optimizer alone are more than there is, before
-/// anything of the model is read, and names settings that would leave room.
-pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig, device: &Device) -> Result<()> {
-    let Some(available) = on_device!(device, backend => memory::limit_mib(backend)) else { return Ok(()) };
-    let needs = |config: &TrainConfig| -> Result<f64> {
-        // A weight that learns is copied and one that is frozen is not, so that all are looked at
-        // frozen where all would learn: what may not fit must not be held to find that out.
-        let all = config.trainable == Trainable::All;
-        let trainable = if all { Trainable::Head } else { config.trainable };
-        let setup = Setup { shapes_only: true, trainable, ..Setup::of(config) };
-        let weights = model::start(model_folder, &setup)?.weights;
-        Ok(fixed(&weights, all, config).iter().sum())
-    };
-    let needed = needs(config)?;
-    if needed <= available {
-        return Ok(());
-    }
-    let mut fitting = config.clone();
-    let mut changed = Vec::new();
-    for (name, value) in [
-        ("optim", "adamw_8bit"),
-        ("dtype", "bf16"),
-        ("trainable", "lora"),
-        ("quantization", "int8"),
-        ("quantization", "nf4"),
-    ] {
-        let before = fitting.clone();
-        if fitting.set(name, value).is_ok() && fitting != before {
-            changed.retain(|said: &String| !said.starts_with(name));
-            changed.push(format!("{name}={value}"));
-        }
-        // Activations want room too.
-        if needs(&fitting)? <= 0.8 * available {
-            return Err(Error::CannotFit { needed, available, settings: changed.join(",") });
-        }
-    }
-    Err(Error::CannotFit { needed, available, settings: String::new() })
 }
 
 fn mib<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> f64 {
@@ -139,7 +76,7 @@ pub(crate) fn measured<B: Backend>(
                 }
                 Err(Error::OutOfMemory { .. }) if pass > 0 => break,
                 other => {
-                    of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.tokens.max(1) as f64;
+                    of_largest = begin_of_pass.elapsed().as_secs_f64() / other?.max(1) as f64;
                     break;
                 }
             }
@@ -175,7 +112,7 @@ fn seconds_a_token<B: Backend>(learner: &mut Learner<B>, begin: Instant) -> Resu
         let begin_of_pass = Instant::now();
         match learner.rehearse(&rows) {
             Err(Error::OutOfMemory { .. }) => break,
-            other => tokens += other?.tokens,
+            other => tokens += other?,
         }
         seconds += begin_of_pass.elapsed().as_secs_f64();
         if begin.elapsed().as_secs_f64() > LONG_ENOUGH {

@@ -1,3 +1,4 @@
+use candle_core::Tensor;
 use compute::Backend;
 use data::{Batch, Encoded, pack};
 use mbti::Type;
@@ -6,6 +7,7 @@ use record::{Optim, TrainConfig};
 
 use crate::{
     AdamW, ClassWeights, Error, Hyperparameters, Moments,
+    adamw::Read,
     batching::{Group, halved},
     error::Result,
     loss::{loss, total_weight},
@@ -60,6 +62,26 @@ pub(crate) struct Learned {
     pub(crate) tokens: u64,
 }
 
+/// Micro-batches whose gradients were summed. A device may still be computing their losses.
+struct Summed {
+    losses: Vec<Tensor>,
+    samples: u64,
+    tokens: u64,
+}
+
+impl Summed {
+    /// With what was read after the step; none where something was not finite.
+    fn learned(&self, read: &Read) -> Option<Learned> {
+        let loss = read.losses.iter().map(|&loss| f64::from(loss)).sum();
+        let &Summed { samples, tokens, .. } = self;
+        read.is_finite().then_some(Learned { loss, norm: read.norm, samples, tokens })
+    }
+}
+
+fn not_finite(step: u32, rows: Vec<u32>) -> Error {
+    Error::LossNotFinite { step, rows, checkpoint: None }
+}
+
 impl<'a, B: Backend> Learner<'a, B> {
     pub(crate) fn new(
         backend: &B,
@@ -107,12 +129,18 @@ impl<'a, B: Backend> Learner<'a, B> {
         if let ([rows], true) = (&group[..], self.gradients.is_by_pieces()) {
             return self.learn_by_pieces(rows, learning_rate);
         }
-        let mut learned = self.sum_gradients(&group)?;
-        learned.norm = self.optimizer.step(&self.network.weights, &self.gradients, learning_rate)?;
-        if !(learned.loss.is_finite() && learned.norm.is_finite()) {
-            return Err(self.not_finite(group.concat()));
-        }
-        Ok(learned)
+        let number = self.optimizer.step + 1;
+        let summed = self.sum(&group, &mut |_| Ok(()))?;
+        let Learner { network, optimizer, gradients, .. } = self;
+        let read = optimizer.step_and_read(&network.weights, gradients, &summed.losses, learning_rate)?;
+        summed.learned(&read).ok_or_else(|| {
+            // The micro-batch whose loss it is, else all of them: a gradient belongs to their sum.
+            let micro = read.losses.iter().position(|loss| !loss.is_finite());
+            not_finite(
+                number,
+                micro.and_then(|micro| group.get(micro).cloned()).unwrap_or_else(|| group.concat()),
+            )
+        })
     }
 
     /// Where micro-batches were halved there are several of them, whose gradients add up: with room for all.
@@ -139,66 +167,53 @@ impl<'a, B: Backend> Learner<'a, B> {
         gradients.clear();
         let pass = Pass { config, network, set, step: number };
         let found = pass.learn(&batch, rows, 0, &weight, gradients, &mut |gradients| step.take(gradients));
-        let (moved, norm) = (step.has_moved(), step.finish());
         let loss = match found {
-            Err(Error::OutOfMemory { step }) if moved => return Err(Error::OutOfMemoryInStep { step }),
+            Err(Error::OutOfMemory { step: number }) if step.has_moved() => {
+                return Err(Error::OutOfMemoryInStep { step: number });
+            }
             other => other?,
         };
+        let read = step.finish(&loss)?;
         self.note_memory(batch.ids.len(), before);
-        if !(loss.is_finite() && norm.is_finite()) {
-            return Err(self.not_finite_in(number, rows.to_vec()));
-        }
-        Ok(Learned { loss, norm, samples: batch.len() as u64, tokens: batch.tokens })
+        let summed = Summed { losses: vec![loss], samples: batch.len() as u64, tokens: batch.tokens };
+        summed.learned(&read).ok_or_else(|| not_finite(number, rows.to_vec()))
     }
 
-    /// Forward and backward over one micro-batch whose gradients nobody keeps.
-    pub(crate) fn rehearse(&mut self, rows: &[u32]) -> Result<Learned> {
-        if !self.gradients.is_by_pieces() {
-            return self.sum_gradients(&vec![rows.to_vec()]);
-        }
-        self.sum(&vec![rows.to_vec()], &mut |gradients| {
-            gradients.clear();
+    /// Forward and backward over one micro-batch whose gradients nobody keeps, to their end. Returns its tokens.
+    pub(crate) fn rehearse(&mut self, rows: &[u32]) -> Result<u64> {
+        let by_pieces = self.gradients.is_by_pieces();
+        let summed = self.sum(&vec![rows.to_vec()], &mut |gradients| {
+            if by_pieces {
+                gradients.clear();
+            }
             Ok(())
-        })
+        })?;
+        self.gradients.backend().synchronise()?;
+        Ok(summed.tokens)
     }
 
     /// The gradients of the micro-batches, summed, of the loss of all their texts together; those of before are gone.
-    fn sum_gradients(&mut self, group: &Group) -> Result<Learned> {
-        self.sum(group, &mut |_| Ok(()))
-    }
-
-    fn sum(&mut self, group: &Group, take: &mut Taker<B>) -> Result<Learned> {
+    fn sum(&mut self, group: &Group, take: &mut Taker<B>) -> Result<Summed> {
         self.gradients.clear();
         let step = self.optimizer.step + 1;
         let group_weight = self.weight_of(&group.concat());
-        let mut learned = Learned { loss: 0.0, norm: 0.0, samples: 0, tokens: 0 };
+        let mut summed = Summed { losses: Vec::new(), samples: 0, tokens: 0 };
         for (micro, rows) in group.iter().enumerate() {
             let batch = pack(&self.set.encoded, rows);
             let before = memory::held_mib(self.gradients.backend());
             self.check_room(batch.ids.len())?;
             let Learner { config, network, gradients, set, .. } = self;
             let pass = Pass { config, network, set, step };
-            learned.loss += pass.learn(&batch, rows, micro, &group_weight, gradients, take)?;
+            summed.losses.push(pass.learn(&batch, rows, micro, &group_weight, gradients, take)?);
             self.note_memory(batch.ids.len(), before);
-            if !learned.loss.is_finite() {
-                return Err(self.not_finite(rows.clone()));
-            }
-            learned.samples += batch.len() as u64;
-            learned.tokens += batch.tokens;
+            summed.samples += batch.len() as u64;
+            summed.tokens += batch.tokens;
         }
-        Ok(learned)
+        Ok(summed)
     }
 
     fn weight_of(&self, rows: &[u32]) -> Vec<f64> {
         total_weight(self.set.types_of(rows).into_iter(), &self.network.head, &self.set.weights)
-    }
-
-    fn not_finite_in(&self, step: u32, rows: Vec<u32>) -> Error {
-        Error::LossNotFinite { step, rows, checkpoint: None }
-    }
-
-    fn not_finite(&self, rows: Vec<u32>) -> Error {
-        self.not_finite_in(self.optimizer.step + 1, rows)
     }
 
     /// On a system that gives out more memory than it has and then ends whoever uses it, running
@@ -247,7 +262,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The loss.
+    /// The loss, a scalar on the device, which may still be computing it.
     fn learn<B: Backend>(
         &self,
         batch: &Batch,
@@ -256,15 +271,14 @@ impl Pass<'_> {
         group_weight: &[f64],
         gradients: &mut Gradients<B>,
         take: &mut Taker<B>,
-    ) -> Result<f64> {
+    ) -> Result<Tensor> {
         let Pass { config, network, set, step } = *self;
         let seed = u64::from(config.seed) << 32 ^ u64::from(step) << 16 ^ micro as u64;
         let types = set.types_of(rows);
         let loss = |logits: &_| loss(logits, &types, &network.head, &set.weights, group_weight);
         let checkpointing = config.gradient_checkpointing;
         let found = network.learn_by_pieces(batch, seed, checkpointing, &loss, gradients, take);
-        let found = found.map_err(|error| out_of_memory(error, step))?;
-        Ok(f64::from(found.to_scalar::<f32>()?))
+        found.map_err(|error| out_of_memory(error, step))
     }
 }
 

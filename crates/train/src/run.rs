@@ -8,7 +8,7 @@ use crate::{
     baseline::baseline,
     checkpoint, device,
     error::Result,
-    estimate::check_fits,
+    fits::check_fits,
     memory::peak_rss_mib,
     prepare::{load, prepare},
     progress::{Listener, Tell, notice},

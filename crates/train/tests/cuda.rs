@@ -246,3 +246,41 @@ fn weights_and_states_are_saved_with_the_same_bytes_wherever_they_lie() {
         }
     }
 }
+
+/// In the process that the test below starts for it: the folder of a run, its settings, and the step to resume it to.
+const RESUMED: [&str; 3] = ["MBTI_TEST_FOLDER", "MBTI_TEST_CONFIG", "MBTI_TEST_UNTIL"];
+
+/// What the emulated GPU counted in a process of its own, which resumes a run up to a step: waits of the host.
+fn waits(folder: &Path, config: &TrainConfig, until: u32) -> Option<u64> {
+    let report = folder.join("report.json");
+    let values = [folder.display().to_string(), serde_json::to_string(config).unwrap(), until.to_string()];
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "a_step_waits_for_the_gpu_once"]).envs(RESUMED.into_iter().zip(values));
+    let done = child.env("EMULATED_GPU_REPORT", &report).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    // A real GPU writes none.
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).ok()?).unwrap();
+    Some(report["synchronisations"].as_u64().unwrap())
+}
+
+#[test]
+fn a_step_waits_for_the_gpu_once() {
+    let runner = Runner::new();
+    if let [Some(folder), Some(config), Some(until)] = RESUMED.map(|name| std::env::var(name).ok()) {
+        let config = serde_json::from_str(&config).unwrap();
+        return runner.run(Path::new(&folder), &config, until.parse().unwrap(), &mut Told::default());
+    }
+    let long = TrainConfig { max_steps: Some(12), eval_steps: Some(100), save_steps: Some(2), ..config() };
+    let lora = TrainConfig { trainable: Trainable::Lora, dtype: Dtype::Bf16, ..long.clone() };
+    let accumulated = TrainConfig { gradient_accumulation_steps: 3, ..lora };
+    let by_pieces = TrainConfig { max_grad_norm: 0.0, ..long };
+    for (name, config) in [("accumulated", accumulated), ("by-pieces", by_pieces)] {
+        let folder = runner.folder(name);
+        // Up to a checkpoint, from which both resume: nothing is measured before the first step then.
+        runner.run(&folder, &config, 3, &mut Told::default());
+        let config = TrainConfig { save_steps: Some(100), ..config };
+        let [few, many] = [4, 9].map(|until| waits(&folder, &config, until));
+        let Some((few, many)) = few.zip(many) else { return };
+        assert_eq!(many - few, 5, "{name}: five steps more");
+    }
+}

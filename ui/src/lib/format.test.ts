@@ -88,6 +88,9 @@ describe("dates and sizes", () => {
 describe("memory", () => {
   it.each([
     [0, "0.0 MiB"],
+    [0.0002, "0.2 KiB"],
+    [0.01, "10 KiB"],
+    [1, "1.0 MiB"],
     [4.26, "4.3 MiB"],
     [412.6, "413 MiB"],
     [1024, "1.0 GiB"],

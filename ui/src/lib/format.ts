@@ -95,6 +95,11 @@ export function formatBytes(locale: string, bytes: number): string {
 /** Memory as the system counts it, in the units that are named alike in both languages. */
 export function formatMemory(locale: string, mebibytes: number | null): string {
   if (mebibytes === null || !Number.isFinite(mebibytes)) return NO_VALUE;
+  // Whatever is more than nothing reads as more than nothing.
+  if (mebibytes > 0 && mebibytes < 1) {
+    const kibibytes = mebibytes * 1024;
+    return `${formatNumber(locale, kibibytes, kibibytes < 9.95 ? 1 : 0)} KiB`;
+  }
   if (mebibytes < 1024) return `${formatNumber(locale, mebibytes, mebibytes < 9.95 ? 1 : 0)} MiB`;
   const gibibytes = mebibytes / 1024;
   return `${formatNumber(locale, gibibytes, gibibytes < 99.95 ? 1 : 0)} GiB`;

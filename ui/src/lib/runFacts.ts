@@ -32,10 +32,11 @@ export function runFacts(run: Run, now: number): [name: string, value: string][]
   return known;
 }
 
-/** What a run computed on, and why not on the graphics card that was found. */
+/** What a run computed on, and why not on the graphics card that was found or that there may be. */
 function deviceText({ device, name, gpu, why_not_gpu }: UsedDevice): string {
-  if (gpu !== null && why_not_gpu !== null) {
-    return t("used_device_instead", { name, gpu, reason: unusableReason(why_not_gpu) });
+  if (why_not_gpu !== null) {
+    const reason = unusableReason(why_not_gpu);
+    return gpu === null ? t("used_device_perhaps", { name, reason }) : t("used_device_instead", { name, gpu, reason });
   }
   return device === "cpu" ? name : t("used_device_number", { name, device });
 }

@@ -100,6 +100,8 @@ describe.each(languages)("the devices in %s", (language) => {
     ]);
     expect(found[1]?.text).toContain("16.0 GiB");
     expect(found[2]?.text).toBe("Example graphics card");
+    const nameless = deviceChoices([{ ...FAKE_DEVICES[1]!, name: "" }], "auto");
+    expect(nameless[1]?.text).toBe(window.device_cuda.replace("{index}", "0"));
   });
 
   it("are the processor and what is chosen where no list is there", () => {

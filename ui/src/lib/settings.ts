@@ -107,7 +107,8 @@ export function deviceChoices(listed: readonly DeviceInfo[], chosen: string): De
   const plain = (device: string): DeviceChoice => ({ device, text: deviceName(device), usable: true, why: null });
   const known = listed.map(({ device, name, memory_mib, unusable }) => ({
     device,
-    text: memory_mib === null ? name : t("device_option", { name, memory: formatMemory(language(), memory_mib) }),
+    // A graphics card that nothing has shown has no name.
+    text: memory_mib === null ? name || deviceName(device) : t("device_option", { name, memory: formatMemory(language(), memory_mib) }),
     usable: unusable === null,
     why: unusable === null ? null : unusableReason(unusable),
   }));

@@ -92,6 +92,12 @@ describe.each(languages)("the report in %s", (language) => {
     );
     cleanup();
     await openReport(language, ({ run }) => {
+      run.used_device = { device: "cpu", name: "A processor", gpu: null, why_not_gpu: { kind: "no_driver" } };
+    });
+    const perhaps = words.window.used_device_perhaps.replace("{name}", "A processor");
+    expect((await at("run-detail")).textContent).toContain(perhaps.replace("{reason}", words.unusables.no_driver));
+    cleanup();
+    await openReport(language, ({ run }) => {
       run.used_device = { device: "cuda:1", name: "A card", gpu: null, why_not_gpu: null };
     });
     const text = numbered.replace("{name}", "A card").replace("{device}", "cuda:1");

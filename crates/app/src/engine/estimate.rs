@@ -2,21 +2,12 @@
 
 use std::{io::Write, path::Path, process::Stdio};
 
-use record::{Estimate, Event, Problem, TrainConfig};
-use serde::Deserialize;
+use record::{Estimate, Event, TrainConfig};
 use tempfile::TempPath;
 use tokio::sync::Notify;
 
-use super::{command, gone, locate, not_started};
+use super::{command, failed, locate, not_started};
 use crate::{Error, Home, error::Result};
-
-/// A line of the engine's output.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Told {
-    Event(Box<Event>),
-    Problem { problem: Problem },
-}
 
 /// Lets an engine find out what a run with these settings will need. It is ended when the answer is
 /// no longer waited for.
@@ -32,22 +23,14 @@ async fn estimate_by(engine: &Path, home: &Home, config: &TrainConfig) -> Result
     command.args(["train", "--estimate", "--config"]).arg(&*settings).arg("--json");
     command.stdin(Stdio::null()).kill_on_drop(true);
     let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
+    if !ended.status.success() {
+        return Err(failed(&ended));
+    }
     let said = String::from_utf8_lossy(&ended.stdout);
     // From the last line on: an estimate that two steps were measured for follows one without.
-    let mut told = said.lines().rev().filter_map(|line| serde_json::from_str(line).ok());
-    if !ended.status.success() {
-        let problem = told.find_map(|told| match told {
-            Told::Problem { problem } => Some(problem),
-            Told::Event(_) => None,
-        });
-        return Err(problem.map_or_else(|| gone(ended.status, &ended.stderr), Error::Problem));
-    }
-    let estimate = told.find_map(|told| match told {
-        Told::Event(event) => match *event {
-            Event::Estimate(estimate) => Some(estimate),
-            _ => None,
-        },
-        Told::Problem { .. } => None,
+    let estimate = said.lines().rev().find_map(|line| match serde_json::from_str(line) {
+        Ok(Event::Estimate(estimate)) => Some(estimate),
+        _ => None,
     });
     estimate.ok_or_else(|| Error::EngineGone { reason: "it told no estimate".to_owned() })
 }
@@ -96,7 +79,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::home::empty_home as home;
-    use record::ProblemCode;
+    use record::{Problem, ProblemCode};
 
     #[cfg(unix)]
     fn left_over(home: &Home) -> usize {

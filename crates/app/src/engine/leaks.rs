@@ -37,7 +37,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{super::tests::scripted, *};
     use crate::{Error, home::empty_home};
-    use record::ProblemCode;
+    use record::{Problem, ProblemCode};
 
     #[tokio::test]
     async fn the_engine_is_asked_for_the_whole_measurement_and_its_answer_is_read() {
@@ -64,6 +64,11 @@ mod tests {
         };
         let error = found("echo 'error: No such data set.' >&2; exit 1", true).await;
         assert!(matches!(&error, Error::EngineGone { reason } if reason == "No such data set."), "{error}");
+        let problem =
+            Problem::new(ProblemCode::UnknownDataSet, "There is no such data set.").with("name", "d");
+        let line = serde_json::json!({ "problem": problem });
+        let error = found(&format!("echo '{line}'; echo 'error: x' >&2; exit 1"), true).await;
+        assert_eq!(error.problem(), problem);
         let error = found("echo 'no JSON'", true).await;
         assert_eq!(error.problem().code, ProblemCode::EngineGone);
         assert_eq!(found("exec sleep 600", false).await.problem().code, ProblemCode::Stopped);

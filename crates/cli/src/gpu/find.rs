@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use record::{DeviceInfo, LEAST_DRIVER, Unusable};
 
-use super::{
-    Engine, Found,
-    libraries::{self, Missing},
-    places::Places,
-    probe,
-    start::started_for,
-    system,
-};
+use super::{Engine, Found, libraries, places::Places, probe, start::is_started, system};
+use crate::print;
 
 /// The GPUs, and the engine for them if it has listed any, which may take some seconds.
 pub fn find() -> Found {
-    find_in(&Places::of_this_process(), started_for().is_some(), probe::LIMIT)
+    let places = Places::of_this_process();
+    let found = find_in(&places, is_started(), probe::LIMIT);
+    if found.engine.is_some() {
+        // Where there is no engine to start, one of them is the reason.
+        for mistake in libraries::mistakes(&places) {
+            print::note(&format!("{mistake}."));
+        }
+    }
+    found
 }
 
 /// `is_started`: whether this program was itself started as the engine for GPUs, which it is not.
@@ -25,7 +27,8 @@ fn find_in(places: &Places, is_started: bool, limit: Duration) -> Found {
         if places.given.is_empty() && !system::has_other_gpu(&places.root) {
             return Found { gpus: Vec::new(), engine: None };
         }
-        cards.push("NVIDIA GPU".to_owned());
+        // Something speaks for a GPU, and nothing has shown one.
+        cards.push(String::new());
     }
     let unusable = |why: Unusable| {
         let gpu = |(number, name): (usize, &String)| DeviceInfo {
@@ -48,7 +51,7 @@ fn find_in(places: &Places, is_started: bool, limit: Duration) -> Found {
 }
 
 fn ask(places: &Places, limit: Duration) -> Result<(Vec<DeviceInfo>, Engine), Unusable> {
-    let driver = libraries::driver(places).ok_or(Unusable::NoDriver)?;
+    let driver = libraries::driver(places)?;
     let version = system::driver_version(&places.root);
     // The version is that of the system's own driver, and not of one that was given.
     let version = version.filter(|_| !places.given.contains(&driver));
@@ -57,11 +60,8 @@ fn ask(places: &Places, limit: Duration) -> Result<(Vec<DeviceInfo>, Engine), Un
     if let Some(found) = version.as_ref().filter(|found| system::major(found) < least) {
         return Err(old(found.clone()));
     }
-    let program = places.engine().ok_or(Unusable::NoEngine)?;
-    let libraries = libraries::libraries(places).map_err(|missing| match missing {
-        Missing::Driver => Unusable::NoDriver,
-        Missing::Cuda => Unusable::NoLibraries,
-    })?;
+    let program = libraries::engine(places)?;
+    let libraries = libraries::libraries(places)?;
     let engine = Engine { program, libraries: libraries.folders };
     match probe::ask(&engine, limit) {
         Ok(gpus) => Ok((gpus, engine)),
@@ -218,7 +218,7 @@ mod tests {
         assert!(!machine.path("usr/bin/started").exists());
         // On WSL no bus shows the card.
         machine.write("dev/dxg", "");
-        assert_eq!(machine.find().gpus[0].name, "NVIDIA GPU");
+        assert_eq!(machine.find().gpus[0].name, "", "nothing has shown it");
         assert!(machine.path("usr/bin/started").exists());
     }
 

@@ -2,11 +2,16 @@
 //! of the machine can change is taken, since the engine runs it.
 
 use std::{
-    fs::{Metadata, metadata, read_dir, read_to_string},
+    fs::{read_dir, read_to_string},
     path::{Path, PathBuf},
 };
 
-use super::places::Places;
+use record::Unusable;
+
+use super::{
+    places::Places,
+    safe::{Look, look, unsafe_library},
+};
 
 const DRIVER: &str = "libcuda.so.1";
 /// What candle calls of CUDA 13. Both come from one place, as their versions go together.
@@ -36,13 +41,6 @@ const DRIVERS: [&str; 5] = [
 /// Lines of the loader's settings that are looked at, against a file that never ends.
 const MOST_LINES: usize = 10_000;
 
-/// What is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    Driver,
-    Cuda,
-}
-
 /// Where the libraries are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Libraries {
@@ -51,28 +49,109 @@ pub struct Libraries {
 }
 
 /// The folder of the driver's library.
-pub fn driver(places: &Places) -> Option<PathBuf> {
+pub fn driver(places: &Places) -> Result<PathBuf, Unusable> {
     let usual = DRIVERS.iter().map(PathBuf::from).chain(loaders_folders(places));
     let usual = usual.map(|folder| places.at(&folder));
-    places.given.iter().cloned().chain(usual).find(|folder| has(folder, DRIVER))
+    let mut refused = None;
+    for folder in absolute(places).cloned().chain(usual) {
+        match look(&folder, DRIVER) {
+            Look::Has => return Ok(folder),
+            Look::Lacks => {}
+            Look::Unsafe(path) => refused = refused.or(Some(path)),
+        }
+    }
+    // A folder for CUDA's libraries alone need not have the driver, which is the system's then.
+    let has_cuda = |folder: &&PathBuf| lacks(folder, &CUDA).is_empty();
+    let all = [DRIVER, CUDA[0], CUDA[1]];
+    let meant =
+        if absolute(places).any(|folder| has_cuda(&folder)) { None } else { wrong_folder(places, &all) };
+    Err(mistakes(places).next().or(refused.map(unsafe_at)).or(meant).unwrap_or(Unusable::NoDriver))
 }
 
 /// Looks for all libraries that the engine for GPUs needs to start.
-pub fn libraries(places: &Places) -> Result<Libraries, Missing> {
-    let driver = driver(places).ok_or(Missing::Driver)?;
-    let all = |folder: &PathBuf| CUDA.iter().all(|name| has(folder, name));
-    let cuda = if places.given.is_empty() {
-        candidates(places).iter().map(|folder| places.at(folder)).find(all)
-    } else {
-        places.given.iter().find(|folder| all(folder)).cloned()
+pub fn libraries(places: &Places) -> Result<Libraries, Unusable> {
+    let driver = driver(places)?;
+    let loaders: Vec<PathBuf> = loaders_folders(places).iter().map(|folder| places.at(folder)).collect();
+    let (mut folders, mut refused) = (None, None);
+    let candidates = match places.given.is_empty() {
+        true => candidates(places).iter().map(|folder| places.at(folder)).collect(),
+        false => absolute(places).cloned().collect::<Vec<_>>(),
     };
-    let cuda = cuda.ok_or(Missing::Cuda)?;
-    let loaders = loaders_folders(places);
-    let is_loaders = |folder: &PathBuf| loaders.iter().any(|known| places.at(known) == *folder);
-    // The loader's own folders have much else, which must not go before what is found elsewhere.
-    let mut folders: Vec<PathBuf> = [cuda, driver].into_iter().filter(|folder| !is_loaders(folder)).collect();
-    folders.dedup();
+    for cuda in candidates {
+        match whole(&cuda, &driver, &loaders) {
+            Ok(found) => folders = found,
+            Err(path) => refused = refused.or(Some(path)),
+        }
+        if folders.is_some() {
+            break;
+        }
+    }
+    let why = || mistakes(places).next().or(refused.map(unsafe_at)).or_else(|| wrong_folder(places, &CUDA));
+    let folders = folders.ok_or_else(|| why().unwrap_or(Unusable::NoLibraries))?;
     Ok(Libraries { folders })
+}
+
+/// The folders that the loader has to be told of, if this one has CUDA's libraries. The loader's own folders have much
+/// else, which must not go before what is found elsewhere.
+///
+/// Errors: what of them others can change.
+fn whole(cuda: &Path, driver: &Path, loaders: &[PathBuf]) -> Result<Option<Vec<PathBuf>>, PathBuf> {
+    for name in CUDA {
+        match look(cuda, name) {
+            Look::Has => {}
+            Look::Lacks => return Ok(None),
+            Look::Unsafe(path) => return Err(path),
+        }
+    }
+    let told = [cuda, driver].into_iter().filter(|folder| !loaders.iter().any(|known| known == folder));
+    let mut folders: Vec<PathBuf> = told.map(Path::to_owned).collect();
+    folders.dedup();
+    match folders.iter().find_map(|folder| unsafe_library(folder)) {
+        Some(path) => Err(path),
+        None => Ok(Some(folders)),
+    }
+}
+
+/// What is wrong with the folders that were given, whatever they have in them.
+pub fn mistakes(places: &Places) -> impl Iterator<Item = Unusable> {
+    places.given.iter().filter_map(|given| {
+        let folder = given.display().to_string();
+        match (given.is_absolute(), given.is_dir()) {
+            (false, _) => Some(Unusable::FolderNotAbsolute { folder }),
+            (true, false) => Some(Unusable::FolderMissing { folder }),
+            (true, true) => None,
+        }
+    })
+}
+
+/// Of the folders that were given the one that lacks the fewest of these libraries, the first of equals.
+fn wrong_folder(places: &Places, names: &[&'static str]) -> Option<Unusable> {
+    let all = absolute(places).map(|folder| (folder, lacks(folder, names)));
+    let (folder, library) = all.min_by_key(|(_, lacks)| lacks.len())?;
+    Some(Unusable::FolderLacks { folder: folder.display().to_string(), library: library.join(", ") })
+}
+
+fn lacks(folder: &Path, names: &[&'static str]) -> Vec<&'static str> {
+    names.iter().copied().filter(|name| look(folder, name) == Look::Lacks).collect()
+}
+
+/// The folders that were given so that it is clear where they are.
+fn absolute(places: &Places) -> impl Iterator<Item = &PathBuf> {
+    places.given.iter().filter(|folder| folder.is_absolute())
+}
+
+fn unsafe_at(path: PathBuf) -> Unusable {
+    Unusable::Unsafe { path: path.display().to_string() }
+}
+
+/// The engine for GPUs beside this program.
+pub fn engine(places: &Places) -> Result<PathBuf, Unusable> {
+    let (folder, name) = places.engine();
+    match look(&folder, &name) {
+        Look::Has => Ok(folder.join(name)),
+        Look::Lacks => Err(Unusable::NoEngine),
+        Look::Unsafe(path) => Err(unsafe_at(path)),
+    }
 }
 
 /// Where CUDA's libraries may be, the likeliest first: those that came with the program, those that the environment
@@ -136,31 +215,6 @@ fn loaders_folders(places: &Places) -> Vec<PathBuf> {
     all
 }
 
-/// Whether a folder has a library that no stranger can have put there.
-fn has(folder: &Path, name: &str) -> bool {
-    // A link, as most are, is as safe as the file and the folder that it leads to.
-    let Ok(real) = folder.join(name).canonicalize() else { return false };
-    let Ok(file) = metadata(&real) else { return false };
-    let folders = [Some(folder), real.parent()];
-    file.is_file()
-        && is_safe(&file)
-        && folders.iter().flatten().all(|folder| metadata(folder).is_ok_and(|found| is_safe(&found)))
-}
-
-/// Whether only root, we ourselves and a group can write to it.
-#[cfg(unix)]
-fn is_safe(found: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let everybody_may_write = found.mode() & 0o002 != 0;
-    let known = found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw();
-    known && !everybody_may_write
-}
-
-#[cfg(not(unix))]
-fn is_safe(_: &Metadata) -> bool {
-    true
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -216,9 +270,9 @@ mod tests {
                 "# CUDA\n/opt/named-by-the-loader # here\n",
             )
             .unwrap();
-            assert_eq!(libraries(&places), Err(Missing::Cuda), "{folder}");
+            assert_eq!(libraries(&places), Err(Unusable::NoLibraries), "{folder}");
             put(&places, folder, &CUDA[..1]);
-            assert_eq!(libraries(&places), Err(Missing::Cuda), "cuBLAS alone in {folder}");
+            assert_eq!(libraries(&places), Err(Unusable::NoLibraries), "cuBLAS alone in {folder}");
             let lies_at = put(&places, folder, &CUDA);
             let found = libraries(&places).unwrap().folders;
             if folder == "/opt/named-by-the-loader" {
@@ -234,7 +288,7 @@ mod tests {
     fn the_newest_toolkit_goes_first_and_the_drivers_own_folder_comes_along() {
         let (root, places) = system();
         std::fs::remove_file(root.path().join("usr/lib/x86_64-linux-gnu").join(DRIVER)).unwrap();
-        assert_eq!(libraries(&places), Err(Missing::Driver));
+        assert_eq!(libraries(&places), Err(Unusable::NoDriver));
         let driver = put(&places, "/usr/lib/wsl/lib", &[DRIVER]);
         put(&places, "/usr/local/cuda-13.0/lib64", &CUDA);
         let newest = put(&places, "/usr/local/cuda-13.1/lib64", &CUDA);
@@ -247,11 +301,59 @@ mod tests {
         put(&places, "/usr/local/cuda/lib64", &CUDA);
         let given = root.path().join("given");
         places.given = vec![given.clone()];
-        assert_eq!(libraries(&places), Err(Missing::Cuda));
         put(&places, "/given", &CUDA);
         assert_eq!(libraries(&places).unwrap().folders, std::slice::from_ref(&given));
         put(&places, "/given", &[DRIVER]);
-        assert_eq!(driver(&places), Some(given));
+        assert_eq!(driver(&places), Ok(given));
+    }
+
+    #[test]
+    fn of_the_folders_that_were_given_it_is_told_which_cannot_be_used_and_why() {
+        let (root, mut places) = system();
+        put(&places, "/usr/local/cuda/lib64", &CUDA);
+        let text = |path: &Path| path.display().to_string();
+        let lacks = |folder: &Path, library: &str| {
+            Err(Unusable::FolderLacks { folder: text(folder), library: library.into() })
+        };
+        let given = root.path().join("given");
+        places.given = vec![given.clone()];
+        assert_eq!(libraries(&places), Err(Unusable::FolderMissing { folder: text(&given) }));
+        put(&places, "/given", &[]);
+        assert_eq!(libraries(&places), lacks(&given, "libcublas.so.13, libcurand.so.10"));
+        let cublas = put(&places, "/given", &CUDA[..1]).join(CUDA[0]);
+        put(&places, "/empty", &[]);
+        places.given = vec![root.path().join("empty"), given.clone()];
+        assert_eq!(libraries(&places), lacks(&given, "libcurand.so.10"));
+        places.given.push("given".into());
+        assert_eq!(libraries(&places), Err(Unusable::FolderNotAbsolute { folder: "given".into() }));
+        places.given.pop();
+        put(&places, "/given", &CUDA);
+        std::fs::set_permissions(&cublas, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let refused = Err(Unusable::Unsafe { path: text(&cublas.canonicalize().unwrap()) });
+        assert_eq!(libraries(&places), refused);
+        // Others work all the same where one of several is wrong.
+        std::fs::set_permissions(&cublas, std::fs::Permissions::from_mode(0o644)).unwrap();
+        places.given.push("given".into());
+        assert!(libraries(&places).is_ok());
+        assert_eq!(mistakes(&places).count(), 1);
+    }
+
+    #[test]
+    fn a_missing_driver_is_the_systems_unless_folders_were_given_that_have_nothing() {
+        let (root, mut places) = system();
+        let drivers = root.path().join("usr/lib/x86_64-linux-gnu").join(DRIVER);
+        std::fs::set_permissions(&drivers, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let path = drivers.canonicalize().unwrap().display().to_string();
+        assert_eq!(driver(&places), Err(Unusable::Unsafe { path }));
+        std::fs::remove_file(drivers).unwrap();
+        assert_eq!(driver(&places), Err(Unusable::NoDriver));
+        let given = put(&places, "/given", &[]);
+        places.given = vec![given.clone()];
+        let library = format!("{DRIVER}, {}, {}", CUDA[0], CUDA[1]);
+        let folder = given.display().to_string();
+        assert_eq!(driver(&places), Err(Unusable::FolderLacks { folder, library }));
+        put(&places, "/given", &CUDA);
+        assert_eq!(driver(&places), Err(Unusable::NoDriver));
     }
 
     #[test]
@@ -262,18 +364,58 @@ mod tests {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
             libraries(&places)
         };
-        assert_eq!(with(&folder, 0o777), Err(Missing::Cuda));
+        let refused = |path: &Path| Err(Unusable::Unsafe { path: path.display().to_string() });
+        assert_eq!(with(&folder, 0o777), refused(&folder));
         // In a folder like /tmp others cannot take a file away, but they can put one there.
-        assert_eq!(with(&folder, 0o1777), Err(Missing::Cuda));
+        assert_eq!(with(&folder, 0o1777), refused(&folder));
         assert!(with(&folder, 0o775).is_ok());
-        assert_eq!(with(&folder.join(CUDA[0]), 0o666), Err(Missing::Cuda));
-        assert!(with(&folder.join(CUDA[0]), 0o664).is_ok());
+        let cublas = folder.join(CUDA[0]).canonicalize().unwrap();
+        assert_eq!(with(&cublas, 0o666), refused(&cublas));
+        assert!(with(&cublas, 0o664).is_ok());
         // A link is as safe as what it leads to.
-        let elsewhere = put(&places, "/tmp", &["real.so"]);
+        let elsewhere = put(&places, "/tmp", &["real.so"]).canonicalize().unwrap();
         std::fs::remove_file(folder.join(CUDA[1])).unwrap();
         std::os::unix::fs::symlink(elsewhere.join("real.so"), folder.join(CUDA[1])).unwrap();
         assert!(libraries(&places).is_ok());
-        assert_eq!(with(&elsewhere, 0o1777), Err(Missing::Cuda));
+        assert_eq!(with(&elsewhere, 0o1777), refused(&elsewhere));
+        // What is refused is passed over where there is another.
+        put(&places, "/opt/cuda/lib64", &CUDA);
+        assert!(libraries(&places).is_ok());
+    }
+
+    #[test]
+    fn a_folder_is_not_taken_where_another_library_in_it_is_everybodys() {
+        let (_root, places) = system();
+        let folder = put(&places, "/usr/local/cuda/lib64", &CUDA);
+        // The loader takes what cuBLAS needs from there, too.
+        let other = put(&places, "/usr/local/cuda/lib64", &["libcublasLt.so.13"]).join("libcublasLt.so.13");
+        let other = other.canonicalize().unwrap();
+        put(&places, "/usr/local/cuda/lib64", &["notes.txt"]);
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set(&folder.join("notes.txt"), 0o666);
+        assert!(libraries(&places).is_ok());
+        set(&other, 0o666);
+        assert_eq!(libraries(&places), Err(Unusable::Unsafe { path: other.display().to_string() }));
+        set(&other, 0o644);
+        // A link that leads nowhere is no library.
+        std::os::unix::fs::symlink("nowhere", folder.join("libold.so")).unwrap();
+        assert!(libraries(&places).is_ok());
+    }
+
+    #[test]
+    fn an_engine_that_everybody_may_write_to_is_not_started() {
+        let (_root, places) = system();
+        assert_eq!(engine(&places), Err(Unusable::NoEngine));
+        let folder = put(&places, "/opt/program", &["mbti-cuda"]);
+        let program = folder.join("mbti-cuda").canonicalize().unwrap();
+        assert_eq!(engine(&places), Ok(folder.join("mbti-cuda")));
+        for path in [&program, &folder] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+            assert_eq!(engine(&places), Err(Unusable::Unsafe { path: path.display().to_string() }));
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
     }
 
     #[test]
@@ -282,7 +424,7 @@ mod tests {
         let folder = put(&places, "/usr/local/cuda/lib64", &CUDA);
         // Only root can give a file away; whoever runs the tests as another user has nothing to check here.
         if std::os::unix::fs::chown(folder.join(CUDA[0]), Some(12345), None).is_ok() {
-            assert_eq!(libraries(&places), Err(Missing::Cuda));
+            assert!(matches!(libraries(&places), Err(Unusable::Unsafe { .. })));
         }
     }
 }

@@ -38,13 +38,14 @@ fn unusable(why: Unfit) -> Unusable {
     }
 }
 
-/// The cards that the system shows and the driver does not list. Where it shows none, one stands for what failed.
+/// The cards that the system shows and the driver does not list. Where it shows none, one without a name
+/// stands for what failed.
 fn unlisted(cards: &[String], error: &ListError) -> Vec<DeviceInfo> {
     let why = match error {
         ListError::NoDevice => Unusable::NotListed,
         ListError::Driver { .. } => Unusable::Failed { reason: error.to_string() },
     };
-    let unnamed = ["NVIDIA GPU".to_owned()];
+    let unnamed = [String::new()];
     let cards = match (cards, error) {
         ([], ListError::Driver { .. }) => &unnamed,
         _ => cards,

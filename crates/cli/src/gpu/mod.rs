@@ -8,6 +8,8 @@ mod choose;
 #[cfg(not(feature = "cuda"))]
 mod find;
 #[cfg(not(feature = "cuda"))]
+mod group;
+#[cfg(not(feature = "cuda"))]
 mod libraries;
 #[cfg(feature = "cuda")]
 mod listed;
@@ -15,6 +17,8 @@ mod listed;
 mod places;
 #[cfg(not(feature = "cuda"))]
 mod probe;
+#[cfg(not(feature = "cuda"))]
+mod safe;
 #[cfg(all(test, unix, not(feature = "cuda")))]
 #[allow(clippy::unwrap_used)]
 mod scripted;
@@ -23,12 +27,14 @@ mod system;
 
 use record::DeviceInfo;
 
-pub use choose::{Chosen, choose};
+pub use choose::{Chosen, Wanted, choose};
 #[cfg(not(feature = "cuda"))]
 pub use find::find;
+#[cfg(not(feature = "cuda"))]
+pub use group::end_remembered;
 #[cfg(feature = "cuda")]
 pub use listed::find;
-pub use start::{Engine, chosen_before, replace};
+pub use start::{Engine, chosen_before, end_with_whom_it_lists_for, replace};
 
 /// The GPUs, and what is to be started to use one; none where this program can itself.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ pub struct Places {
     pub toolkits: Vec<PathBuf>,
     /// Python's environments, by their variables.
     pub environments: Vec<PathBuf>,
-    /// Folders to look in and in no others.
+    /// Folders to look in for CUDA and in no others, as they were written.
     pub given: Vec<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ impl Places {
             home: folder(env::var_os("HOME")),
             toolkits: folders(&["CUDA_HOME", "CUDA_PATH"]),
             environments: folders(&["VIRTUAL_ENV", "CONDA_PREFIX"]),
-            given: env::split_paths(&given).filter(|path| path.is_absolute()).collect(),
+            given: env::split_paths(&given).filter(|path| !path.as_os_str().is_empty()).collect(),
         }
     }
 
@@ -46,10 +46,9 @@ impl Places {
         self.root.join(folder.strip_prefix("/").unwrap_or(folder))
     }
 
-    /// The engine for GPUs, which lies beside this program.
-    pub fn engine(&self) -> Option<PathBuf> {
-        let name = format!("mbti-cuda{}", env::consts::EXE_SUFFIX);
-        Some(self.at(&self.own).join(name)).filter(|path| path.is_file())
+    /// The folder and the name of the engine for GPUs, which lies beside this program.
+    pub fn engine(&self) -> (PathBuf, String) {
+        (self.at(&self.own), format!("mbti-cuda{}", env::consts::EXE_SUFFIX))
     }
 }
 

@@ -1,27 +1,27 @@
 //! Asks the engine for GPUs what it lists, in a process of its own: a driver that crashes or hangs takes that process
-//! along and no other.
+//! along and no other. Whatever this process has started ends with it.
 
 use std::{
+    collections::BTreeSet,
     io::Read,
-    process::{Child, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
 };
 
-use record::{DeviceInfo, one_line};
+use record::{Device, DeviceInfo, one_line};
 
-use super::Engine;
+use super::{Engine, group::Group, start::LISTING};
 
 /// A driver that has to wake its cards takes some seconds.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// The most that is read of an answer, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
-/// Characters of what the engine said that a reason quotes.
+/// Lines and characters of what the engine said last that a reason quotes.
+const LINES_SAID: usize = 3;
 const MOST_SAID: usize = 300;
-/// How often it is looked whether the engine has ended.
-const LOOK: Duration = Duration::from_millis(10);
 /// What was said last may come a little after the end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -47,29 +47,38 @@ impl Error {
 
 /// The GPUs that the engine lists, or why it cannot.
 pub fn ask(engine: &Engine, limit: Duration) -> Result<Vec<DeviceInfo>, Error> {
-    let mut command = engine.command("devices");
+    let mut command = engine.command(LISTING);
     command.args(["devices", "--json"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A token is none of its business.
     command.env_remove("HF_TOKEN").env_remove("HF_HUB_TOKEN");
     let until = Instant::now() + limit;
-    let mut child = command.spawn().map_err(Error::Start)?;
-    let (answer, said) = (read(child.stdout.take()), read(child.stderr.take()));
-    let Some(status) = wait(&mut child, until) else {
-        end(child);
-        return Err(Error::Slow(limit));
-    };
+    let mut group = Group::start(&mut command).map_err(Error::Start)?;
+    let (answer, said) = (read(group.child.stdout.take()), read(group.child.stderr.take()));
+    let status = group.end_by(until).ok_or(Error::Slow(limit))?;
     if !status.success() {
         let said = said.recv_timeout(LAST_WORDS).unwrap_or_default();
-        return Err(Error::Ended { status, said: last_line(&String::from_utf8_lossy(&said)) });
+        return Err(Error::Ended { status, said: last_lines(&String::from_utf8_lossy(&said)) });
     }
     let left = until.saturating_duration_since(Instant::now()).max(LAST_WORDS);
     let answer = answer.recv_timeout(left).map_err(|_| Error::Slow(limit))?;
-    let devices: Vec<DeviceInfo> = serde_json::from_slice(&answer).map_err(|_| Error::Answer)?;
-    Ok(devices.into_iter().filter(|device| device.device.starts_with("cuda:")).collect())
+    let mut devices: Vec<DeviceInfo> = serde_json::from_slice(&answer).map_err(|_| Error::Answer)?;
+    // The processor is known here.
+    devices.retain(|device| device.device != "cpu");
+    if are_gpus(&devices) { Ok(devices) } else { Err(Error::Answer) }
 }
 
-/// Reads a pipe on a thread, which nobody waits for longer than he wants to: a grandchild may hold the pipe open.
+/// Whether these are named as GPUs are, each otherwise than all others.
+fn are_gpus(devices: &[DeviceInfo]) -> bool {
+    let mut names = BTreeSet::new();
+    devices.iter().all(|device| {
+        let number = device.device.parse().ok().filter(|parsed| matches!(parsed, Device::Cuda(_)));
+        // "cuda:01" is no name that a GPU has.
+        number.is_some_and(|number| number.to_string() == device.device) && names.insert(&device.device)
+    })
+}
+
+/// Reads a pipe on a thread, which nobody waits for longer than he wants to: what has left the group may hold it open.
 fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (send, receive) = channel();
     thread::spawn(move || {
@@ -82,25 +91,12 @@ fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     receive
 }
 
-fn wait(child: &mut Child, until: Instant) -> Option<ExitStatus> {
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < until => thread::sleep(LOOK),
-            _ => return None,
-        }
-    }
-}
-
-/// Ends a process. One that hangs in the driver ends when the driver lets it, which nobody waits for.
-fn end(mut child: Child) {
-    child.kill().ok();
-    thread::spawn(move || child.wait());
-}
-
-fn last_line(said: &str) -> String {
-    let line = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    one_line(line.strip_prefix("error: ").unwrap_or(line)).chars().take(MOST_SAID).collect()
+/// The last lines that say something, in one.
+fn last_lines(said: &str) -> String {
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> = lines.map(|line| line.strip_prefix("error: ").unwrap_or(line)).collect();
+    let last = lines.get(lines.len().saturating_sub(LINES_SAID)..).unwrap_or_default();
+    one_line(&last.join("; ")).chars().take(MOST_SAID).collect()
 }
 
 #[cfg(all(test, unix))]
@@ -132,9 +128,66 @@ mod tests {
         // The script's own child keeps the pipe open when the script is gone.
         let found = ask(&engine(folder.path(), "sleep 60\necho '[]'"), Duration::from_millis(300));
         assert!(matches!(found, Err(Error::Slow(_))), "{found:?}");
-        let found = ask(&engine(folder.path(), "sleep 60 &\necho '[]'"), Duration::from_millis(300));
-        assert!(matches!(found, Err(Error::Slow(_))), "{found:?}");
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        // What it has left behind ends with it, and the answer is whole.
+        let found = ask(&engine(folder.path(), "sleep 600 &\necho '[]'"), Duration::from_secs(60));
+        assert!(matches!(&found, Ok(none) if none.is_empty()), "{found:?}");
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_an_engine_has_started_ends_at_the_limit_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "sleep 600 & echo $! >\"$(dirname \"$0\")/child\"; sleep 600";
+        let child = folder.path().join("child");
+        let engine = engine(folder.path(), script);
+        // A busy machine may take long to start a script.
+        let mut limit = Duration::from_millis(300);
+        while std::fs::read_to_string(&child).unwrap_or_default().is_empty() {
+            assert!(limit < Duration::from_secs(60), "the script was never started");
+            assert!(matches!(ask(&engine, limit), Err(Error::Slow(_))));
+            limit *= 2;
+        }
+        let child = std::fs::read_to_string(child).unwrap();
+        let runs = || is_running(child.trim());
+        let begun = Instant::now();
+        while runs() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{child} goes on");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether a process is there and no zombie.
+    fn is_running(process: &str) -> bool {
+        let state = std::process::Command::new("ps").args(["-o", "stat=", "-p", process]).output().unwrap();
+        let state = String::from_utf8(state.stdout).unwrap();
+        !matches!(state.trim().chars().next(), None | Some('Z'))
+    }
+
+    #[test]
+    fn a_list_with_a_name_that_no_gpu_has_or_with_one_twice_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let listed = |names: &[&str]| {
+            let card = |name| {
+                format!(r#"{{"device":"{name}","name":"A","memory_mib":1,"free_mib":1,"unusable":null}}"#)
+            };
+            let cards: Vec<String> = names.iter().map(card).collect();
+            ask(&engine(folder.path(), &format!("echo '[{}]'", cards.join(","))), LIMIT)
+        };
+        assert_eq!(listed(&["cpu", "cuda:0", "cuda:10"]).unwrap().len(), 2);
+        for wrong in [
+            &["cuda:x"][..],
+            &["cuda:"],
+            &["cuda"],
+            &["cuda:01"],
+            &["cuda:-1"],
+            &["cuda:99999999999"],
+            &["auto"],
+            &["rm -rf"],
+            &[""],
+            &["cuda:0", "cuda:1", "cuda:0"],
+        ] {
+            assert!(matches!(listed(wrong), Err(Error::Answer)), "{wrong:?}");
+        }
     }
 
     #[test]
@@ -162,6 +215,10 @@ mod tests {
         let words = "echo 'error: CUDA_ERROR_UNKNOWN\u{1b}[2J' >&2\nexit 1";
         let found = ask(&engine(folder.path(), words), LIMIT).unwrap_err().to_string();
         assert!(found.ends_with("exit status: 1: CUDA_ERROR_UNKNOWN\u{FFFD}[2J"), "{found}");
+        let words = "printf 'one\\ntwo\\n\\nerror: three\\n  four\\n\\n' >&2\nexit 1";
+        let found = ask(&engine(folder.path(), words), LIMIT).unwrap_err().to_string();
+        assert!(found.ends_with("exit status: 1: two; three; four"), "{found}");
+        assert_eq!(last_lines(&"x".repeat(1000)).len(), MOST_SAID);
         let words = "echo 'mbti-cuda: symbol lookup error: mbti-cuda: undefined symbol: cuNew' >&2\nexit 127";
         assert!(ask(&engine(folder.path(), words), LIMIT).unwrap_err().is_old_library());
     }

@@ -69,6 +69,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     type Ids: Clone + Send + Sync;
     /// What AdamW keeps of one weight.
     type State: Send + Sync;
+    /// Sums of squares that the device may still be computing.
+    type Sums: Send + Sync;
 
     /// candle's device, which the weights' tensors lie on.
     fn device(&self) -> &Device;
@@ -291,13 +293,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Clears some rows of a matrix.
     fn clear_rows(&self, x: Out<Self>, ids: &Self::Ids) -> Result<()>;
 
-    /// Σ x², in double precision; of some rows where they are given.
-    fn sum_of_squares(&self, x: In<Self>, rows: Option<&Self::Ids>) -> Result<f64>;
+    /// Σ x² of each matrix, in double precision; of some of its rows where they are given. The host does not wait for a
+    /// device that computes them.
+    fn sums_of_squares(&self, all: &[(In<Self>, Option<&Self::Ids>)]) -> Result<Self::Sums>;
 
-    /// The same of each of several matrices. A device that works ahead of the host waits once for all of them.
-    fn sums_of_squares(&self, all: &[(In<Self>, Option<&Self::Ids>)]) -> Result<Vec<f64>> {
-        all.iter().map(|(x, rows)| self.sum_of_squares(*x, *rows)).collect()
-    }
+    /// The values of sums, and those of scalars in `f32` on this device, such as losses. The host waits once for all.
+    fn read_sums(&self, sums: &[Self::Sums], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)>;
 
     /// What AdamW keeps of a weight of so many numbers: moments of nothing yet, and, of a weight in bf16, what each of its
     /// numbers lacks of its 32 bits (see [`halves`](crate::halves)).

@@ -10,20 +10,23 @@ pub fn sums_of_squares_are_those_of_all_numbers_or_of_some_rows<B: Backend>(back
         let squares = |rows: &mut dyn Iterator<Item = usize>| -> f64 {
             rows.flat_map(|row| &x[row * d..(row + 1) * d]).map(|&x| f64::from(x).powi(2)).sum()
         };
-        let found = backend.sum_of_squares(matrix.all(), None).unwrap();
-        let exact = squares(&mut (0..n));
-        assert!((found / exact - 1.0).abs() < 1e-9, "{found} {exact}");
-        assert_eq!(found, backend.sum_of_squares(matrix.all(), None).unwrap(), "the same each time");
         let some: Vec<u32> = (0..n as u32).step_by(3).collect();
-        let found = backend.sum_of_squares(matrix.all(), Some(&backend.ids(&some).unwrap())).unwrap();
-        let exact = squares(&mut some.iter().map(|&row| row as usize));
-        assert!((found / exact - 1.0).abs() < 1e-9, "{found} {exact}");
-        let (whole, some) =
-            (backend.sum_of_squares(matrix.all(), None).unwrap(), backend.ids(&some).unwrap());
+        let exact = [squares(&mut (0..n)), squares(&mut some.iter().map(|&row| row as usize))];
+        let some = backend.ids(&some).unwrap();
         let both = backend.sums_of_squares(&[(matrix.all(), None), (matrix.all(), Some(&some))]).unwrap();
-        assert_eq!(both, [whole, found], "each as alone");
+        let [whole, of_some] =
+            [None, Some(&some)].map(|rows| backend.sums_of_squares(&[(matrix.all(), rows)]).unwrap());
+        let scalars = [0.1f32, -3.0].map(|x| Tensor::new(x, backend.device()).unwrap());
+        let (found, read) = backend.read_sums(&[both, whole, of_some], &scalars).unwrap();
+        for (found, exact) in found[0].iter().zip(exact) {
+            assert!((found / exact - 1.0).abs() < 1e-9, "{found} {exact}");
+        }
+        assert_eq!([&found[1][..], &found[2][..]].concat(), found[0], "the same each time, each as alone");
+        assert_eq!(read, [0.1, -3.0]);
     }
-    assert!(backend.sums_of_squares(&[]).unwrap().is_empty());
+    let none = backend.sums_of_squares(&[]).unwrap();
+    let empty = backend.sums_of_squares(&[(up(backend, &[], 3).all(), None)]).unwrap();
+    assert_eq!(backend.read_sums(&[none, empty], &[]).unwrap(), (vec![vec![], vec![0.0]], vec![]));
 }
 
 /// Ten steps of weights in 32 bits and in bf16 with their remainders; in 8 bits as near as its code book is.

@@ -69,6 +69,7 @@ impl Backend for Cpu {
     type Mut<'a> = &'a mut [f32];
     type Ids = Arc<[u32]>;
     type State = adamw::State;
+    type Sums = Vec<f64>;
 
     fn device(&self) -> &Device {
         &Device::Cpu
@@ -413,11 +414,16 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn sum_of_squares(&self, x: In<Cpu>, rows: Option<&Arc<[u32]>>) -> Result<f64> {
-        match rows {
+    fn sums_of_squares(&self, all: &[(In<Cpu>, Option<&Arc<[u32]>>)]) -> Result<Vec<f64>> {
+        let of_one = |&(x, rows): &(In<Cpu>, Option<&Arc<[u32]>>)| match rows {
             Some(rows) => Ok(squares::of_rows(view(x), rows)),
             None => Ok(sum_of_squares(x.contiguous()?)),
-        }
+        };
+        all.iter().map(of_one).collect()
+    }
+
+    fn read_sums(&self, sums: &[Vec<f64>], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
+        Ok((sums.to_vec(), scalars.iter().map(Tensor::to_scalar).collect::<Result<_>>()?))
     }
 
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<adamw::State> {

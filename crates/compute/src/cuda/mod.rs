@@ -39,6 +39,7 @@ pub use device::Cuda;
 use factor::Factor;
 pub use list::{Gpu, ListError, Unfit, list};
 use product::product;
+pub use squares::Sums;
 
 fn read_factor(x: In<'_, Cuda>) -> Factor {
     let rounded = x.values.rounded;
@@ -56,6 +57,7 @@ impl Backend for Cuda {
     type Mut<'a> = PartMut<'a>;
     type Ids = Ids;
     type State = State;
+    type Sums = Sums;
 
     fn device(&self) -> &Device {
         self.candle_device()
@@ -368,13 +370,13 @@ impl Backend for Cuda {
         gather::clear_rows(self, written_factor(&x), ids)
     }
 
-    fn sum_of_squares(&self, x: In<Cuda>, rows: Option<&Ids>) -> Result<f64> {
-        Ok(squares::sums(self, &[(read_factor(x), rows)])?.iter().sum())
+    fn sums_of_squares(&self, all: &[(In<Cuda>, Option<&Ids>)]) -> Result<Sums> {
+        let all: Vec<_> = all.iter().map(|(x, rows)| (read_factor(*x), *rows)).collect();
+        squares::start(self, &all)
     }
 
-    fn sums_of_squares(&self, all: &[(In<Cuda>, Option<&Ids>)]) -> Result<Vec<f64>> {
-        let all: Vec<_> = all.iter().map(|(x, rows)| (read_factor(*x), *rows)).collect();
-        squares::sums(self, &all)
+    fn read_sums(&self, sums: &[Sums], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
+        squares::read(self, sums, scalars)
     }
 
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<State> {

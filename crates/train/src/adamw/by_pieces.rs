@@ -1,22 +1,21 @@
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 use compute::{Backend, Step};
-use model::{Gradients, Weights};
+use model::{Gradients, Squares, Weights, read_norm};
 
-use super::AdamW;
+use super::{AdamW, Read};
 
 /// A step of AdamW that takes the gradients a piece of the network at a time, as a backward completes them, so that no
 /// more than those of one piece exist. Weights, moments and norm are those of [`AdamW::step`], to the last bit.
 ///
-/// The norm of all gradients is known only at its end, so that they cannot be clipped by it.
+/// The norm of all gradients is known only at its end: they cannot be clipped by it, and one that is not finite has
+/// moved the weights by then.
 pub struct ByPieces<'a, B: Backend> {
     optimizer: &'a mut AdamW<B>,
     weights: &'a Weights,
     learning_rate: f64,
     numbers: Step,
-    /// Of each parameter's gradient; summed at the end, in the order of the parameters as everywhere.
-    squares: Vec<f64>,
-    finite: bool,
-    moved: bool,
+    /// Of the pieces that were taken.
+    squares: Vec<Squares<B>>,
 }
 
 impl<B: Backend> AdamW<B> {
@@ -26,51 +25,36 @@ impl<B: Backend> AdamW<B> {
             return None;
         }
         let numbers = self.numbers(self.step + 1, 1.0, learning_rate);
-        let squares = vec![0.0; self.states.len()];
-        Some(ByPieces {
-            optimizer: self,
-            weights,
-            learning_rate,
-            numbers,
-            squares,
-            finite: true,
-            moved: false,
-        })
+        Some(ByPieces { optimizer: self, weights, learning_rate, numbers, squares: Vec::new() })
     }
 }
 
 impl<B: Backend> ByPieces<'_, B> {
-    /// Moves the parameters that have a gradient now, and clears the gradients. From the first piece on whose gradients
-    /// are not finite nothing is moved any more.
+    /// Moves the parameters that have a gradient now, and clears the gradients.
     pub fn take(&mut self, gradients: &mut Gradients<B>) -> Result<()> {
-        let found = gradients.squares()?;
-        for &(place, squares) in &found {
-            self.squares[place] = squares;
-            self.finite &= squares.is_finite();
+        let squares = gradients.squares()?;
+        for &place in squares.parameters() {
+            self.optimizer.move_one(place, self.weights, gradients, &self.numbers, self.learning_rate)?;
         }
-        if self.finite {
-            self.moved = true;
-            for (place, _) in found {
-                let Self { optimizer, weights, numbers, learning_rate, .. } = self;
-                optimizer.move_one(place, weights, gradients, numbers, *learning_rate)?;
-            }
-        }
+        self.squares.push(squares);
         gradients.clear();
         Ok(())
     }
 
     /// Whether a weight was moved. A step that fails afterwards cannot be done again.
     pub fn has_moved(&self) -> bool {
-        self.moved
+        self.squares.iter().any(|squares| !squares.parameters().is_empty())
     }
 
-    /// Counts the step, and gives the norm of all gradients. Where that is not finite it is not counted; weights above
-    /// the piece where it became so were moved all the same, and the caller has to go on from other weights.
-    pub fn finish(self) -> f64 {
-        let norm = self.squares.iter().sum::<f64>().sqrt();
-        if norm.is_finite() {
-            self.optimizer.step += 1;
+    /// Reads the norm of all gradients and the loss, a scalar in `f32`, and counts the step if both are finite. If not, the
+    /// weights were moved all the same, and the caller has to begin again from other weights.
+    pub fn finish(self, loss: &Tensor) -> Result<Read> {
+        let ByPieces { optimizer, squares, .. } = self;
+        let (norm, losses) = read_norm(&optimizer.backend, squares, std::slice::from_ref(loss))?;
+        let read = Read { norm, losses };
+        if read.is_finite() {
+            optimizer.step += 1;
         }
-        norm
+        Ok(read)
     }
 }

@@ -10,7 +10,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 use compute::{Backend, Cpu, Step};
 pub use compute::{
     Moments,
@@ -63,6 +63,20 @@ pub struct AdamW<B: Backend = Cpu> {
     backend: B,
 }
 
+/// What a step reads of its device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// Of the gradients, before clipping.
+    pub norm: f64,
+    pub losses: Vec<f32>,
+}
+
+impl Read {
+    pub fn is_finite(&self) -> bool {
+        self.norm.is_finite() && self.losses.iter().all(|loss| loss.is_finite())
+    }
+}
+
 impl AdamW {
     /// The optimizer of weights on the CPU. See [`AdamW::on`].
     pub fn new(weights: &mut Weights, hyperparameters: Hyperparameters, moments: Moments) -> AdamW {
@@ -101,14 +115,33 @@ impl<B: Backend> AdamW<B> {
     /// norm of the gradients before clipping. Where that is not finite nothing has been moved or
     /// counted, and the caller has to say so.
     pub fn step(&mut self, weights: &Weights, gradients: &Gradients<B>, learning_rate: f64) -> Result<f64> {
-        // On one of the threads that share the work, as a network computes.
-        rayon::scope(|_| self.step_here(weights, gradients, learning_rate))
+        Ok(self.step_and_read(weights, gradients, &[], learning_rate)?.norm)
     }
 
-    fn step_here(&mut self, weights: &Weights, gradients: &Gradients<B>, learning_rate: f64) -> Result<f64> {
-        let norm = gradients.norm()?;
-        if !norm.is_finite() {
-            return Ok(norm);
+    /// The same after backward passes that had these losses, scalars in `f32`, which are read along with the norm: a GPU
+    /// is waited for once a step. Where a loss is not finite nothing is moved either.
+    pub fn step_and_read(
+        &mut self,
+        weights: &Weights,
+        gradients: &Gradients<B>,
+        losses: &[Tensor],
+        learning_rate: f64,
+    ) -> Result<Read> {
+        // On one of the threads that share the work, as a network computes.
+        rayon::scope(|_| self.step_here(weights, gradients, losses, learning_rate))
+    }
+
+    fn step_here(
+        &mut self,
+        weights: &Weights,
+        gradients: &Gradients<B>,
+        losses: &[Tensor],
+        learning_rate: f64,
+    ) -> Result<Read> {
+        let (norm, losses) = gradients.norm_and(losses)?;
+        let read = Read { norm, losses };
+        if !read.is_finite() {
+            return Ok(read);
         }
         self.step += 1;
         // As PyTorch's clip_grad_norm_, which adds 1e-6 to the norm.
@@ -118,7 +151,7 @@ impl<B: Backend> AdamW<B> {
         for place in 0..self.states.len() {
             self.move_one(place, weights, gradients, &numbers, learning_rate)?;
         }
-        Ok(norm)
+        Ok(read)
     }
 
     /// The numbers of a step, but for the weight decay.

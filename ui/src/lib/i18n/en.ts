@@ -220,6 +220,7 @@ const window = {
   used_device: "Computed on",
   used_device_number: "{name} ({device})",
   used_device_instead: "{name}; {gpu} was found, but {reason}",
+  used_device_perhaps: "{name}; there may be an NVIDIA graphics card, but {reason}",
   model_folder: "Trained model",
   training_time: "Time in training",
   speed: "Speed",

@@ -232,6 +232,11 @@ describe("a problem's sentence", () => {
     expect(problemText(problem)).toContain("cuda:0 cannot be used: its driver is 535.183.01: 580 or newer is needed.");
     const failed = { ...problem, params: { device: "cuda:0", kind: "failed", reason: "CUDA_ERROR_UNKNOWN" } };
     expect(problemText(failed)).toContain("it does not work: CUDA_ERROR_UNKNOWN.");
+    const small = { ...problem, params: { device: "cuda:0", kind: "too_little_memory", needed: "2048", free: "0.25" } };
+    expect(problemText(small)).toContain("this run needs at least 2.0 GiB and 256 KiB of its memory are free.");
+    setLanguage("zh");
+    expect(problemText(small)).toContain("这次训练至少需要 2.0 GiB 显存，而空闲显存只有 256 KiB。");
+    setLanguage("en");
     const later = { ...problem, params: { device: "cuda:0", kind: "constructor" } };
     expect(problemText(later)).toContain("cannot be used: constructor.");
   });
@@ -253,9 +258,9 @@ describe("a problem's sentence", () => {
 
   it("names the settings that would fit, with their values, or says that none would", () => {
     const says = (settings: string) =>
-      problemText({ code: "cannot_fit", params: { needed: "9000.4", available: "7430", settings }, message: "" });
+      problemText({ code: "cannot_fit", params: { needed: "900.4", available: "0.5", settings }, message: "" });
     expect(says("trainable=lora,gradient_checkpointing=true")).toContain(
-      `9000 MiB of memory, and 7430 MiB are there. What would make it fit: What learns: ${en.trainables.lora}; Gradient checkpointing: yes.`,
+      `900 MiB of memory, and 512 KiB are there. What would make it fit: What learns: ${en.trainables.lora}; Gradient checkpointing: yes.`,
     );
     expect(says("")).toContain(en.window.fits_nothing);
     setLanguage("zh");

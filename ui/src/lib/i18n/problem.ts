@@ -3,6 +3,7 @@ import { settingsFrom } from "../fit";
 import { CHOICE_WORDS, isChoice } from "../settingGroups";
 import type { Dictionary } from "./en";
 import { fill } from "./fill";
+import { memoryText } from "./memory";
 import { unusableText } from "./unusable";
 
 /**
@@ -23,7 +24,7 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
   if (problem.code === "too_few_texts") replace(params, "part", dictionary.parts);
   if (problem.code === "loss_not_finite") params["checkpoint"] = checkpointText(params["checkpoint"], dictionary);
   if (problem.code === "cannot_fit") {
-    for (const name of ["needed", "available"]) params[name] = wholeText(params[name]);
+    for (const name of ["needed", "available"]) params[name] = memoryText(params[name]);
     params["settings"] = settingsText(params["settings"] ?? "", dictionary);
   }
   if (problem.code === "device_unusable") params["reason"] = unusableText(dictionary, problem.params);
@@ -52,11 +53,6 @@ export function settingText(name: string, value: string, dictionary: Dictionary)
 function checkpointText(step: string | undefined, dictionary: Dictionary): string {
   if (step === undefined || step === "0") return dictionary.window.none;
   return fill("en", dictionary.window.at_step, { step });
-}
-
-function wholeText(value: string | undefined): string {
-  const number = Number(value ?? Number.NaN);
-  return Number.isFinite(number) ? String(Math.round(number)) : (value ?? "—");
 }
 
 function replace(params: Record<string, string>, name: string, section: Readonly<Record<string, string>>): void {

@@ -215,6 +215,7 @@ export const zh: Dictionary = {
     used_device: "计算设备",
     used_device_number: "{name}（{device}）",
     used_device_instead: "{name}；找到了 {gpu}，但{reason}",
+    used_device_perhaps: "{name}；可能有 NVIDIA 显卡，但{reason}",
     model_folder: "训练好的模型",
     training_time: "训练用时",
     speed: "速度",

@@ -10,7 +10,8 @@ export type DeviceInfo = {
  */
 device: string, 
 /**
- * What its maker calls it.
+ * What its maker calls it. Empty for a GPU that nothing has shown yet: a driver or a folder of libraries alone says
+ * that there may be one.
  */
 name: string, 
 /**

@@ -18,6 +18,7 @@ name: string,
  */
 gpu: string | null, 
 /**
- * Why it was not used; none where no GPU was found or where the settings asked for the processor.
+ * Why no GPU was used; none where nothing speaks for one or where the settings asked for the processor. Without the
+ * name of a GPU, nothing has shown that there is one.
  */
 why_not_gpu: Unusable | null, };

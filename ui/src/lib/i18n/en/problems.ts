@@ -39,7 +39,7 @@ export const problems = {
   too_few_texts: "There are only {texts} texts for {part}. Import more texts, by at least two authors.",
   too_few_authors: "There are only {authors} authors for {folds} folds, and no author is in two of them. Choose fewer folds, split by text, or import texts by more authors.",
   loss_not_finite: "The loss or the gradient ran out of bounds at step {step}, so training was ended. The texts of that step are these rows of the data set: {rows}. Newest checkpoint before it: {checkpoint}. Look at these texts, or start again with a lower learning rate.",
-  cannot_fit: "The run needs {needed} MiB of memory, and {available} MiB are there. What would make it fit: {settings}.",
+  cannot_fit: "The run needs {needed} of memory, and {available} are there. What would make it fit: {settings}.",
   batch_halved: "Memory ran short at step {step}. From there on a pass has {batch_size} texts, and a step has {gradient_accumulation_steps} passes; what is learned stays the same.",
   out_of_memory: "Memory ran short at step {step}, with one text at a time. Cut the texts shorter, choose LoRA or gradient checkpointing, or close other programs; then start again.",
   checkpoint_passed_over: "The checkpoint {path} is damaged and was passed over: {reason}. An older one is used.",

@@ -169,6 +169,12 @@ export const unusables = {
   no_libraries: "cuBLAS and cuRAND of CUDA 13 were not found: install the package mbti-tuner-cuda, or CUDA 13",
   old_card: "its compute capability is {capability}: 8.0 or newer is needed (Ampere, 2020)",
   no_card: "no NVIDIA graphics card was found in this computer",
+  folder_missing: "MBTI_CUDA_LIBRARIES names {folder}, and there is no such folder",
+  folder_not_absolute: "MBTI_CUDA_LIBRARIES names {folder}, which is not an absolute path: it must begin with /",
+  folder_lacks: "MBTI_CUDA_LIBRARIES names {folder}, which does not have {library}",
+  unsafe:
+    "{path} was not loaded, since other users can change it: it must belong to you or to root, and not be writable for everybody",
+  too_little_memory: "this run needs at least {needed} and {free} of its memory are free",
   not_listed: "the driver lists no such graphics card",
   words_model: "the bag of words is computed on the processor",
   failed: "it does not work: {reason}",

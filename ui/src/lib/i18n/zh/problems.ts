@@ -38,7 +38,7 @@ export const problems: Dictionary["problems"] = {
   too_few_texts: "用于{part}的文本只有 {texts} 条。请导入更多文本，且至少来自两位作者。",
   too_few_authors: "只有 {authors} 位作者，不够分成 {folds} 折，因为同一作者不能在两折中。请减少折数，按文本划分，或导入更多作者的文本。",
   loss_not_finite: "第 {step} 步时损失或梯度超出了范围，训练已结束。该步的文本是数据集的这些行：{rows}。此前最新的检查点：{checkpoint}。请查看这些文本，或降低学习率后重新开始。",
-  cannot_fit: "这次训练需要 {needed} MiB 内存，而可用的只有 {available} MiB。能放得下的办法：{settings}。",
+  cannot_fit: "这次训练需要 {needed} 内存，而可用的只有 {available}。能放得下的办法：{settings}。",
   batch_halved: "第 {step} 步时内存不足。此后每批 {batch_size} 条文本，每步 {gradient_accumulation_steps} 批；学到的内容不变。",
   out_of_memory: "第 {step} 步时，即使每次一条文本，内存仍然不足。请缩短文本，选择 LoRA 或梯度检查点，或关闭其他程序，然后重新开始。",
   checkpoint_passed_over: "检查点 {path} 已损坏，已跳过：{reason}。改用更早的检查点。",

@@ -34,6 +34,8 @@ for order in reversed random:1; do
 done
 say "Runs"
 EMULATED_GPU_DEFERRED=1 gpu --test cuda
+say "Launches, bytes, uploads and memory of a layer"
+gpu --test launches
 say "Every family beside Transformers"
 MBTI_TEST_DEVICE=cuda:0 gpu --test families_equal_transformers -- --skip odd_values_in_a_config
 say "The engine's commands"

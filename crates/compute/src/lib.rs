@@ -23,8 +23,8 @@ pub mod timing;
 
 pub use activation::{Activation, WithFunction};
 pub use backend::{
-    Angles, Backend, Dropout, Heads, In, Matrix, Memory, NormGradients, NormKind, Out, Place, Products, Span,
-    Sum, Texts,
+    Angles, Backend, Closing, Dropout, Heads, In, LowRank, Matrix, Memory, NormGradients, NormKind, NormOf,
+    Out, Place, Products, Span, Sum, Texts, Turned,
 };
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]

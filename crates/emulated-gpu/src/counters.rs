@@ -53,6 +53,8 @@ pub struct Kernel {
     pub bytes_read: u64,
     /// Bytes of device memory that its threads wrote.
     pub bytes_written: u64,
+    /// Additions and multiplications of a product of cuBLAS: 2 m n k.
+    pub product_flop: u64,
 }
 
 /// Transfers of one kind.
@@ -139,6 +141,7 @@ mod tests {
             thread_instructions: 100,
             bytes_read: 16,
             bytes_written: 8,
+            product_flop: 0,
         };
         assert_eq!(counters.kernels["norm"], wanted);
     }

@@ -18,6 +18,21 @@ pub(crate) struct Block {
     pub(crate) mlp_dropout: f32,
 }
 
+impl Block {
+    /// The norm that the block begins with, if it does.
+    pub(crate) fn first_norm(&self) -> Option<&Norm> {
+        self.attention_norm.as_ref().filter(|_| self.order == Order::NormFirst)
+    }
+
+    /// The layer, or the first of those, that reads what the block reads, or its norm.
+    pub(crate) fn first_layer(&self) -> &Linear {
+        match &self.attention.inputs {
+            Projections::Fused(qkv) => qkv,
+            Projections::Apart(all) => &all[0],
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// x + f(norm(x)), as all newer families.

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-use super::Backend;
+use super::{Backend, Products};
+use crate::Held;
 
 /// A matrix of `f32` that its owner alone writes, its rows one after another.
 pub struct Matrix<B: Backend> {
@@ -130,5 +131,29 @@ impl<'a, B: Backend> Out<'a, B> {
             bail!("a matrix is written as a whole, and is a part of one: {:?}", self.place);
         }
         Ok(self.values)
+    }
+}
+
+/// What LoRA adds to a layer's result: low wᵀ, for low `[n, r]` and w `[out, r]`, or with `turned` low w for w `[r, out]`. A
+/// device may add it where the result is read next.
+pub struct LowRank<'a, B: Backend> {
+    pub low: In<'a, B>,
+    pub weight: &'a Held,
+    pub turned: bool,
+    pub products: Products,
+}
+
+impl<B: Backend> Clone for LowRank<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for LowRank<'_, B> {}
+
+impl<B: Backend> LowRank<'_, B> {
+    /// out += low wᵀ
+    pub fn add_to(self, backend: &B, out: Out<B>) -> Result<()> {
+        backend.product_held(out, self.low, self.weight, self.turned, 1.0, true, self.products)
     }
 }

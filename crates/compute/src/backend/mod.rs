@@ -8,8 +8,8 @@ use std::{borrow::Cow, ops::Range};
 use candle_core::{Device, Result, Tensor, bail};
 
 pub use self::{
-    matrix::{In, Matrix, Out, Place},
-    shapes::{Angles, Dropout, Heads, NormKind, Products, Span, Texts},
+    matrix::{In, LowRank, Matrix, Out, Place},
+    shapes::{Angles, Dropout, Heads, NormKind, NormOf, Products, Span, Texts},
 };
 use crate::{Activation, Held, Moments, Step, cpu::adamw::State as HostState};
 
@@ -32,6 +32,22 @@ pub struct NormGradients<'a, B: Backend> {
 pub struct Sum<'a, B: Backend> {
     pub values: B::Mut<'a>,
     pub add: bool,
+}
+
+/// A product of factors `[k, m]` and `[k, n]`, `[m, n]`: out = aᵀ b, or out += aᵀ b, where it is wanted.
+pub struct Turned<'out, 'a, 'b, B: Backend> {
+    pub out: Option<Sum<'out, B>>,
+    pub a: In<'a, B>,
+    pub b: In<'b, B>,
+}
+
+/// What is done to the result of a block's last layer: dropout(x + low wᵀ + bias) + residual.
+pub struct Closing<'a, B: Backend> {
+    pub added: Option<LowRank<'a, B>>,
+    /// `[d]`
+    pub bias: Option<&'a Tensor>,
+    pub dropout: Option<Dropout>,
+    pub residual: B::Ref<'a>,
 }
 
 /// What a layer of a transformer computes, on one device, forward and backward.
@@ -73,6 +89,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// So many numbers, whatever they are: for a result that is written whole.
     fn buffer(&self, len: usize) -> Result<Self::Buffer>;
+
+    /// Says that products with this weight will read what is written to a buffer next. A device may keep it in the form that
+    /// they read beside the numbers, and not have each of them convert it.
+    fn read_by(&self, _buffer: &mut Self::Buffer, _weight: &Held, _products: Products) -> Result<()> {
+        Ok(())
+    }
 
     fn read(buffer: &Self::Buffer, range: Range<usize>) -> Self::Ref<'_>;
 
@@ -120,6 +142,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         products: Products,
     ) -> Result<()>;
 
+    /// Two products that have nothing to do with one another, such as the gradients of LoRA's matrices.
+    fn turned_products(&self, first: Turned<Self>, second: Turned<Self>, products: Products) -> Result<()> {
+        turned_product(self, first, products)?;
+        turned_product(self, second, products)
+    }
+
     /// out = s x wᵀ, or out += s x wᵀ with `add`, for a weight w `[out, in]` however it is held, which is read strip by
     /// strip; x `[n, in]`, out `[n, out]`. With `turned` s x w, the way of a gradient: x `[n, out]`, out `[n, in]`.
     #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
@@ -134,39 +162,41 @@ pub trait Backend: Clone + Send + Sync + 'static {
         products: Products,
     ) -> Result<()>;
 
-    /// The norm of every row: x and y `[n, d]`, w and b `[d]` in `f32`; no b for none. See [`NormKind`].
-    fn norm(
-        &self,
-        kind: NormKind,
-        y: Self::Mut<'_>,
-        x: Self::Ref<'_>,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        eps: f32,
-    ) -> Result<()>;
+    /// The norm of every row: x and y `[n, d]`. See [`NormKind`].
+    fn norm(&self, norm: NormOf, y: Self::Mut<'_>, x: Self::Ref<'_>) -> Result<()>;
 
-    /// With the gradient g of y: that of x into dx, and those of w and b where they are wanted. With h = g w, and
-    /// r = 1 / √(σ² + ε) or 1 / √(mean(x²) + ε): ∂x = r (h − mean(h) − x̂ mean(h x̂)) or r (h − x̂ mean(h x̂)) with
-    /// x̂ = x r, ∂w = Σ g x̂, ∂b = Σ g.
+    /// With the gradient g of y, to which something may have to be added first: dx = ∂x, or dx += ∂x, and those of w and b
+    /// where they are wanted. With h = g w, and r = 1 / √(σ² + ε) or 1 / √(mean(x²) + ε):
+    /// ∂x = r (h − mean(h) − x̂ mean(h x̂)) or r (h − x̂ mean(h x̂)) with x̂ = x r, ∂w = Σ g x̂, ∂b = Σ g. With `again` g becomes
+    /// y, which the layers after the norm read for their weights, and which need not be kept that way.
     #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
     fn norm_backward(
         &self,
-        kind: NormKind,
-        dx: Self::Mut<'_>,
+        norm: NormOf,
+        dx: Sum<Self>,
         x: Self::Ref<'_>,
-        g: Self::Ref<'_>,
-        weight: &Tensor,
-        eps: f32,
+        g: Self::Mut<'_>,
+        added: Option<LowRank<Self>>,
+        again: bool,
         gradients: NormGradients<Self>,
     ) -> Result<()>;
 
     /// The angles of a batch, cos and sin `[total, half]`.
     fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Self>>;
 
-    /// Turns the first `heads · d` features of every row by its angles, in place: of each pair of features i and
+    /// Turns the first `heads · d` features of every row by its angles, in place, after adding to the rows what may have to
+    /// be: of each pair of features i and
     /// i + half, y₁ = x₁ cos − x₂ sin, y₂ = x₂ cos + x₁ sin (Su et al., arXiv 2104.09864, in the form of Transformers); with
     /// `back` by the negative angles, the way of a gradient.
-    fn rotate(&self, x: Out<Self>, angles: &Angles<Self>, heads: usize, d: usize, back: bool) -> Result<()>;
+    fn rotate(
+        &self,
+        x: Out<Self>,
+        added: Option<LowRank<Self>>,
+        angles: &Angles<Self>,
+        heads: usize,
+        d: usize,
+        back: bool,
+    ) -> Result<()>;
 
     /// Numbers that attention keeps for its backward.
     fn attention_keeps(&self, tokens: usize, heads: Heads) -> usize;
@@ -208,24 +238,28 @@ pub trait Backend: Clone + Send + Sync + 'static {
         products: Products,
     ) -> Result<()>;
 
-    /// y = f(u) for u `[n, d]`, or, `gated`, y = f(a) b for u `[n, 2 d]` with a and b beside one another.
+    /// y = f(u) for u `[n, d]`, or, `gated`, y = f(a) b for u `[n, 2 d]` with a and b beside one another, after adding to u
+    /// what may have to be.
     fn activation(
         &self,
         activation: Activation,
         gated: bool,
         y: Self::Mut<'_>,
-        u: Self::Ref<'_>,
+        u: Self::Mut<'_>,
+        added: Option<LowRank<Self>>,
         d: usize,
     ) -> Result<()>;
 
-    /// With the gradient of y in `g`: u becomes its own gradient, and g becomes y, which the layer after it reads for its
-    /// weights, so that no more than u has to be kept. ∂u = g f′(u); gated ∂a = g b f′(a), ∂b = g f(a).
+    /// With the gradient of y in `g`, to which something may have to be added first: u becomes its own gradient, and g
+    /// becomes y, which the layer after it reads for its weights, so that no more than u has to be kept. ∂u = g f′(u); gated
+    /// ∂a = g b f′(a), ∂b = g f(a).
     fn activation_backward(
         &self,
         activation: Activation,
         gated: bool,
         u: Self::Mut<'_>,
         g: Self::Mut<'_>,
+        added: Option<LowRank<Self>>,
         d: usize,
     ) -> Result<()>;
 
@@ -235,14 +269,16 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// The sum of every column of g, a bias's gradient.
     fn column_sums(&self, sum: Sum<Self>, g: In<Self>) -> Result<()>;
 
-    /// x = dropout(x + bias) + residual, for x and residual `[n, d]` and bias `[d]`, if there is one.
-    fn close(
+    /// Closes a block, for x and the residual `[n, d]`: see [`Closing`].
+    fn close(&self, x: Self::Mut<'_>, closing: Closing<Self>, d: usize) -> Result<()>;
+
+    /// The same, and y `[n, d]` becomes the norm of x.
+    fn close_and_norm(
         &self,
         x: Self::Mut<'_>,
-        bias: Option<&Tensor>,
-        dropout: Option<Dropout>,
-        residual: Self::Ref<'_>,
-        d: usize,
+        closing: Closing<Self>,
+        norm: NormOf,
+        y: Self::Mut<'_>,
     ) -> Result<()>;
 
     /// x = dropout(y): each number is 0 with probability p, else multiplied by 1 / (1 − p) (Srivastava et al., JMLR 15,
@@ -295,6 +331,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         state: &mut Self::State,
         step: &Step,
     ) -> Result<()>;
+}
+
+fn turned_product<B: Backend>(backend: &B, product: Turned<B>, products: Products) -> Result<()> {
+    let Turned { out, a, b } = product;
+    let Some(out) = out else { return Ok(()) };
+    backend.product(Out::rows(out.values, b.shape().1), a.turned(), b, 1.0, out.add, products)
 }
 
 /// An operand has as many numbers as the operation asks for.

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use candle_core::{Result, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::Backend;
 
@@ -87,6 +87,15 @@ pub enum NormKind {
     Layer,
     /// y = w x / √(mean(x²) + ε) (Zhang and Sennrich, arXiv 1910.07467), as Transformers' `LlamaRMSNorm`.
     RootMeanSquare,
+}
+
+/// A norm with its weights w and b `[d]` in `f32`; no b for none.
+#[derive(Debug, Clone, Copy)]
+pub struct NormOf<'a> {
+    pub kind: NormKind,
+    pub weight: &'a Tensor,
+    pub bias: Option<&'a Tensor>,
+    pub eps: f32,
 }
 
 /// The texts of a packed batch: cumulative lengths, `[texts + 1]`, here and in the device's memory.

@@ -1,4 +1,4 @@
-use super::numbers::{close, down, numbers, up, wide};
+use super::numbers::{Addition, close, down, numbers, up, wide};
 use crate::{Activation, Backend, Dropout};
 
 pub fn angles_turn_pairs_of_features<B: Backend>(backend: &B) {
@@ -12,7 +12,7 @@ pub fn angles_turn_pairs_of_features<B: Backend>(backend: &B) {
         let angles = backend.angles(&cos, &sin, half).unwrap();
         for back in [false, true] {
             let mut found = up(backend, &x, width);
-            backend.rotate(found.all_mut(), &angles, heads, d, back).unwrap();
+            backend.rotate(found.all_mut(), None, &angles, heads, d, back).unwrap();
             let mut exact = wide(&x);
             for (row, head, pair) in (0..total)
                 .flat_map(|row| (0..heads).flat_map(move |head| (0..half).map(move |pair| (row, head, pair))))
@@ -24,10 +24,15 @@ pub fn angles_turn_pairs_of_features<B: Backend>(backend: &B) {
                 (exact[first], exact[second]) = (a * c - b * s, b * c + a * s);
             }
             close(&down(backend, &found), &exact, 1e-6, "turned features");
+            for addition in Addition::some(backend, total, width) {
+                let mut found = up(backend, &addition.before(&wide(&x)), width);
+                backend.rotate(found.all_mut(), addition.added(), &angles, heads, d, back).unwrap();
+                close(&down(backend, &found), &exact, 1e-5, "turned features with an addition");
+            }
         }
         let mut short = up(backend, &numbers((total + 1) * width, 1), width);
         assert!(
-            backend.rotate(short.all_mut(), &angles, heads, d, false).is_err(),
+            backend.rotate(short.all_mut(), None, &angles, heads, d, false).is_err(),
             "angles for fewer tokens"
         );
     }
@@ -77,15 +82,28 @@ pub fn activations_are_those_of_the_definition<B: Backend>(backend: &B) {
                 }
             }
             let what = format!("{activation:?} of {n} × {d}, gated: {gated}");
-            let mut u_on = up(backend, &u, width);
-            let mut found = up(backend, &g, d);
-            backend.activation(activation, gated, found.all_mut().values, u_on.all().values, d).unwrap();
-            close(&down(backend, &found), &y, 2e-6, &what);
-            let mut g_on = up(backend, &g, d);
-            let (to_u, to_g) = (u_on.all_mut().values, g_on.all_mut().values);
-            backend.activation_backward(activation, gated, to_u, to_g, d).unwrap();
-            close(&down(backend, &u_on), &du, 1e-5, &format!("{what}, ∂u"));
-            close(&down(backend, &g_on), &y, 2e-6, &format!("{what}, y once more"));
+            let run = |to_u: Option<&Addition<B>>, to_g: Option<&Addition<B>>, what: &str| {
+                let before = |x: &[f32], addition: Option<&Addition<B>>| {
+                    addition.map_or_else(|| x.to_vec(), |addition| addition.before(&wide(x)))
+                };
+                let mut u_on = up(backend, &before(&u, to_u), width);
+                let mut found = up(backend, &g, d);
+                let (y_on, from) = (found.all_mut().values, u_on.all_mut().values);
+                let added = to_u.and_then(Addition::added);
+                backend.activation(activation, gated, y_on, from, added, d).unwrap();
+                close(&down(backend, &found), &y, 3e-6, what);
+                close(&down(backend, &u_on), &wide(&u), 1e-6, &format!("{what}, u"));
+                let mut g_on = up(backend, &before(&g, to_g), d);
+                let (u_to, g_to) = (u_on.all_mut().values, g_on.all_mut().values);
+                let added = to_g.and_then(Addition::added);
+                backend.activation_backward(activation, gated, u_to, g_to, added, d).unwrap();
+                close(&down(backend, &u_on), &du, 1e-5, &format!("{what}, ∂u"));
+                close(&down(backend, &g_on), &y, 3e-6, &format!("{what}, y once more"));
+            };
+            run(None, None, &what);
+            for (to_u, to_g) in Addition::some(backend, n, width).iter().zip(Addition::some(backend, n, d)) {
+                run(Some(to_u), Some(&to_g), &format!("{what}, with additions"));
+            }
         }
     }
 }

@@ -26,7 +26,8 @@ pub use optimizer::{
     sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
 };
 pub use products::{
-    products_are_those_of_the_definition, products_with_held_weights_are_those_of_their_numbers,
+    products_are_those_of_the_definition, products_read_what_was_written_last,
+    products_with_held_weights_are_those_of_their_numbers, turned_products_are_those_of_the_definition,
 };
 pub use rows::{
     biases_and_residuals_are_added_to_every_row, matrices_go_to_the_device_and_back_whole_and_in_parts,
@@ -42,6 +43,8 @@ macro_rules! conforms {
             matrices_go_to_the_device_and_back_whole_and_in_parts,
             products_are_those_of_the_definition,
             products_with_held_weights_are_those_of_their_numbers,
+            products_read_what_was_written_last,
+            turned_products_are_those_of_the_definition,
             norms_are_those_of_the_definition,
             biases_and_residuals_are_added_to_every_row,
             rows_are_found_and_summed_by_their_ids,

@@ -1,6 +1,8 @@
 //! Numbers to compute with, here and on the device.
 
-use crate::{Backend, Matrix};
+use candle_core::Tensor;
+
+use crate::{Backend, Held, LowRank, Matrix, Products};
 
 /// Numbers from −1 to 1, the same each time.
 pub fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -35,5 +37,47 @@ pub fn close(found: &[f32], expected: &[f64], share: f64, what: &str) {
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
         let off = (f64::from(*found) - expected).abs();
         assert!(off <= share * largest, "{what}: {found} at {at} where {expected} should be");
+    }
+}
+
+/// What LoRA adds to `n` rows of `cols` numbers, on the device and in double precision.
+pub struct Addition<B: Backend> {
+    low: Matrix<B>,
+    weight: Held,
+    turned: bool,
+    pub exact: Vec<f64>,
+}
+
+impl<B: Backend> Addition<B> {
+    pub fn new(backend: &B, n: usize, cols: usize, rank: usize, turned: bool) -> Addition<B> {
+        let (low, w) = (numbers(n * rank, 11), numbers(rank * cols, 12));
+        let at = |column: usize, number: usize| {
+            f64::from(if turned { w[number * cols + column] } else { w[column * rank + number] })
+        };
+        let of = |place: usize| -> f64 {
+            let (row, column) = (place / cols, place % cols);
+            (0..rank).map(|number| f64::from(low[row * rank + number]) * at(column, number)).sum()
+        };
+        let exact = (0..n * cols).map(of).collect();
+        let shape = if turned { (rank, cols) } else { (cols, rank) };
+        let weight = Tensor::from_vec(w, shape, backend.device()).unwrap().into();
+        Addition { low: up(backend, &low, rank), weight, turned, exact }
+    }
+
+    /// Of several ranks, in both ways.
+    pub fn some(backend: &B, n: usize, cols: usize) -> Vec<Addition<B>> {
+        [(1, false), (8, true), (19, false)]
+            .map(|(rank, turned)| Self::new(backend, n, cols, rank, turned))
+            .into()
+    }
+
+    pub fn added(&self) -> Option<LowRank<'_, B>> {
+        let Addition { low, weight, turned, .. } = self;
+        Some(LowRank { low: low.all(), weight, turned: *turned, products: Products::F32 })
+    }
+
+    /// x and what is added, exactly and as the device is given it.
+    pub fn before(&self, sum: &[f64]) -> Vec<f32> {
+        sum.iter().zip(&self.exact).map(|(x, added)| (x - added) as f32).collect()
     }
 }

@@ -2,7 +2,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::numbers::{close, down, numbers, up, wide};
 use crate::{
-    Backend, Held, Products,
+    Activation, Backend, Closing, Held, In, Matrix, NormGradients, NormKind, NormOf, Products, Sum, Turned,
     quantised::{Int8, Nf4},
 };
 
@@ -85,4 +85,115 @@ fn held_in_all_ways(tensor: &Tensor) -> Vec<Held> {
         Held::Nf4(Nf4::quantise(tensor).unwrap().into()),
         Held::Int8(Int8::quantise(tensor).unwrap().into()),
     ]
+}
+
+/// A device may keep a matrix beside itself as products read it, whoever wrote it, and none of what was there before.
+pub fn products_read_what_was_written_last<B: Backend>(backend: &B) {
+    let (n, d, out) = (11, 24, 10);
+    let w = Tensor::from_vec(numbers(out * d, 4), (out, d), &Device::Cpu).unwrap();
+    let held = Held::from(w.to_dtype(DType::BF16).unwrap()).to_device(backend.device()).unwrap();
+    let product = |x: In<B>| {
+        let mut y = Matrix::new(backend, n, out).unwrap();
+        backend.product_held(y.all_mut(), x, &held, false, 1.0, false, Products::Bf16).unwrap();
+        down(backend, &y)
+    };
+    let (x, ones) =
+        (up(backend, &numbers(n * d, 1), d), Tensor::ones(d, DType::F32, backend.device()).unwrap());
+    let norm = NormOf { kind: NormKind::RootMeanSquare, weight: &ones, bias: None, eps: 1e-5 };
+    let turns: Vec<f32> = (0..n * d / 4).map(|at| (at as f32).sin()).collect();
+    let angles = backend.angles(&turns, &turns, d / 4).unwrap();
+    type Writing<'a, B> = (&'a str, Box<dyn Fn(&mut Matrix<B>) + 'a>);
+    let writings: [Writing<B>; 7] = [
+        ("norm", Box::new(|to| backend.norm(norm, to.all_mut().values, x.all().values).unwrap())),
+        (
+            "a block's end",
+            Box::new(|to| {
+                let mut sum = up(backend, &numbers(n * d, 2), d);
+                let closing = Closing { added: None, bias: None, dropout: None, residual: x.all().values };
+                let (sum, y) = (sum.all_mut().values, to.all_mut().values);
+                backend.close_and_norm(sum, closing, norm, y).unwrap();
+            }),
+        ),
+        (
+            "a norm's backward",
+            Box::new(|to| {
+                let mut g = up(backend, &numbers(n * d, 3), d);
+                let none = NormGradients { weight: None, bias: None };
+                let (dx, g) = (Sum { values: to.all_mut().values, add: false }, g.all_mut().values);
+                backend.norm_backward(norm, dx, x.all().values, g, None, true, none).unwrap();
+            }),
+        ),
+        (
+            "an activation",
+            Box::new(|to| {
+                let mut u = up(backend, &numbers(2 * n * d, 3), 2 * d);
+                let (y, u) = (to.all_mut().values, u.all_mut().values);
+                backend.activation(Activation::Silu, true, y, u, None, d).unwrap();
+            }),
+        ),
+        (
+            "an activation's backward",
+            Box::new(|to| {
+                let mut g = up(backend, &numbers(n * d, 3), d);
+                backend.copy(to.all_mut(), x.all()).unwrap();
+                let (u, g) = (to.all_mut().values, g.all_mut().values);
+                backend.activation_backward(Activation::Gelu, false, u, g, None, d).unwrap();
+            }),
+        ),
+        (
+            "a rotation",
+            Box::new(|to| {
+                backend.copy(to.all_mut(), x.all()).unwrap();
+                backend.rotate(to.all_mut(), None, &angles, 1, d - 5, false).unwrap();
+            }),
+        ),
+        ("a sum", Box::new(|to| backend.add(to.all_mut().values, x.all().values).unwrap())),
+    ];
+    let mut beside = Matrix::new(backend, n, d).unwrap();
+    backend.read_by(&mut beside.buffer, &held, Products::Bf16).unwrap();
+    let mut plain = Matrix::new(backend, n, d).unwrap();
+    for (name, write) in &writings {
+        write(&mut beside);
+        write(&mut plain);
+        assert_eq!(down(backend, &beside), down(backend, &plain), "{name}");
+        assert_eq!(product(beside.all()), product(plain.all()), "a product after {name}");
+        let [some, same] = [&beside, &plain].map(|x| product(x.columns(0..d)));
+        assert_eq!(some, same, "a product with a view after {name}");
+    }
+    let before = product(beside.all());
+    backend.clear(beside.all_mut().values).unwrap();
+    assert_ne!(product(beside.all()), before, "zeros");
+    assert!(product(beside.all()).iter().all(|&x| x == 0.0));
+}
+
+/// Of which one factor is thin, or none.
+pub fn turned_products_are_those_of_the_definition<B: Backend>(backend: &B) {
+    for (k, [m, n], [m_too, n_too]) in
+        [(1, [1, 1], [1, 2]), (37, [70, 8], [8, 33]), (100, [5, 130], [40, 50]), (9, [31, 19], [3, 3])]
+    {
+        for add in [false, true] {
+            let shapes = [[m, n], [m_too, n_too]];
+            let factors = shapes.map(|[m, n]| [m, n].map(|cols| numbers(k * (cols + 2), cols)));
+            let on = factors.each_ref().map(|two| two.each_ref().map(|x| up(backend, x, x.len() / k)));
+            let before = shapes.map(|[m, n]| numbers(m * n, 9));
+            let mut out = [0, 1].map(|at: usize| up(backend, &before[at], shapes[at][1]));
+            let [one, other] = &mut out;
+            let turned = |out, at: usize| {
+                let ([a, b], [m, n]) = (&on[at], shapes[at]);
+                Turned { out: Some(Sum { values: out, add }), a: a.columns(1..1 + m), b: b.columns(2..2 + n) }
+            };
+            let (first, second) = (turned(one.all_mut().values, 0), turned(other.all_mut().values, 1));
+            backend.turned_products(first, second, Products::F32).unwrap();
+            for (at, [m, n]) in shapes.into_iter().enumerate() {
+                let part = |x: &[f32], cols: usize, from: usize| -> Vec<f64> {
+                    x.chunks(cols + 2).flat_map(|row| wide(&row[from..from + cols])).collect()
+                };
+                let (a, b) = (part(&factors[at][0], m, 1), part(&factors[at][1], n, 2));
+                let product = exact(&a, &b, [m, k, n], [true, false]);
+                let there = before[at].iter().map(|&x| if add { f64::from(x) } else { 0.0 });
+                let expected: Vec<f64> = there.zip(product).map(|(there, x)| there + x).collect();
+                close(&down(backend, &out[at]), &expected, 1e-5, &format!("{k} × {m} × {n}, added: {add}"));
+            }
+        }
+    }
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
-use super::numbers::{close, down, numbers, up, wide};
-use crate::{Backend, Dropout, Held, In, Matrix, NormGradients, NormKind, Out, Sum};
+use super::numbers::{Addition, close, down, numbers, up, wide};
+use crate::{Backend, Closing, Dropout, Held, In, Matrix, NormGradients, NormKind, NormOf, Out, Sum};
 
 fn vector<B: Backend>(backend: &B, values: &[f32]) -> Tensor {
     Tensor::from_vec(values.to_vec(), values.len(), backend.device()).unwrap()
@@ -64,6 +64,7 @@ pub fn norms_are_those_of_the_definition<B: Backend>(backend: &B) {
             let b = if with_bias { numbers(d, 4) } else { vec![0.0; d] };
             let eps = 1e-5f32;
             let (mut y, mut dx, mut dw, mut db) = (vec![], vec![], vec![0f64; d], vec![0f64; d]);
+            let nothing = vec![0f64; d];
             for (x, g) in x.chunks(d).zip(g.chunks(d)) {
                 let row = norm_of_row(kind, [&wide(x), &wide(&w), &wide(&b), &wide(g)], eps.into());
                 y.extend(row.0);
@@ -72,33 +73,50 @@ pub fn norms_are_those_of_the_definition<B: Backend>(backend: &B) {
                 db.iter_mut().zip(g).for_each(|(sum, g)| *sum += f64::from(*g));
             }
             let what = format!("{kind:?} of {n} × {d}");
-            let (x_on, g_on) = (up(backend, &x, d), up(backend, &g, d));
-            let [mut found, mut found_dx] = [(); 2].map(|()| Matrix::new(backend, n, d).unwrap());
+            let x_on = up(backend, &x, d);
+            let mut found = Matrix::new(backend, n, d).unwrap();
             let (weight, bias) = (vector(backend, &w), with_bias.then(|| vector(backend, &b)));
-            backend
-                .norm(kind, found.all_mut().values, x_on.all().values, &weight, bias.as_ref(), eps)
-                .unwrap();
+            let norm = NormOf { kind, weight: &weight, bias: bias.as_ref(), eps };
+            backend.norm(norm, found.all_mut().values, x_on.all().values).unwrap();
             close(&down(backend, &found), &y, 1e-5, &what);
-            let before = numbers(d, 5);
-            for add in [false, true] {
+            let (before, before_dx) = (numbers(d, 5), numbers(n * d, 6));
+            let summed = |there: &[f32], add: bool, exact: &[f64]| -> Vec<f64> {
+                let there = there.iter().map(|&x| if add { f64::from(x) } else { 0.0 });
+                there.zip(exact).map(|(there, x)| there + x).collect()
+            };
+            let additions = Addition::some(backend, n, d);
+            let ways = [(false, false, true), (true, true, true), (true, true, false)];
+            let ways = ways.into_iter().flat_map(|way| [None, Some(&additions)].map(|them| (way, them)));
+            for (at, ((add, again, learns), additions)) in ways.enumerate() {
+                let addition = additions.map(|additions| &additions[at / 2]);
+                let what = format!("{what}, added: {add}, again: {again}, learns: {learns}");
+                let before_g = addition.map_or_else(|| g.clone(), |addition| addition.before(&wide(&g)));
+                let added = addition.and_then(Addition::added);
                 let [mut sum_w, mut sum_b] = [(); 2].map(|()| up(backend, &before, d));
-                let (to_w, to_b) = (sum_w.all_mut().values, sum_b.all_mut().values);
+                let (mut found_dx, mut g_on) = (up(backend, &before_dx, d), up(backend, &before_g, d));
+                let sum = |values, wanted: bool| wanted.then_some(Sum { values, add });
                 let gradients = NormGradients {
-                    weight: Some(Sum { values: to_w, add }),
-                    bias: with_bias.then_some(Sum { values: to_b, add }),
+                    weight: sum(sum_w.all_mut().values, learns),
+                    bias: sum(sum_b.all_mut().values, learns && with_bias),
                 };
-                let (to_x, x, g) = (found_dx.all_mut().values, x_on.all().values, g_on.all().values);
-                backend.norm_backward(kind, to_x, x, g, &weight, eps, gradients).unwrap();
+                let dx_on = Sum { values: found_dx.all_mut().values, add };
+                let (x, g) = (x_on.all().values, g_on.all_mut().values);
+                backend.norm_backward(norm, dx_on, x, g, added, again, gradients).unwrap();
                 // Of one feature nothing is left but rounding.
                 let share = if d == 1 { 5e-2 } else { 2e-5 };
-                close(&down(backend, &found_dx), &dx, share, &format!("{what}, ∂x"));
-                let summed = |exact: &[f64]| -> Vec<f64> {
-                    let there = before.iter().map(|&x| if add { f64::from(x) } else { 0.0 });
-                    there.zip(exact).map(|(there, x)| there + x).collect()
-                };
-                close(&down(backend, &sum_w), &summed(&dw), 2e-5, &format!("{what}, ∂w"));
-                if with_bias {
-                    close(&down(backend, &sum_b), &summed(&db), 2e-5, &format!("{what}, ∂b"));
+                close(
+                    &down(backend, &found_dx),
+                    &summed(&before_dx, add, &dx),
+                    share,
+                    &format!("{what}, ∂x"),
+                );
+                if again {
+                    close(&down(backend, &g_on), &y, 1e-5, &format!("{what}, y once more"));
+                }
+                let of_w = summed(&before, add || !learns, if learns { &dw } else { &nothing });
+                close(&down(backend, &sum_w), &of_w, 2e-5, &format!("{what}, ∂w"));
+                if with_bias && learns {
+                    close(&down(backend, &sum_b), &summed(&before, add, &db), 2e-5, &format!("{what}, ∂b"));
                 }
             }
         }
@@ -134,8 +152,10 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
             for dropout in [None, Some(Dropout { p: 0.3, seed: 9 })] {
                 let mut found = up(backend, &x, d);
                 let tensor = vector(backend, &bias);
-                let (to, rest) = (found.all_mut().values, residual_on.all().values);
-                backend.close(to, with_bias.then_some(&tensor), dropout, rest, d).unwrap();
+                let rest = residual_on.all().values;
+                let bias_on = with_bias.then_some(&tensor);
+                let closing = |added| Closing { added, bias: bias_on, dropout, residual: rest };
+                backend.close(found.all_mut().values, closing(None), d).unwrap();
                 let added: Vec<f32> =
                     (0..n * d).map(|at| x[at] + if with_bias { bias[at % d] } else { 0.0 }).collect();
                 let mut dropped = up(backend, &added, d);
@@ -148,6 +168,30 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
                     .map(|(x, residual)| f64::from(*x) + f64::from(*residual))
                     .collect();
                 close(&down(backend, &found), &exact, 1e-6, "what closes a block");
+                let additions = Addition::some(backend, n, d);
+                for addition in &additions {
+                    let mut found = up(backend, &addition.before(&wide(&x)), d);
+                    backend.close(found.all_mut().values, closing(addition.added()), d).unwrap();
+                    close(&down(backend, &found), &exact, 3e-6, "what closes a block, with an addition");
+                }
+                let weight = vector(backend, &numbers(d, 4));
+                for (kind, addition) in
+                    [NormKind::Layer, NormKind::RootMeanSquare].into_iter().flat_map(|kind| {
+                        let some = additions.iter().map(Some);
+                        some.chain([None]).map(move |addition| (kind, addition))
+                    })
+                {
+                    let before = addition.map_or_else(|| x.clone(), |addition| addition.before(&wide(&x)));
+                    let added = addition.and_then(Addition::added);
+                    let norm = NormOf { kind, weight: &weight, bias: None, eps: 1e-5 };
+                    let (mut x_on, mut y) = (up(backend, &before, d), Matrix::new(backend, n, d).unwrap());
+                    let (to, to_y) = (x_on.all_mut().values, y.all_mut().values);
+                    backend.close_and_norm(to, closing(added), norm, to_y).unwrap();
+                    close(&down(backend, &x_on), &exact, 3e-6, "what closes a block before a norm");
+                    let mut apart = Matrix::new(backend, n, d).unwrap();
+                    backend.norm(norm, apart.all_mut().values, x_on.all().values).unwrap();
+                    assert_eq!(down(backend, &y), down(backend, &apart), "the norm of what closes a block");
+                }
             }
         }
     }

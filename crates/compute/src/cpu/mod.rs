@@ -26,8 +26,8 @@ use std::{borrow::Cow, ops::Range, sync::Arc};
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::{
-    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
-    Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
+    Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
+    NormGradients, NormKind, NormOf, Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
 };
 use attention::Over;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16, product_in};
@@ -56,6 +56,11 @@ fn view_mut(out: Out<'_, Cpu>) -> ViewMut<'_> {
     let place = out.place;
     let (_, behind) = ViewMut::new(out.values, place.stride).split_columns(place.from);
     behind.split_columns(place.cols).0
+}
+
+/// Adds what LoRA adds to rows of `cols` numbers.
+fn add_low_rank(x: &mut [f32], added: Option<LowRank<Cpu>>, cols: usize) -> Result<()> {
+    added.map_or(Ok(()), |added| added.add_to(&Cpu, Out::rows(x, cols)))
 }
 
 impl Backend for Cpu {
@@ -181,21 +186,14 @@ impl Backend for Cpu {
         held::product(&mut view_mut(out), view(x), weight, turned, (scale, add), products)
     }
 
-    fn norm(
-        &self,
-        kind: NormKind,
-        y: &mut [f32],
-        x: &[f32],
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        eps: f32,
-    ) -> Result<()> {
+    fn norm(&self, norm: NormOf, y: &mut [f32], x: &[f32]) -> Result<()> {
         same(x.len(), y.len())?;
-        let weight = Values::of(weight)?;
-        let bias = bias.map(Values::of).transpose()?;
+        let weight = Values::of(norm.weight)?;
+        let bias = norm.bias.map(Values::of).transpose()?;
         let (w, b) = (weight.slice(), bias.as_ref().map(Values::slice));
         same(b.map_or(w.len(), <[f32]>::len), w.len())?;
-        timed("norms", || match kind {
+        let eps = norm.eps;
+        timed("norms", || match norm.kind {
             NormKind::RootMeanSquare => norm::rms_norm_forward(x, w, eps, y),
             NormKind::Layer => match b {
                 Some(b) => norm::layer_norm_forward(x, w, b, eps, y),
@@ -207,22 +205,33 @@ impl Backend for Cpu {
 
     fn norm_backward(
         &self,
-        kind: NormKind,
-        dx: &mut [f32],
+        norm: NormOf,
+        dx: Sum<Cpu>,
         x: &[f32],
-        g: &[f32],
-        weight: &Tensor,
-        eps: f32,
+        g: &mut [f32],
+        added: Option<LowRank<Cpu>>,
+        again: bool,
         gradients: NormGradients<Cpu>,
     ) -> Result<()> {
-        same(x.len(), dx.len())?;
-        same(g.len(), dx.len())?;
-        let weight = Values::of(weight)?;
-        let w = weight.slice();
-        let parts = timed("norms", || match kind {
-            NormKind::RootMeanSquare => norm::rms_norm_backward(x, w, g, eps, dx),
-            NormKind::Layer => norm::layer_norm_backward(x, w, g, eps, dx),
-        });
+        same(x.len(), dx.values.len())?;
+        same(g.len(), x.len())?;
+        add_low_rank(g, added, norm.weight.elem_count())?;
+        let weight = Values::of(norm.weight)?;
+        let (w, eps) = (weight.slice(), norm.eps);
+        let into = |dx: &mut [f32]| {
+            timed("norms", || match norm.kind {
+                NormKind::RootMeanSquare => norm::rms_norm_backward(x, w, g, eps, dx),
+                NormKind::Layer => norm::layer_norm_backward(x, w, g, eps, dx),
+            })
+        };
+        let parts = if dx.add {
+            let mut own = buffer(x.len());
+            let parts = into(&mut own);
+            rows::add(dx.values, &own);
+            parts
+        } else {
+            into(dx.values)
+        };
         if let Some(sum) = gradients.weight {
             same(sum.values.len(), w.len())?;
             crate::math::sum_of_parts(&parts, 0, sum.values, sum.add);
@@ -231,7 +240,7 @@ impl Backend for Cpu {
             same(sum.values.len(), w.len())?;
             crate::math::sum_of_parts(&parts, w.len(), sum.values, sum.add);
         }
-        Ok(())
+        if again { self.norm(norm, g, x) } else { Ok(()) }
     }
 
     fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cpu>> {
@@ -245,7 +254,20 @@ impl Backend for Cpu {
         Ok(Angles { cos: taken(cos), sin: taken(sin), total, half })
     }
 
-    fn rotate(&self, x: Out<Cpu>, angles: &Angles<Cpu>, heads: usize, d: usize, back: bool) -> Result<()> {
+    fn rotate(
+        &self,
+        x: Out<Cpu>,
+        added: Option<LowRank<Cpu>>,
+        angles: &Angles<Cpu>,
+        heads: usize,
+        d: usize,
+        back: bool,
+    ) -> Result<()> {
+        let Out { values, place } = x;
+        if let Some(added) = added {
+            added.add_to(self, Out { values: &mut *values, place })?;
+        }
+        let x = Out { values, place };
         if !angles.fit(x.place.rows, d) || heads * d > x.place.cols {
             let Angles { total, half, .. } = angles;
             bail!("{:?} cannot be turned as {heads} heads of {d} by {total} × {half} angles", x.place);
@@ -306,10 +328,12 @@ impl Backend for Cpu {
         activation: Activation,
         gated: bool,
         y: &mut [f32],
-        u: &[f32],
+        u: &mut [f32],
+        added: Option<LowRank<Cpu>>,
         d: usize,
     ) -> Result<()> {
         same(u.len(), if gated { 2 * y.len() } else { y.len() })?;
+        add_low_rank(u, added, if gated { 2 * d } else { d })?;
         timed("activation", || activation::forward(activation, gated, u, y, d));
         Ok(())
     }
@@ -320,9 +344,11 @@ impl Backend for Cpu {
         gated: bool,
         u: &mut [f32],
         g: &mut [f32],
+        added: Option<LowRank<Cpu>>,
         d: usize,
     ) -> Result<()> {
         same(u.len(), if gated { 2 * g.len() } else { g.len() })?;
+        add_low_rank(g, added, d)?;
         timed("activation", || activation::backward(activation, gated, u, g, d));
         Ok(())
     }
@@ -340,19 +366,25 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn close(
-        &self,
-        x: &mut [f32],
-        bias: Option<&Tensor>,
-        dropout: Option<Dropout>,
-        residual: &[f32],
-        d: usize,
-    ) -> Result<()> {
+    fn close(&self, x: &mut [f32], closing: Closing<Cpu>, d: usize) -> Result<()> {
+        let Closing { added, bias, dropout, residual } = closing;
         same(residual.len(), x.len())?;
+        add_low_rank(x, added, d)?;
         let bias = bias.map(Values::of).transpose()?;
         let bias = bias.as_ref().map_or(&[][..], Values::slice);
         timed("biases and residuals", || rows::close(x, bias, dropout, residual, d));
         Ok(())
+    }
+
+    fn close_and_norm(
+        &self,
+        x: &mut [f32],
+        closing: Closing<Cpu>,
+        norm: NormOf,
+        y: &mut [f32],
+    ) -> Result<()> {
+        self.close(x, closing, norm.weight.elem_count())?;
+        self.norm(norm, y, x)
     }
 
     fn drop(&self, x: &mut [f32], y: &[f32], dropout: Dropout) -> Result<()> {

@@ -3,10 +3,13 @@
 use candle_core::Result;
 
 use super::{
-    buffer::{Part, PartMut},
-    device::{Cuda, Grid, args},
+    buffer::PartMut,
+    device::{Cuda, Grid, THREADS, args},
+    factor::Factor,
+    low_rank::low_rank,
+    rows::ROWS,
 };
-use crate::Activation;
+use crate::{Activation, LowRank};
 
 /// Its number in the kernels.
 fn number(activation: Activation) -> u32 {
@@ -19,16 +22,24 @@ fn number(activation: Activation) -> u32 {
     }
 }
 
+/// A thread for each column of some rows.
+fn grid(rows: usize, d: usize) -> Grid {
+    Grid::blocks((d as u32).div_ceil(THREADS), rows.div_ceil(ROWS) as u32)
+}
+
 pub(super) fn forward(
     cuda: &Cuda,
     activation: Activation,
     gated: bool,
     y: &PartMut,
-    u: Part,
+    (u, added): (&PartMut, Option<LowRank<Cuda>>),
     d: usize,
 ) -> Result<()> {
-    let args = args![y.address, u, y.len, d as u32, number(activation), gated];
-    cuda.launch("activation_forward", Grid::of(y.len), args)
+    let rows = y.len / d.max(1);
+    let low_rank = low_rank(cuda, Factor::rows(u.address, rows, if gated { 2 * d } else { d }), added)?;
+    let before = args![y.address, y.rounded_beside(), u.address];
+    let after = args![rows as u32, d as u32, number(activation), gated];
+    cuda.launch("activation_forward", grid(rows, d), &[&before[..], &[low_rank], &after[..]].concat())
 }
 
 pub(super) fn backward(
@@ -36,9 +47,12 @@ pub(super) fn backward(
     activation: Activation,
     gated: bool,
     u: &PartMut,
-    g: &PartMut,
+    (g, added): (&PartMut, Option<LowRank<Cuda>>),
     d: usize,
 ) -> Result<()> {
-    let args = args![u.address, g.address, g.len, d as u32, number(activation), gated];
-    cuda.launch("activation_backward", Grid::of(g.len), args)
+    let rows = g.len / d.max(1);
+    let low_rank = low_rank(cuda, Factor::rows(g.address, rows, d), added)?;
+    let before = args![u.address, u.rounded_beside(), g.address];
+    let after = args![rows as u32, d as u32, number(activation), gated];
+    cuda.launch("activation_backward", grid(rows, d), &[&before[..], &[low_rank], &after[..]].concat())
 }

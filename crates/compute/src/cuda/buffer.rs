@@ -1,6 +1,13 @@
 //! Memory of the device, and parts of it.
 
-use std::{marker::PhantomData, ops::Range, sync::Arc};
+use std::{
+    marker::PhantomData,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use candle_core::{
     DType, Result, Storage, Tensor, bail,
@@ -17,6 +24,15 @@ use super::device::{Arg, Cuda};
 pub struct Buffer {
     pub(super) slice: CudaSlice<f32>,
     pub(super) len: usize,
+    rounded: Option<Rounded>,
+}
+
+/// A buffer's numbers rounded to bf16, as products with weights in bf16 read them.
+#[derive(Debug)]
+struct Rounded {
+    slice: CudaSlice<half::bf16>,
+    /// Whether they are those that the buffer has now.
+    holds: AtomicBool,
 }
 
 /// Some of a buffer's numbers, to read.
@@ -24,6 +40,8 @@ pub struct Buffer {
 pub struct Part<'a> {
     pub(super) address: u64,
     pub(super) len: usize,
+    /// The address of the same numbers rounded to bf16; 0 where they are not there.
+    pub(super) rounded: u64,
     buffer: PhantomData<&'a Buffer>,
 }
 
@@ -32,6 +50,8 @@ pub struct Part<'a> {
 pub struct PartMut<'a> {
     pub(super) address: u64,
     pub(super) len: usize,
+    /// Of a whole buffer that has room for its numbers rounded.
+    rounded: Option<&'a Rounded>,
     buffer: PhantomData<&'a mut Buffer>,
 }
 
@@ -40,21 +60,40 @@ pub(super) fn address<T>(slice: &CudaSlice<T>, stream: &CudaStream) -> u64 {
     slice.device_ptr(stream).0
 }
 
-fn of_buffer(buffer: &Buffer, range: Range<usize>) -> (u64, usize) {
-    let (end, start) = (range.end.min(buffer.len), range.start.min(buffer.len));
-    let first = address(&buffer.slice, buffer.slice.stream());
-    (first + 4 * start as u64, end.saturating_sub(start))
-}
-
 impl Buffer {
-    pub(super) fn part(&self, range: Range<usize>) -> Part<'_> {
-        let (address, len) = of_buffer(self, range);
-        Part { address, len, buffer: PhantomData }
+    pub(super) fn new(slice: CudaSlice<f32>, len: usize) -> Buffer {
+        Buffer { slice, len, rounded: None }
     }
 
+    /// Gives room for the numbers rounded to bf16, which kernels that know of it write beside them.
+    pub(super) fn round_beside(&mut self, cuda: &Cuda) -> Result<()> {
+        if self.rounded.is_none() {
+            self.rounded = Some(Rounded { slice: cuda.alloc(self.len)?, holds: AtomicBool::new(false) });
+        }
+        Ok(())
+    }
+
+    /// The first number of a range, and how many there are.
+    fn place(&self, range: Range<usize>) -> (usize, usize) {
+        let (end, start) = (range.end.min(self.len), range.start.min(self.len));
+        (start, end.saturating_sub(start))
+    }
+
+    pub(super) fn part(&self, range: Range<usize>) -> Part<'_> {
+        let ((start, len), stream) = (self.place(range), self.slice.stream());
+        let address = address(&self.slice, stream) + 4 * start as u64;
+        let rounded = self.rounded.as_ref().filter(|rounded| rounded.holds.load(Ordering::Relaxed));
+        let rounded = rounded.map_or(0, |rounded| rounded.address() + 2 * start as u64);
+        Part { address, len, rounded, buffer: PhantomData }
+    }
+
+    /// What is rounded beside the numbers counts no more, until somebody writes that, too.
     pub(super) fn part_mut(&mut self, range: Range<usize>) -> PartMut<'_> {
-        let (address, len) = of_buffer(self, range);
-        PartMut { address, len, buffer: PhantomData }
+        let (start, len) = self.place(range);
+        let address = address(&self.slice, self.slice.stream()) + 4 * start as u64;
+        let rounded = self.rounded.as_ref();
+        rounded.inspect(|rounded| rounded.holds.store(false, Ordering::Relaxed));
+        PartMut { address, len, rounded: rounded.filter(|_| len == self.len), buffer: PhantomData }
     }
 
     pub(super) fn all(&self) -> Part<'_> {
@@ -62,12 +101,25 @@ impl Buffer {
     }
 }
 
+impl Rounded {
+    fn address(&self) -> u64 {
+        address(&self.slice, self.slice.stream())
+    }
+}
+
 impl<'a> PartMut<'a> {
+    /// Where a kernel that writes all of the numbers writes them rounded to bf16, too; 0 where nobody reads them so.
+    pub(super) fn rounded_beside(&self) -> u64 {
+        let Some(rounded) = self.rounded else { return 0 };
+        rounded.holds.store(true, Ordering::Relaxed);
+        rounded.address()
+    }
+
     /// The first `at` numbers, and the others.
     pub(super) fn split(self, at: usize) -> (PartMut<'a>, PartMut<'a>) {
         let at = at.min(self.len);
-        let rest = PartMut { address: self.address + 4 * at as u64, len: self.len - at, buffer: PhantomData };
-        (PartMut { len: at, ..self }, rest)
+        let part = |address, len| PartMut { address, len, rounded: None, buffer: PhantomData };
+        (part(self.address, at), part(self.address + 4 * at as u64, self.len - at))
     }
 }
 
@@ -80,7 +132,7 @@ impl From<Part<'_>> for Arg {
 impl Cuda {
     /// Memory for so many numbers, whatever they are.
     pub(super) fn scratch(&self, len: usize) -> Result<Buffer> {
-        Ok(Buffer { slice: self.alloc(len)?, len })
+        Ok(Buffer::new(self.alloc(len)?, len))
     }
 }
 

@@ -24,6 +24,7 @@ const MODULES: [(&str, &str); 10] = [
     ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx"))),
     ("rotate", include_str!(concat!(env!("OUT_DIR"), "/rotate.ptx"))),
     ("rows", include_str!(concat!(env!("OUT_DIR"), "/rows.ptx"))),
+    ("turned", include_str!(concat!(env!("OUT_DIR"), "/turned.ptx"))),
     ("squares", include_str!(concat!(env!("OUT_DIR"), "/squares.ptx"))),
 ];
 
@@ -63,6 +64,8 @@ pub(super) enum Arg {
     /// Structures of kernels, by their bits.
     U32x7([u32; 7]),
     U64x2([u64; 2]),
+    U64x4([u64; 4]),
+    U64x7([u64; 7]),
     F32x9([f32; 9]),
 }
 
@@ -159,6 +162,8 @@ impl Cuda {
                 Arg::F32(value) => builder.arg(value),
                 Arg::U32x7(value) => builder.arg(value),
                 Arg::U64x2(value) => builder.arg(value),
+                Arg::U64x4(value) => builder.arg(value),
+                Arg::U64x7(value) => builder.arg(value),
                 Arg::F32x9(value) => builder.arg(value),
             };
         }

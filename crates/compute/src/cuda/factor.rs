@@ -15,17 +15,19 @@ pub(super) struct Factor {
     /// Whether its rows are read as columns.
     pub turned: bool,
     pub bf16: bool,
+    /// Where the same numbers lie rounded to bf16, at the same stride; 0 where they do not.
+    pub rounded: u64,
 }
 
 impl Factor {
     pub(super) fn new(address: u64, place: Place, turned: bool) -> Factor {
         let Place { rows, cols, stride, from } = place;
-        Factor { address: address + 4 * from as u64, stride, rows, cols, turned, bf16: false }
+        Factor { address: address + 4 * from as u64, stride, rows, cols, turned, bf16: false, rounded: 0 }
     }
 
     /// Rows of numbers in f32 that follow one another.
     pub(super) fn rows(address: u64, rows: usize, cols: usize) -> Factor {
-        Factor { address, stride: cols, rows, cols, turned: false, bf16: false }
+        Factor { address, stride: cols, rows, cols, turned: false, bf16: false, rounded: 0 }
     }
 
     pub(super) fn turned(self) -> Factor {

@@ -31,9 +31,20 @@ pub(super) fn product_held(
         }
         Held::Plain(w) if products == Products::Bf16 && w.dtype() == DType::BF16 => {
             let w = Factor { bf16: true, ..Factor::rows(tensor(cuda, w, DType::BF16)?, rows, cols) };
+            let w = if turned { w } else { w.turned() };
+            if x.rounded != 0 {
+                return product(
+                    cuda,
+                    out,
+                    Factor { address: x.rounded, bf16: true, ..x },
+                    w,
+                    scaled,
+                    products,
+                );
+            }
             let narrowed = narrow(cuda, x)?;
             let x = Factor { address: address(&narrowed, cuda.stream()), stride: x.cols, bf16: true, ..x };
-            product(cuda, out, x, if turned { w } else { w.turned() }, scaled, products)
+            product(cuda, out, x, w, scaled, products)
         }
         _ => by_strips(cuda, out, x, weight, turned, scaled, products),
     }

@@ -11,11 +11,14 @@ mod factor;
 mod gather;
 mod held;
 mod list;
+mod low_rank;
 mod memory;
 mod norm;
 mod product;
+mod rotate;
 mod rows;
 mod squares;
+mod turned;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -26,21 +29,22 @@ use candle_core::{
 };
 
 use crate::{
-    Activation, Angles, Backend, Dropout, Heads, Held, In, Matrix, Memory, Moments, NormGradients, NormKind,
-    Out, Products, Span, Step, Sum, Texts, backend::same,
+    Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
+    NormGradients, NormOf, Out, Products, Span, Step, Sum, Texts, Turned, backend::same,
 };
 pub use adamw::State;
 use attention::Over;
 pub use buffer::{Buffer, Ids, Part, PartMut};
 pub use device::Cuda;
-use device::{Grid, args};
 use factor::Factor;
 pub use list::{Gpu, ListError, Unfit, list};
 use product::product;
 pub use squares::Sums;
 
 fn read_factor(x: In<'_, Cuda>) -> Factor {
-    Factor::new(x.values.address, x.place, x.turned)
+    let rounded = x.values.rounded;
+    let rounded = if rounded == 0 { 0 } else { rounded + 2 * x.place.from as u64 };
+    Factor { rounded, ..Factor::new(x.values.address, x.place, x.turned) }
 }
 
 fn written_factor(out: &Out<'_, Cuda>) -> Factor {
@@ -77,6 +81,15 @@ impl Backend for Cuda {
 
     fn buffer(&self, len: usize) -> Result<Buffer> {
         self.scratch(len)
+    }
+
+    fn read_by(&self, buffer: &mut Buffer, weight: &Held, products: Products) -> Result<()> {
+        match weight {
+            Held::Plain(w) if products == Products::Bf16 && w.dtype() == DType::BF16 => {
+                buffer.round_beside(self)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn read(buffer: &Buffer, range: Range<usize>) -> Part<'_> {
@@ -169,6 +182,11 @@ impl Backend for Cuda {
         product(self, written_factor(&out), read_factor(a), read_factor(b), (scale, add), products)
     }
 
+    fn turned_products(&self, first: Turned<Cuda>, second: Turned<Cuda>, products: Products) -> Result<()> {
+        let tasks = [turned::task(self, first, products)?, turned::task(self, second, products)?];
+        turned::launch(self, tasks.into_iter().flatten().collect())
+    }
+
     fn product_held(
         &self,
         out: Out<Cuda>,
@@ -182,55 +200,50 @@ impl Backend for Cuda {
         held::product_held(self, written_factor(&out), read_factor(x), weight, turned, (scale, add), products)
     }
 
-    fn norm(
-        &self,
-        kind: NormKind,
-        y: PartMut<'_>,
-        x: Part<'_>,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        eps: f32,
-    ) -> Result<()> {
+    fn norm(&self, norm: NormOf, y: PartMut<'_>, x: Part<'_>) -> Result<()> {
         same(x.len, y.len)?;
-        norm::forward(self, kind, &y, x, weight, bias, eps)
+        norm::forward(self, norm, &y, x)
     }
 
     fn norm_backward(
         &self,
-        kind: NormKind,
-        dx: PartMut<'_>,
+        norm: NormOf,
+        dx: Sum<Cuda>,
         x: Part<'_>,
-        g: Part<'_>,
-        weight: &Tensor,
-        eps: f32,
+        g: PartMut<'_>,
+        added: Option<LowRank<Cuda>>,
+        again: bool,
         gradients: NormGradients<Cuda>,
     ) -> Result<()> {
-        same(x.len, dx.len)?;
-        same(g.len, dx.len)?;
+        same(x.len, dx.values.len)?;
+        same(g.len, x.len)?;
         let sums = [&gradients.weight, &gradients.bias].into_iter().flatten();
-        sums.map(|sum| sum.values.len).try_for_each(|len| same(len, weight.elem_count()))?;
-        norm::backward(self, kind, &dx, x, g, weight, eps, gradients)
+        sums.map(|sum| sum.values.len).try_for_each(|len| same(len, norm.weight.elem_count()))?;
+        norm::backward(self, norm, &dx, x, (&g, added), again, gradients)
     }
 
     fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cuda>> {
         same(cos.len(), sin.len())?;
-        let taken = |from: &[f32]| -> Result<Buffer> {
-            Ok(Buffer { slice: buffer::upload(self, from)?, len: from.len() })
-        };
+        let taken =
+            |from: &[f32]| -> Result<Buffer> { Ok(Buffer::new(buffer::upload(self, from)?, from.len())) };
         let total = cos.len().checked_div(half).unwrap_or(0);
         Ok(Angles { cos: taken(cos)?, sin: taken(sin)?, total, half })
     }
 
-    fn rotate(&self, x: Out<Cuda>, angles: &Angles<Cuda>, heads: usize, d: usize, back: bool) -> Result<()> {
-        let Angles { cos, sin, total, half } = angles;
+    fn rotate(
+        &self,
+        x: Out<Cuda>,
+        added: Option<LowRank<Cuda>>,
+        angles: &Angles<Cuda>,
+        heads: usize,
+        d: usize,
+        back: bool,
+    ) -> Result<()> {
         if !angles.fit(x.place.rows, d) || heads * d > x.place.cols {
+            let Angles { total, half, .. } = angles;
             bail!("{:?} cannot be turned as {heads} heads of {d} by {total} × {half} angles", x.place);
         }
-        let Factor { address, stride, rows, .. } = written_factor(&x);
-        let sign = if back { -1f32 } else { 1.0 };
-        let [heads_of, d, pairs] = [heads, d, *half].map(|number| number as u32);
-        let args = args![address, stride, cos.all(), sin.all(), rows, heads_of, d, pairs, sign];
-        self.launch("rotate", Grid::of(rows * heads * half), args)
+        rotate::rotate(self, &x, added, angles, (heads, d), back)
     }
 
     /// The log of the sum of exponentials of each token and head.
@@ -284,11 +297,12 @@ impl Backend for Cuda {
         activation: Activation,
         gated: bool,
         y: PartMut<'_>,
-        u: Part<'_>,
+        u: PartMut<'_>,
+        added: Option<LowRank<Cuda>>,
         d: usize,
     ) -> Result<()> {
         same(u.len, if gated { 2 * y.len } else { y.len })?;
-        activation::forward(self, activation, gated, &y, u, d)
+        activation::forward(self, activation, gated, &y, (&u, added), d)
     }
 
     fn activation_backward(
@@ -297,10 +311,11 @@ impl Backend for Cuda {
         gated: bool,
         u: PartMut<'_>,
         g: PartMut<'_>,
+        added: Option<LowRank<Cuda>>,
         d: usize,
     ) -> Result<()> {
         same(u.len, if gated { 2 * g.len } else { g.len })?;
-        activation::backward(self, activation, gated, &u, &g, d)
+        activation::backward(self, activation, gated, &u, (&g, added), d)
     }
 
     fn add_bias(&self, x: Out<Cuda>, bias: &Tensor) -> Result<()> {
@@ -315,16 +330,21 @@ impl Backend for Cuda {
         rows::column_sums(self, &sum.values, sum.add, read_factor(g))
     }
 
-    fn close(
+    fn close(&self, x: PartMut<'_>, closing: Closing<Cuda>, d: usize) -> Result<()> {
+        same(closing.residual.len, x.len)?;
+        rows::close(self, &x, closing, d)
+    }
+
+    fn close_and_norm(
         &self,
         x: PartMut<'_>,
-        bias: Option<&Tensor>,
-        dropout: Option<Dropout>,
-        residual: Part<'_>,
-        d: usize,
+        closing: Closing<Cuda>,
+        norm: NormOf,
+        y: PartMut<'_>,
     ) -> Result<()> {
-        same(residual.len, x.len)?;
-        rows::close(self, &x, bias, dropout, residual, d)
+        same(closing.residual.len, x.len)?;
+        same(y.len, x.len)?;
+        norm::close(self, &x, closing, norm, &y)
     }
 
     fn drop(&self, x: PartMut<'_>, y: Part<'_>, dropout: Dropout) -> Result<()> {

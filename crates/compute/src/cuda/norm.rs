@@ -5,69 +5,91 @@ use candle_core::Result;
 use super::{
     buffer::{Part, PartMut, vector},
     device::{Arg, Cuda, Grid, args},
-    rows::{PIECE, sum_parts},
+    factor::Factor,
+    low_rank::low_rank,
+    rows::{PIECE, dropout_args, sum_parts},
 };
-use crate::{NormGradients, NormKind};
-use candle_core::Tensor;
+use crate::{Closing, LowRank, NormGradients, NormKind, NormOf, Sum};
 
-/// A block for each row, of no more threads than there is work for.
-fn by_rows(rows: usize, d: usize) -> Grid {
-    Grid { threads: if d <= 256 { 64 } else { 256 }, ..Grid::blocks(rows as u32, 1) }
+/// Rows of a block where LoRA adds something to them, whose matrix is read once for all.
+const ROWS: usize = 4;
+
+/// A block for so many rows each, of no more threads than there is work for.
+fn by_rows(rows: usize, each: usize, d: usize) -> Grid {
+    Grid { threads: if d <= 256 { 64 } else { 256 }, ..Grid::blocks(rows.div_ceil(each) as u32, 1) }
 }
 
-pub(super) fn forward(
+/// The structure `Norm` of the kernels, and numbers of a row.
+fn numbers(cuda: &Cuda, norm: NormOf) -> Result<(Arg, usize)> {
+    let d = norm.weight.elem_count();
+    let w = vector(cuda, norm.weight, d)?;
+    let b = norm.bias.map_or(Ok(0), |bias| vector(cuda, bias, d))?;
+    let centred = norm.kind == NormKind::Layer;
+    let last = u64::from(norm.eps.to_bits()) << 32 | d as u64;
+    Ok((Arg::U64x4([w, b, last, centred.into()]), d))
+}
+
+pub(super) fn forward(cuda: &Cuda, norm: NormOf, y: &PartMut, x: Part) -> Result<()> {
+    let (norm, d) = numbers(cuda, norm)?;
+    let args = [&args![y.address, y.rounded_beside(), x][..], &[norm]].concat();
+    cuda.launch("norm_forward", by_rows(x.len / d.max(1), 1, d), &args)
+}
+
+/// Closes a block, and y is the norm of that.
+pub(super) fn close(
     cuda: &Cuda,
-    kind: NormKind,
+    x: &PartMut,
+    closing: Closing<Cuda>,
+    norm: NormOf,
     y: &PartMut,
-    x: Part,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    eps: f32,
 ) -> Result<()> {
-    let d = weight.elem_count();
-    let w = vector(cuda, weight, d)?;
-    let b = bias.map_or(Ok(0), |bias| vector(cuda, bias, d))?;
-    let centred = kind == NormKind::Layer;
-    let rows = x.len / d.max(1);
-    cuda.launch("norm_forward", by_rows(rows, d), args![y.address, x.address, w, b, d as u32, eps, centred])
+    let (norm, d) = numbers(cuda, norm)?;
+    let Closing { added, bias, dropout, residual } = closing;
+    let (n, each) = (x.len / d.max(1), if added.is_some() { ROWS } else { 1 });
+    let bias = bias.map_or(Ok(0), |bias| vector(cuda, bias, d))?;
+    let low_rank = low_rank(cuda, Factor::rows(x.address, n, d), added)?;
+    let before = args![y.address, y.rounded_beside(), x.address];
+    let after = args![bias, residual, n as u32, each as u32];
+    let args = [&before[..], &[low_rank], &after[..], &[norm], &dropout_args(dropout)].concat();
+    cuda.launch("close_and_norm", by_rows(n, each, d), &args)
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
 pub(super) fn backward(
     cuda: &Cuda,
-    kind: NormKind,
-    dx: &PartMut,
+    norm: NormOf,
+    dx: &Sum<Cuda>,
     x: Part,
-    g: Part,
-    weight: &Tensor,
-    eps: f32,
+    (g, added): (&PartMut, Option<LowRank<Cuda>>),
+    again: bool,
     gradients: NormGradients<Cuda>,
 ) -> Result<()> {
-    let d = weight.elem_count();
-    let w = vector(cuda, weight, d)?;
-    let n = x.len / d.max(1);
-    let rows = cuda.scratch(2 * n)?;
-    let of_rows = rows.all().address;
-    let centred = kind == NormKind::Layer;
-    let (from, of_y) = (x.address, g.address);
-    let args = args![dx.address, of_rows, from, of_y, w, d as u32, eps, centred];
-    cuda.launch("norm_backward", by_rows(n, d), args)?;
-
+    let (numbers, d) = numbers(cuda, norm)?;
+    let (n, each) = (x.len / d.max(1), if added.is_some() { ROWS } else { 1 });
+    let low_rank = low_rank(cuda, Factor::rows(g.address, n, d), added)?;
     let NormGradients { weight, bias } = gradients;
+    // Whatever else reads the gradient of y does so before y is there again.
+    let learns = weight.is_some() || bias.is_some();
+    let rows = learns.then(|| cuda.scratch(2 * n)).transpose()?;
+    let of_rows = rows.as_ref().map_or(0, |rows| rows.all().address);
+    let before = args![dx.values.address, dx.values.rounded_beside(), dx.add, g.address];
+    let after = args![again && !learns, x, of_rows, n as u32, each as u32];
+    let args = [&before[..], &[low_rank], &after[..], &[numbers]].concat();
+    cuda.launch("norm_backward", by_rows(n, each, d), &args)?;
+    if !learns {
+        return Ok(());
+    }
     let pieces = n.div_ceil(PIECE);
     let scratch = |wanted: bool| wanted.then(|| cuda.scratch(pieces * d)).transpose();
     let (dw, db) = (scratch(weight.is_some())?, scratch(bias.is_some())?);
     let [to_w, to_b] = [&dw, &db].map(|parts| parts.as_ref().map_or(0, |parts| parts.all().address));
-    if to_w != 0 || to_b != 0 {
-        let grid = Grid::blocks(d.div_ceil(256) as u32, pieces as u32);
-        let shape = [n, d, PIECE].map(|number| Arg::U32(number as u32));
-        let addresses = [to_w, to_b, of_rows, from, of_y].map(Arg::U64);
-        cuda.launch("norm_weight_parts", grid, &[&addresses[..], &shape[..]].concat())?;
-    }
+    let grid = Grid::blocks(d.div_ceil(256) as u32, pieces as u32);
+    let shape = [n, d, PIECE].map(|number| Arg::U32(number as u32));
+    let addresses = [to_w, to_b, of_rows, x.address, g.address].map(Arg::U64);
+    cuda.launch("norm_weight_parts", grid, &[&addresses[..], &shape[..]].concat())?;
     for (parts, sum) in [(dw, weight), (db, bias)] {
         if let (Some(parts), Some(sum)) = (parts, sum) {
             sum_parts(cuda, &sum.values, parts.all(), pieces, sum.add)?;
         }
     }
-    Ok(())
+    if again { forward(cuda, norm, g, x) } else { Ok(()) }
 }

@@ -4,13 +4,17 @@ use candle_core::{Result, Tensor};
 
 use super::{
     buffer::{Part, PartMut, vector},
-    device::{Arg, Cuda, Grid, args},
+    device::{Arg, Cuda, Grid, THREADS, args},
     factor::Factor,
+    low_rank::low_rank,
 };
-use crate::Dropout;
+use crate::{Closing, Dropout};
 
 /// Rows that one thread sums of a column; the sums of these pieces are summed after that.
 pub(super) const PIECE: usize = 64;
+
+/// Rows of which a thread has the same columns, so that what belongs to a column is read once for all; as in the kernels.
+pub(super) const ROWS: usize = 16;
 
 /// Seed, threshold and factor of dropout, as kernels take them; with none nothing is dropped.
 pub(super) fn dropout_args(dropout: Option<Dropout>) -> [Arg; 3] {
@@ -54,17 +58,15 @@ pub(super) fn add_bias(cuda: &Cuda, x: Factor, bias: &Tensor) -> Result<()> {
     )
 }
 
-pub(super) fn close(
-    cuda: &Cuda,
-    x: &PartMut,
-    bias: Option<&Tensor>,
-    dropout: Option<Dropout>,
-    residual: Part,
-    d: usize,
-) -> Result<()> {
+pub(super) fn close(cuda: &Cuda, x: &PartMut, closing: Closing<Cuda>, d: usize) -> Result<()> {
+    let Closing { added, bias, dropout, residual } = closing;
+    let rows = x.len / d.max(1);
     let bias = bias.map_or(Ok(0), |bias| vector(cuda, bias, d))?;
-    let before = args![x.address, bias, residual.address, x.len, d as u32];
-    cuda.launch("close_block", Grid::of(x.len), &[before, &dropout_args(dropout)[..]].concat())
+    let low_rank = low_rank(cuda, Factor::rows(x.address, rows, d), added)?;
+    let after = args![bias, residual, rows as u32, d as u32];
+    let args = [&args![x.address][..], &[low_rank], &after[..], &dropout_args(dropout)].concat();
+    let grid = Grid::blocks((d as u32).div_ceil(THREADS), rows.div_ceil(ROWS) as u32);
+    cuda.launch("close_block", grid, &args)
 }
 
 pub(super) fn drop(cuda: &Cuda, x: &PartMut, y: u64, dropout: Dropout) -> Result<()> {

@@ -86,6 +86,11 @@ impl Product {
         [("A", &self.a, self.m, self.k), ("B", &self.b, self.k, self.n), ("C", &self.c, self.m, self.n)]
     }
 
+    /// Additions and multiplications.
+    pub(crate) fn flop(&self) -> u64 {
+        2 * (self.m * self.n * self.k * self.batch) as u64
+    }
+
     /// Whether there is nothing to compute.
     pub(super) fn is_empty(&self) -> bool {
         self.m == 0 || self.n == 0 || self.batch == 0

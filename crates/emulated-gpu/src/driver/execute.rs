@@ -51,22 +51,23 @@ impl Driver {
             Work::Mark { event } => self.mark(event),
             Work::Product(product) => {
                 let moved = product.execute(&mut self.devices[device].memory, self.settings.threads)?;
-                self.count_library(product.function, moved);
+                self.count_library(product.function, moved, product.flop());
             }
             Work::Random(series) => {
                 let moved = series.execute(&mut self.devices[device].memory)?;
-                self.count_library(series.function, moved);
+                self.count_library(series.function, moved, 0);
             }
         }
         Ok(())
     }
 
-    /// Counts what a library's own kernel did: bytes read and written.
-    fn count_library(&mut self, function: &str, moved: (u64, u64)) {
+    /// Counts what a library's own kernel did: bytes read and written, and the work of a product.
+    fn count_library(&mut self, function: &str, moved: (u64, u64), flop: u64) {
         let entry = self.counters.kernels.entry(function.to_owned()).or_default();
         entry.launches += 1;
         entry.bytes_read += moved.0;
         entry.bytes_written += moved.1;
+        entry.product_flop += flop;
     }
 
     /// Checks a range for work that is issued now.

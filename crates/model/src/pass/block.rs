@@ -1,10 +1,10 @@
 //! One layer of a transformer, forward and backward by hand, on any device.
 
 use candle_core::Result;
-use compute::{Backend, Dropout, Heads, Matrix};
+use compute::{Backend, Closing, Dropout, Heads, LowRank, Matrix};
 
 use super::{
-    linear::{self, Lows, Part, backward_side_by_side, side_by_side},
+    linear::{self, Inputs, Lows, side_by_side},
     norm,
     packed::OnDevice,
 };
@@ -25,8 +25,6 @@ pub(super) struct Kept<B: Backend> {
     attended: Matrix<B>,
     /// After attention and its residual, before any norm of it.
     middle: Matrix<B>,
-    /// What the feed-forward block reads.
-    mlp_input: Matrix<B>,
     /// Before the activation.
     inner: Matrix<B>,
     /// After the feed-forward block and its residual, where a norm follows.
@@ -40,6 +38,15 @@ struct LowsOfBlock<B: Backend> {
     attention_output: Option<Matrix<B>>,
     mlp_inputs: Lows<B>,
     mlp_output: Option<Matrix<B>>,
+}
+
+/// What a forward gives.
+pub(super) struct Forward<B: Backend> {
+    /// `[total, hidden]`
+    pub(super) result: Matrix<B>,
+    /// Its norm, where the next block begins with one.
+    pub(super) normed: Option<Matrix<B>>,
+    pub(super) kept: Kept<B>,
 }
 
 /// A block in one pass.
@@ -105,10 +112,16 @@ impl<B: Backend> Pass<'_, B> {
         Matrix::new(self.backend, like.rows, cols)
     }
 
-    fn copied(&self, x: &Matrix<B>) -> Result<Matrix<B>> {
-        let mut copy = self.matrix(x, x.cols)?;
-        self.backend.copy(copy.all_mut(), x.all())?;
-        Ok(copy)
+    /// A matrix that a layer reads.
+    fn read_by(&self, like: &Matrix<B>, cols: usize, layer: &Linear) -> Result<Matrix<B>> {
+        let mut matrix = self.matrix(like, cols)?;
+        self.will_be_read(&mut matrix, layer)?;
+        Ok(matrix)
+    }
+
+    /// What is written to a matrix next is what a layer multiplies, forward or backward.
+    fn will_be_read(&self, matrix: &mut Matrix<B>, layer: &Linear) -> Result<()> {
+        self.backend.read_by(&mut matrix.buffer, layer.weight.held(), self.mode.products())
     }
 
     fn normed(&self, norm: &Norm, x: &Matrix<B>) -> Result<Matrix<B>> {
@@ -130,24 +143,42 @@ impl<B: Backend> Pass<'_, B> {
         Ok([of(&norms[0], queries)?, of(&norms[1], keys)?])
     }
 
-    /// The result `[total, hidden]`, and what the backward needs.
-    pub(super) fn forward(&self, x: &Matrix<B>) -> Result<(Matrix<B>, Kept<B>)> {
+    /// Of x `[total, hidden]`, with its norm, where the block begins with one and that is there already. `next` is the
+    /// block that reads the result.
+    pub(super) fn forward(
+        &self,
+        x: &Matrix<B>,
+        normed: Option<Matrix<B>>,
+        next: Option<&Block>,
+    ) -> Result<Forward<B>> {
         let Pass { backend, block, batch, .. } = *self;
         let attention = &block.attention;
-        let hidden = x.cols;
         let first = block.order == Order::NormFirst;
 
         // Attention.
-        let input = block.attention_norm.as_ref().filter(|_| first);
-        let input = input.map(|norm| self.normed(norm, x)).transpose()?;
+        let input = match (block.first_norm(), normed) {
+            (Some(norm), None) => {
+                let mut input = self.read_by(x, x.cols, block.first_layer())?;
+                norm::forward(backend, norm, x, &mut input)?;
+                Some(input)
+            }
+            (Some(_), normed) => normed,
+            (None, _) => None,
+        };
         let read = input.as_ref().unwrap_or(x);
         let heads = attention.heads;
-        let (mut qkv, projections) = side_by_side(backend, &self.projections(), read.all(), heads.width())?;
+        let layers = self.projections();
+        let (mut qkv, projections) = side_by_side(backend, &layers, read.all(), heads.width())?;
         drop(input);
+        let mut added = linear::left(&layers, &projections);
+        let rotation = attention.rotation.and_then(|which| batch.angles.get(which));
+        if rotation.is_none() || attention.head_norms.is_some() {
+            added.take().map_or(Ok(()), |added| added.add_to(backend, qkv.all_mut()))?;
+        }
         let before_norms =
             attention.head_norms.as_ref().map(|norms| self.norm_heads(norms, &mut qkv)).transpose()?;
-        if let Some(angles) = attention.rotation.and_then(|which| batch.angles.get(which)) {
-            backend.rotate(qkv.all_mut(), angles, heads.query + heads.key_value, heads.d, false)?;
+        if let Some(angles) = rotation {
+            backend.rotate(qkv.all_mut(), added, angles, heads.query + heads.key_value, heads.d, false)?;
         }
         let mut attended = self.matrix(x, heads.query * heads.d)?;
         let keeps = backend.attention_keeps(x.rows, heads);
@@ -156,42 +187,42 @@ impl<B: Backend> Pass<'_, B> {
         let (span, dropout, products) = (attention.span, self.probability_dropout(), self.mode.products());
         backend.attention(out, kept, qkv.all().values, &batch.texts, heads, span, dropout, products)?;
         let mode = self.attention_output_mode();
-        let (middle, attention_output) =
-            self.output(&attention.output, &attended, mode, self.attention_dropout(), x)?;
+        let (layers, gated) = self.mlp_inputs();
+        let norm = if first { Some(&block.mlp_norm) } else { block.attention_norm.as_ref() };
+        let norm = norm.zip(layers.first().map(|(layer, _)| *layer));
+        let (middle, mlp_input, attention_output) =
+            self.output(&attention.output, &attended, mode, self.attention_dropout(), x, norm)?;
 
         // Feed-forward.
-        let mlp_input = match (first, &block.attention_norm) {
-            (true, _) => self.normed(&block.mlp_norm, &middle)?,
-            (false, Some(norm)) => self.normed(norm, &middle)?,
-            (false, None) => self.copied(&middle)?,
-        };
-        let (layers, gated) = self.mlp_inputs();
+        let read = mlp_input.as_ref().unwrap_or(&middle);
         let d = self.inner_width()?;
         let width = if gated { 2 * d } else { d };
-        let (inner, mlp_inputs) = side_by_side(backend, &layers, mlp_input.all(), width)?;
-        let mut activated = self.matrix(x, d)?;
-        let activation = block.mlp.activation;
-        backend.activation(activation, gated, activated.all_mut().values, inner.all().values, d)?;
+        let (mut inner, mlp_inputs) = side_by_side(backend, &layers, read.all(), width)?;
+        let mut activated = self.read_by(x, d, &block.mlp.output)?;
+        let added = linear::left(&layers, &mlp_inputs);
+        let (u, y) = (inner.all_mut().values, activated.all_mut().values);
+        backend.activation(block.mlp.activation, gated, y, u, added, d)?;
         if let Some(dropout) = self.inner_dropout() {
             backend.drop_in_place(activated.all_mut().values, dropout)?;
         }
-        let residual = if first { &middle } else { &mlp_input };
+        let residual = if first { &middle } else { read };
+        let after = next.and_then(|next| next.first_norm().map(|norm| (norm, next.first_layer())));
+        // Norms last, the next block reads what the norm gives; its matrices are held as this one's are.
+        let norm = if first { after } else { Some((&block.mlp_norm, &block.mlp.output)) };
         let mode = self.mlp_output_mode();
-        let (last, mlp_output) =
-            self.output(&block.mlp.output, &activated, mode, self.mlp_dropout(), residual)?;
-        let (result, last) = match first {
-            true => (last, None),
-            false => {
-                let mut result = self.matrix(x, hidden)?;
-                norm::forward(backend, &block.mlp_norm, &last, &mut result)?;
-                (result, Some(last))
-            }
+        let (last, normed, mlp_output) =
+            self.output(&block.mlp.output, &activated, mode, self.mlp_dropout(), residual, norm)?;
+        let (result, normed, last) = match normed {
+            Some(result) if !first => (result, None, Some(last)),
+            normed => (last, normed, None),
         };
         let lows = LowsOfBlock { projections, attention_output, mlp_inputs, mlp_output };
-        Ok((result, Kept { qkv, before_norms, softmax, attended, middle, mlp_input, inner, last, lows }))
+        let kept = Kept { qkv, before_norms, softmax, attended, middle, inner, last, lows };
+        Ok(Forward { result, normed, kept })
     }
 
-    /// `dropout(x wᵀ + b) + residual`
+    /// `dropout(x wᵀ + b) + residual`, the norm of that, if one follows, which another layer reads, and what LoRA has in its
+    /// midst.
     fn output(
         &self,
         layer: &Linear,
@@ -199,13 +230,23 @@ impl<B: Backend> Pass<'_, B> {
         mode: Mode,
         dropout: Option<Dropout>,
         residual: &Matrix<B>,
-    ) -> Result<(Matrix<B>, Option<Matrix<B>>)> {
+        norm: Option<(&Norm, &Linear)>,
+    ) -> Result<(Matrix<B>, Option<Matrix<B>>, Option<Matrix<B>>)> {
+        let backend = self.backend;
         let mut out = self.matrix(x, residual.cols)?;
-        let low = linear::forward(self.backend, layer, x.all(), Part::all(&mut out), mode)?;
+        let low = linear::forward(backend, layer, x.all(), out.all_mut(), mode)?;
         let bias = layer.bias.as_ref().map(|bias| bias.values()).transpose()?;
-        let (width, residual) = (residual.cols, residual.all().values);
-        self.backend.close(out.all_mut().values, bias.as_ref(), dropout, residual, width)?;
-        Ok((out, low))
+        let added = linear::added(layer, low.as_ref(), mode);
+        let (to, width) = (out.all_mut().values, residual.cols);
+        let closing = Closing { added, bias: bias.as_ref(), dropout, residual: residual.all().values };
+        let Some((norm, reader)) = norm else {
+            backend.close(to, closing, width)?;
+            return Ok((out, None, low));
+        };
+        let mut normed = self.read_by(x, width, reader)?;
+        let y = normed.all_mut().values;
+        norm::with(norm, |norm| backend.close_and_norm(to, closing, norm, y))?;
+        Ok((out, Some(normed), low))
     }
 
     /// The gradient of x, where it is wanted, with that of the result; those of the weights go to where they are summed.
@@ -213,18 +254,17 @@ impl<B: Backend> Pass<'_, B> {
         &self,
         x: &Matrix<B>,
         mut kept: Kept<B>,
-        grad: &Matrix<B>,
+        mut grad: Matrix<B>,
         wanted: bool,
         gradients: &mut Gradients<B>,
     ) -> Result<Option<Matrix<B>>> {
         let Pass { backend, block, batch, .. } = *self;
-        let hidden = x.cols;
         let first = block.order == Order::NormFirst;
 
         // Of the sum of the feed-forward block's result and its residual.
-        let to_sum = match &kept.last {
-            Some(last) => self.norm_backward(&block.mlp_norm, last, grad, gradients)?,
-            None => self.copied(grad)?,
+        let mut to_sum = match &kept.last {
+            Some(last) => self.norm_backward(&block.mlp_norm, last, &mut grad, false, gradients)?,
+            None => grad,
         };
         let d = self.inner_width()?;
         let dropped = self.through_dropout(&to_sum, self.mlp_dropout())?;
@@ -232,40 +272,40 @@ impl<B: Backend> Pass<'_, B> {
         let (output, mode) = (&block.mlp.output, self.mlp_output_mode());
         let mut to_inner = self.matrix(x, d)?;
         let to_low = linear::backward_input(backend, output, g, Some((&mut to_inner, false)), mode)?;
+        let mut added = linear::added_back(backend, output, to_low.as_ref(), mode, &mut to_inner)?;
         if let Some(dropout) = self.inner_dropout() {
+            self.add_now(added.take(), &mut to_inner)?;
             backend.drop_in_place(to_inner.all_mut().values, dropout)?;
         }
         let (layers, gated) = self.mlp_inputs();
+        if let Some((layer, _)) = layers.first() {
+            self.will_be_read(&mut kept.inner, layer)?;
+        }
         // Afterwards `to_inner` is what the output layer had read.
         let (u, y) = (kept.inner.all_mut().values, to_inner.all_mut().values);
-        backend.activation_backward(block.mlp.activation, gated, u, y, d)?;
+        backend.activation_backward(block.mlp.activation, gated, u, y, added, d)?;
         if let Some(dropout) = self.inner_dropout() {
             backend.drop_in_place(to_inner.all_mut().values, dropout)?;
         }
         let lows = [kept.lows.mlp_output.as_ref(), to_low.as_ref()];
         linear::backward_weights(backend, output, to_inner.all(), g, lows, gradients, mode)?;
         drop((dropped, to_inner, to_low));
-        // Norms last: on top of what comes through the residual; first: through the norm.
-        let mut to_input = if first { self.matrix(x, hidden)? } else { to_sum };
-        backward_side_by_side(
-            backend,
-            &layers,
-            kept.mlp_input.all(),
-            kept.inner.all(),
-            Some(&mut to_input),
-            !first,
-            &kept.lows.mlp_inputs,
-            gradients,
-        )?;
-        let to_middle = match (first, &block.attention_norm) {
-            (true, _) => {
-                let mut to_middle =
-                    self.norm_backward(&block.mlp_norm, &kept.middle, &to_input, gradients)?;
-                backend.add(to_middle.all_mut().values, grad.all().values)?;
-                to_middle
-            }
-            (false, Some(norm)) => self.norm_backward(norm, &kept.middle, &to_input, gradients)?,
-            (false, None) => to_input,
+        let inputs = Inputs { layers: &layers, g: kept.inner.all(), lows: &kept.lows.mlp_inputs };
+        let mut to_middle = if first {
+            self.through_norm(&block.mlp_norm, &kept.middle, &inputs, &mut to_sum, gradients)?;
+            to_sum
+        } else {
+            // On top of what comes through the residual.
+            let to_lows = inputs.backward(backend, Some((&mut to_sum, true)))?;
+            let left = inputs.left(backend, &to_lows, &mut to_sum)?;
+            self.add_now(left, &mut to_sum)?;
+            let norm = block.attention_norm.as_ref();
+            let through = |norm| self.norm_backward(norm, &kept.middle, &mut to_sum, true, gradients);
+            let through = norm.map(through).transpose()?;
+            // In place of its gradient stands what the layers had read.
+            let read = if through.is_some() { &to_sum } else { &kept.middle };
+            inputs.backward_weights(backend, read.all(), &to_lows, gradients)?;
+            through.unwrap_or(to_sum)
         };
 
         // Attention.
@@ -275,6 +315,8 @@ impl<B: Backend> Pass<'_, B> {
         let (output, mode) = (&block.attention.output, self.attention_output_mode());
         let mut to_attended = self.matrix(x, heads.query * heads.d)?;
         let to_low = linear::backward_input(backend, output, g, Some((&mut to_attended, false)), mode)?;
+        let added = linear::added_back(backend, output, to_low.as_ref(), mode, &mut to_attended)?;
+        self.add_now(added, &mut to_attended)?;
         let lows = [kept.lows.attention_output.as_ref(), to_low.as_ref()];
         linear::backward_weights(backend, output, kept.attended.all(), g, lows, gradients, mode)?;
         drop((dropped, to_low));
@@ -288,43 +330,67 @@ impl<B: Backend> Pass<'_, B> {
         backend.attention_backward(out, qkv, forward, g, &batch.texts, heads, span, dropout, products)?;
         drop(to_attended);
         if let Some(angles) = block.attention.rotation.and_then(|which| batch.angles.get(which)) {
-            backend.rotate(to_qkv.all_mut(), angles, heads.query + heads.key_value, heads.d, true)?;
+            self.will_be_read(&mut to_qkv, block.first_layer())?;
+            backend.rotate(to_qkv.all_mut(), None, angles, heads.query + heads.key_value, heads.d, true)?;
         }
         if let (Some(norms), Some(before)) = (&block.attention.head_norms, &kept.before_norms) {
             self.norm_heads_backward(norms, before, &mut to_qkv, gradients)?;
         }
-        let norm = block.attention_norm.as_ref().filter(|_| first);
-        let input = norm.map(|norm| self.normed(norm, x)).transpose()?;
-        let read = input.as_ref().unwrap_or(x).all();
-        // The gradient of what attention reads: x itself, besides the residual, or its norm, whose weights want it too.
-        let norm_learns = norm.is_some_and(norm::learns);
-        let mut to_read = match (norm.is_some(), wanted) {
-            (true, _) if wanted || norm_learns => Some(self.matrix(x, hidden)?),
-            (false, true) => Some(self.copied(&to_middle)?),
-            _ => None,
-        };
-        let add = norm.is_none();
-        let (layers, lows) = (self.projections(), &kept.lows.projections);
-        backward_side_by_side(backend, &layers, read, to_qkv.all(), to_read.as_mut(), add, lows, gradients)?;
-        match (norm, to_read) {
-            (Some(norm), Some(to_read)) => {
-                let mut dx = self.norm_backward(norm, x, &to_read, gradients)?;
-                backend.add(dx.all_mut().values, to_middle.all().values)?;
-                Ok(wanted.then_some(dx))
+        let layers = self.projections();
+        let inputs = Inputs { layers: &layers, g: to_qkv.all(), lows: &kept.lows.projections };
+        // What attention reads is x itself, besides the residual, or its norm, whose weights may want a gradient, too.
+        match block.first_norm() {
+            Some(norm) if wanted || norm::learns(norm) => {
+                self.through_norm(norm, x, &inputs, &mut to_middle, gradients)?;
             }
-            (_, to_read) => Ok(to_read),
+            norm => {
+                let read = norm.map(|norm| self.normed(norm, x)).transpose()?;
+                let to_lows = inputs.backward(backend, wanted.then_some((&mut to_middle, true)))?;
+                if wanted {
+                    let left = inputs.left(backend, &to_lows, &mut to_middle)?;
+                    self.add_now(left, &mut to_middle)?;
+                }
+                inputs.backward_weights(backend, read.as_ref().unwrap_or(x).all(), &to_lows, gradients)?;
+            }
         }
+        Ok(wanted.then_some(to_middle))
+    }
+
+    /// The gradient of x through its norm and the layers that read that, added to `to_x`, and those of all their weights.
+    fn through_norm(
+        &self,
+        norm: &Norm,
+        x: &Matrix<B>,
+        inputs: &Inputs<B>,
+        to_x: &mut Matrix<B>,
+        gradients: &mut Gradients<B>,
+    ) -> Result<()> {
+        let backend = self.backend;
+        let mut to_read = self.matrix(x, x.cols)?;
+        let to_lows = inputs.backward(backend, Some((&mut to_read, false)))?;
+        let left = inputs.left(backend, &to_lows, &mut to_read)?;
+        // The next to read it is the layer below, which ends what the residual goes around.
+        self.will_be_read(to_x, &self.block.attention.output)?;
+        norm::backward(backend, norm, x, (&mut to_read, left), true, (to_x, true), gradients)?;
+        // What the layers had read stands in place of its gradient.
+        inputs.backward_weights(backend, to_read.all(), &to_lows, gradients)
+    }
+
+    /// Adds what is left of a gradient, where no operation comes next that does so.
+    fn add_now(&self, added: Option<LowRank<B>>, to: &mut Matrix<B>) -> Result<()> {
+        added.map_or(Ok(()), |added| added.add_to(self.backend, to.all_mut()))
     }
 
     fn norm_backward(
         &self,
         norm: &Norm,
         x: &Matrix<B>,
-        g: &Matrix<B>,
+        g: &mut Matrix<B>,
+        again: bool,
         gradients: &mut Gradients<B>,
     ) -> Result<Matrix<B>> {
         let mut dx = self.matrix(x, x.cols)?;
-        norm::backward(self.backend, norm, x, g, &mut dx, gradients)?;
+        norm::backward(self.backend, norm, x, (g, None), again, (&mut dx, false), gradients)?;
         Ok(dx)
     }
 
@@ -340,7 +406,7 @@ impl<B: Backend> Pass<'_, B> {
         for ((norm, before), columns) in norms.iter().zip(before).zip(columns) {
             let mut g = self.matrix(before, before.cols)?;
             self.backend.copy(g.all_mut(), to_qkv.columns(columns.clone()))?;
-            let to_before = self.norm_backward(norm, before, &g, gradients)?;
+            let to_before = self.norm_backward(norm, before, &mut g, false, gradients)?;
             self.backend.copy(to_qkv.columns_mut(columns), to_before.all())?;
         }
         Ok(())

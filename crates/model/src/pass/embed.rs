@@ -78,7 +78,7 @@ pub(super) fn backward<B: Backend>(
     }
     if let (Some(norm), Some(sums)) = (&embeddings.norm, sums) {
         let mut to_sums = Matrix::new(backend, g.rows, g.cols)?;
-        norms::backward(backend, norm, sums, &g, &mut to_sums, gradients)?;
+        norms::backward(backend, norm, sums, (&mut g, None), false, (&mut to_sums, false), gradients)?;
         g = to_sums;
     }
     let g = g.all().values;

@@ -72,9 +72,12 @@ fn forward<B: Backend>(
     let batch = OnDevice::new(backend, packed)?;
     let (mut x, sums) = embed::forward(backend, &transformer.embeddings, &batch, mode.at(EMBEDDINGS))?;
     let mut blocks = Vec::new();
+    let mut normed = None;
     for place in 0..transformer.blocks.len() {
-        let (y, kept) = block_at(backend, transformer, &batch, place, mode).forward(&x)?;
-        let read = std::mem::replace(&mut x, y);
+        let next = transformer.blocks.get(place + 1);
+        let given = block_at(backend, transformer, &batch, place, mode).forward(&x, normed, next)?;
+        let (read, kept) = (std::mem::replace(&mut x, given.result), given.kept);
+        normed = given.normed;
         match keep {
             Keep::All => blocks.push((read, Some(kept))),
             Keep::Inputs => blocks.push((read, None)),
@@ -143,9 +146,9 @@ pub(crate) fn learn<B: Backend>(
         let pass = block_at(backend, transformer, &batch, place, mode);
         let kept = match kept {
             Some(kept) => kept,
-            None => pass.forward(&read)?.1,
+            None => pass.forward(&read, None, None)?.kept,
         };
-        grad = pass.backward(&read, kept, &above, below(place), gradients)?;
+        grad = pass.backward(&read, kept, above, below(place), gradients)?;
         take(gradients)?;
     }
     if let Some(grad) = grad.filter(|_| learns.embeddings) {

@@ -1,7 +1,7 @@
 //! Norms, of every row or of every head where rows have several.
 
 use candle_core::Result;
-use compute::{Backend, Matrix, NormGradients};
+use compute::{Backend, LowRank, Matrix, NormGradients, NormOf, Sum};
 
 use crate::{
     Gradients,
@@ -17,34 +17,39 @@ pub(super) fn learns(norm: &Norm) -> bool {
     [Some(&norm.weight), bias].into_iter().flatten().any(|weight| weight.place().is_some())
 }
 
-fn kind_of(norm: &Norm) -> (compute::NormKind, Option<&crate::weights::Weight>) {
-    match &norm.kind {
+/// Calls `f` with the norm as a device takes it.
+pub(super) fn with<R>(norm: &Norm, f: impl FnOnce(NormOf) -> Result<R>) -> Result<R> {
+    let (kind, bias) = match &norm.kind {
         NormKind::Layer { bias } => (compute::NormKind::Layer, bias.as_ref()),
         NormKind::RootMeanSquare => (compute::NormKind::RootMeanSquare, None),
-    }
+    };
+    let (weight, bias) = (norm.weight.values()?, bias.map(|bias| bias.values()).transpose()?);
+    f(NormOf { kind, weight: &weight, bias: bias.as_ref(), eps: norm.eps as f32 })
 }
 
 /// The norm of every row, or of every head where rows have several.
 pub(super) fn forward<B: Backend>(backend: &B, norm: &Norm, x: &Matrix<B>, y: &mut Matrix<B>) -> Result<()> {
-    let (kind, bias) = kind_of(norm);
-    let (weight, bias) = (norm.weight.values()?, bias.map(|bias| bias.values()).transpose()?);
-    backend.norm(kind, y.all_mut().values, x.all().values, &weight, bias.as_ref(), norm.eps as f32)
+    with(norm, |norm| backend.norm(norm, y.all_mut().values, x.all().values))
 }
 
-/// The gradient of x into dx; those of the weights to where they are summed.
+/// The gradient of x into dx, or added to it, by that of the result, g, to which something may have to be added first; those
+/// of the weights to where they are summed. With `again` g becomes what the norm gives.
 pub(super) fn backward<B: Backend>(
     backend: &B,
     norm: &Norm,
     x: &Matrix<B>,
-    g: &Matrix<B>,
-    dx: &mut Matrix<B>,
+    (g, added): (&mut Matrix<B>, Option<LowRank<B>>),
+    again: bool,
+    (dx, add): (&mut Matrix<B>, bool),
     gradients: &mut Gradients<B>,
 ) -> Result<()> {
-    let (kind, bias) = kind_of(norm);
-    let places = [norm.weight.place(), bias.and_then(|bias| bias.place())];
-    let [weight, bias] = gradients.sums(places)?;
-    let (values, g) = (x.all().values, g.all().values);
-    let (w, eps) = (norm.weight.values()?, norm.eps as f32);
+    let bias = match &norm.kind {
+        NormKind::Layer { bias } => bias.as_ref(),
+        NormKind::RootMeanSquare => None,
+    };
+    let [weight, bias] = gradients.sums([norm.weight.place(), bias.and_then(|bias| bias.place())])?;
     let gradients = NormGradients { weight, bias };
-    backend.norm_backward(kind, dx.all_mut().values, values, g, &w, eps, gradients)
+    let dx = Sum { values: dx.all_mut().values, add };
+    let (x, g) = (x.all().values, g.all_mut().values);
+    with(norm, |norm| backend.norm_backward(norm, dx, x, g, added, again, gradients))
 }

@@ -1,5 +1,6 @@
-// The functions of compute::Activation, plain and gated, forward and backward.
-#include "common.cuh"
+// The functions of compute::Activation, plain and gated, forward and backward. A thread has a column of some rows; what
+// `rounded` is given for is written in bf16 besides.
+#include "low_rank.cuh"
 
 enum Activation : uint32_t { GELU, GELU_TANH, SILU, RELU, TANH };
 
@@ -39,34 +40,39 @@ __device__ __forceinline__ float derivative(uint32_t activation, float x) {
   }
 }
 
-// y = f(u), or f(a) b with a and b beside one another in u [n, 2 d].
-extern "C" __global__ void activation_forward(float *y, const float *u, u64 count, uint32_t d, uint32_t activation,
-                                              uint32_t gated) {
-  const u64 at = thread_number();
-  if (at >= count) return;
-  if (!gated) {
-    y[at] = value(activation, u[at]);
-    return;
+// y = f(u), or f(a) b with a and b beside one another in u [n, 2 d], to which is added first what LoRA adds.
+extern "C" __global__ void activation_forward(float *y, __nv_bfloat16 *rounded, float *u, LowRank added, uint32_t n, uint32_t d,
+                                              uint32_t activation, uint32_t gated) {
+  const uint32_t column = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * ROWS, last = min(first + ROWS, n);
+  const uint32_t width = gated ? 2 * d : d;
+  float *rows = u + (u64)first * width;
+  add_low_rank(rows, width, added, first, last - first, column >= d ? 0 : gated ? 2 : 1, column, d + column);
+  if (column >= d) return;
+  for (uint32_t row = first; row < last; row++, rows += width) {
+    const float f = value(activation, rows[column]), result = gated ? f * rows[d + column] : f;
+    const u64 at = (u64)row * d + column;
+    y[at] = result;
+    if (rounded) rounded[at] = __float2bfloat16_rn(result);
   }
-  const float *row = u + at / d * 2 * d;
-  y[at] = value(activation, row[at % d]) * row[d + at % d];
 }
 
-// u becomes its own gradient, and g becomes y.
-extern "C" __global__ void activation_backward(float *u, float *g, u64 count, uint32_t d, uint32_t activation,
-                                               uint32_t gated) {
-  const u64 at = thread_number();
-  if (at >= count) return;
-  const float of_y = g[at];
-  if (!gated) {
-    const float x = u[at];
-    u[at] = of_y * derivative(activation, x);
-    g[at] = value(activation, x);
-    return;
+// u becomes its own gradient, and g becomes y, after adding to g what LoRA adds.
+extern "C" __global__ void activation_backward(float *u, __nv_bfloat16 *rounded, float *g, LowRank added, uint32_t n,
+                                               uint32_t d, uint32_t activation, uint32_t gated) {
+  const uint32_t column = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * ROWS, last = min(first + ROWS, n);
+  const uint32_t width = gated ? 2 * d : d;
+  add_low_rank(g + (u64)first * d, d, added, first, last - first, column < d, column, 0);
+  if (column >= d) return;
+  for (uint32_t row = first; row < last; row++) {
+    float *of_y = g + (u64)row * d + column, *of_u = u + (u64)row * width + column;
+    const float a = *of_u, b = gated ? of_u[d] : 1.f, f = value(activation, a), to_y = *of_y;
+    const float to_a = to_y * b * derivative(activation, a), to_b = to_y * f;
+    *of_u = to_a;
+    if (gated) of_u[d] = to_b;
+    *of_y = f * b;
+    if (!rounded) continue;
+    __nv_bfloat16 *of_rounded = rounded + (u64)row * width + column;
+    *of_rounded = __float2bfloat16_rn(to_a);
+    if (gated) of_rounded[d] = __float2bfloat16_rn(to_b);
   }
-  float *row = u + at / d * 2 * d;
-  const float a = row[at % d], b = row[d + at % d], f = value(activation, a);
-  row[at % d] = of_y * b * derivative(activation, a);
-  row[d + at % d] = of_y * f;
-  g[at] = f * b;
 }

@@ -1,64 +1,120 @@
-// Layer norm and root mean square norm of rows, and their backward. A block works on a row; the weights' gradients are
-// summed over pieces of rows in their order, and the pieces after that.
-#include "common.cuh"
+// Layer norm and root mean square norm of rows, and their backward. A block works on some rows, each of its threads on the
+// same columns throughout; what `rounded` is given for is written in bf16 besides. The weights' gradients are summed over
+// pieces of rows in their order, and the pieces after that.
+#include "low_rank.cuh"
+
+// A norm with its weights [d]; b may be null.
+struct Norm {
+  const float *w, *b;
+  uint32_t d;
+  float eps;
+  uint32_t centred;
+};
 
 // What a row's numbers are normed by: x̂ = (x − mean) r, with a mean of 0 where they are not centred.
 struct Statistics {
   float mean, r;
 };
 
-__device__ __forceinline__ Statistics statistics(const float *row, uint32_t d, float eps, uint32_t centred, float *parts) {
+__device__ __forceinline__ Statistics statistics(const float *row, const Norm &norm, float *parts) {
   float mean = 0.f;
-  if (centred) {
+  if (norm.centred) {
     float sum = 0.f;
-    for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) sum += row[at];
-    mean = block_sum(sum, parts) / d;
+    for (uint32_t at = threadIdx.x; at < norm.d; at += blockDim.x) sum += row[at];
+    mean = block_sum(sum, parts) / norm.d;
   }
   float squares = 0.f;
-  for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
+  for (uint32_t at = threadIdx.x; at < norm.d; at += blockDim.x) {
     const float off = row[at] - mean;
     squares += off * off;
   }
-  return {mean, 1.f / sqrtf(block_sum(squares, parts) / d + eps)};
+  return {mean, 1.f / sqrtf(block_sum(squares, parts) / norm.d + norm.eps)};
 }
 
-// y = w x̂ + b for a row of d numbers; b may be null.
-extern "C" __global__ void norm_forward(float *y, const float *x, const float *w, const float *b, uint32_t d, float eps,
-                                        uint32_t centred) {
-  __shared__ float parts[32];
-  const float *row = x + (u64)blockIdx.x * d;
-  float *out = y + (u64)blockIdx.x * d;
-  const Statistics of_row = statistics(row, d, eps, centred, parts);
-  const float mean = of_row.mean, r = of_row.r;
-  for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
-    const float normed = (row[at] - mean) * r;
-    out[at] = b ? normed * w[at] + b[at] : normed * w[at];
+// w x̂ + b
+__device__ __forceinline__ float weighted(const Norm &norm, float normed, uint32_t at) {
+  return norm.b ? normed * norm.w[at] + norm.b[at] : normed * norm.w[at];
+}
+
+// The norm of a row; rounded may be null.
+__device__ __forceinline__ void write_norm(float *y, __nv_bfloat16 *rounded, const float *row, u64 from, const Norm &norm,
+                                           float *parts) {
+  const Statistics of_row = statistics(row, norm, parts);
+  for (uint32_t at = threadIdx.x; at < norm.d; at += blockDim.x) {
+    const float value = weighted(norm, (row[at] - of_row.mean) * of_row.r, at);
+    y[from + at] = value;
+    if (rounded) rounded[from + at] = __float2bfloat16_rn(value);
   }
 }
 
-// dx of a row, and its mean and r into `rows` [n, 2] for the gradients of the weights.
-extern "C" __global__ void norm_backward(float *dx, float *rows, const float *x, const float *g, const float *w,
-                                         uint32_t d, float eps, uint32_t centred) {
+// Adds what LoRA adds to some rows of a block.
+__device__ __forceinline__ void add_to_rows(float *x, const LowRank &added, uint32_t first, uint32_t last, uint32_t d) {
+  __shared__ LowTile tile;
+  for (uint32_t from = 0; from < added.rank; from += HELD) {
+    bring_low(tile, added, first, last - first, from);
+    for (uint32_t at = threadIdx.x; at < d; at += blockDim.x)
+      add_to_column(x + (u64)first * d, d, tile, added, last - first, at, from);
+  }
+}
+
+// y = w x̂ + b for a row.
+extern "C" __global__ void norm_forward(float *y, __nv_bfloat16 *rounded, const float *x, Norm norm) {
   __shared__ float parts[32];
-  const u64 from = (u64)blockIdx.x * d;
-  const float *row = x + from, *of_g = g + from;
-  const Statistics of_row = statistics(row, d, eps, centred, parts);
-  const float mean = of_row.mean, r = of_row.r;
-  float sum_h = 0.f, sum_hx = 0.f;
-  for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
-    const float h = of_g[at] * w[at];
-    sum_h += h;
-    sum_hx += h * ((row[at] - mean) * r);
+  const u64 from = (u64)blockIdx.x * norm.d;
+  write_norm(y, rounded, x + from, from, norm, parts);
+}
+
+// x = dropout(x + low wᵀ + bias) + residual for `each` of n rows, and y their norm; bias may be null.
+extern "C" __global__ void close_and_norm(float *y, __nv_bfloat16 *rounded, float *x, LowRank added, const float *bias,
+                                          const float *residual, uint32_t n, uint32_t each, Norm norm, u64 seed,
+                                          uint32_t threshold, float factor) {
+  __shared__ float parts[32];
+  const uint32_t first = blockIdx.x * each, last = min(first + each, n);
+  const Dropout dropout = {seed, threshold, factor};
+  add_to_rows(x, added, first, last, norm.d);
+  for (uint32_t row = first; row < last; row++) {
+    const u64 from = (u64)row * norm.d;
+    for (uint32_t at = threadIdx.x; at < norm.d; at += blockDim.x) {
+      const float sum = bias ? x[from + at] + bias[at] : x[from + at];
+      x[from + at] = sum * dropout_factor(dropout, from + at) + residual[from + at];
+    }
+    write_norm(y, rounded, x + from, from, norm, parts);
   }
-  const float mean_h = centred ? block_sum(sum_h, parts) / d : 0.f;
-  const float mean_hx = block_sum(sum_hx, parts) / d;
-  for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
-    const float normed = (row[at] - mean) * r;
-    dx[from + at] = r * (of_g[at] * w[at] - mean_h - normed * mean_hx);
-  }
-  if (threadIdx.x == 0) {
-    rows[2 * (u64)blockIdx.x] = mean;
-    rows[2 * (u64)blockIdx.x + 1] = r;
+}
+
+// dx of `each` of n rows, or added to it, after adding to g what LoRA adds; their means and r into `rows` [n, 2] for the
+// gradients of the weights, unless that is null; and, with `again`, y in place of its gradient g.
+extern "C" __global__ void norm_backward(float *dx, __nv_bfloat16 *rounded, uint32_t add, float *g, LowRank added,
+                                         uint32_t again, const float *x, float *rows, uint32_t n, uint32_t each, Norm norm) {
+  __shared__ float parts[32];
+  const uint32_t d = norm.d, first = blockIdx.x * each, last = min(first + each, n);
+  add_to_rows(g, added, first, last, d);
+  for (uint32_t number = first; number < last; number++) {
+    const u64 from = (u64)number * d;
+    const float *row = x + from;
+    float *of_g = g + from;
+    const Statistics of_row = statistics(row, norm, parts);
+    const float mean = of_row.mean, r = of_row.r;
+    float sum_h = 0.f, sum_hx = 0.f;
+    for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
+      const float h = of_g[at] * norm.w[at];
+      sum_h += h;
+      sum_hx += h * ((row[at] - mean) * r);
+    }
+    const float mean_h = norm.centred ? block_sum(sum_h, parts) / d : 0.f;
+    const float mean_hx = block_sum(sum_hx, parts) / d;
+    for (uint32_t at = threadIdx.x; at < d; at += blockDim.x) {
+      const float normed = (row[at] - mean) * r;
+      const float own = r * (of_g[at] * norm.w[at] - mean_h - normed * mean_hx);
+      const float value = add ? dx[from + at] + own : own;
+      dx[from + at] = value;
+      if (rounded) rounded[from + at] = __float2bfloat16_rn(value);
+      if (again) of_g[at] = weighted(norm, normed, at);
+    }
+    if (rows && threadIdx.x == 0) {
+      rows[2 * (u64)number] = mean;
+      rows[2 * (u64)number + 1] = r;
+    }
   }
 }
 

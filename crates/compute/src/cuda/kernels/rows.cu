@@ -1,6 +1,6 @@
 // What is done number by number between the products, and sums of columns. Matrices that are parts of others have a
 // stride from row to row.
-#include "common.cuh"
+#include "low_rank.cuh"
 
 // out = x for parts of the same shape.
 extern "C" __global__ void copy_rows(float *out, u64 out_stride, const float *x, u64 x_stride, u64 rows, uint32_t cols) {
@@ -27,14 +27,18 @@ extern "C" __global__ void add_bias(float *x, u64 stride, const float *bias, u64
   if (at < rows * cols) x[at / cols * stride + at % cols] += bias[at % cols];
 }
 
-// x = dropout(x + bias) + residual; bias may be null.
-extern "C" __global__ void close_block(float *x, const float *bias, const float *residual, u64 count, uint32_t d, u64 seed,
-                                       uint32_t threshold, float factor) {
-  const u64 at = thread_number();
-  if (at >= count) return;
+// x = dropout(x + low wᵀ + bias) + residual for some rows of a column; bias may be null.
+extern "C" __global__ void close_block(float *x, LowRank added, const float *bias, const float *residual, uint32_t n, uint32_t d,
+                                       u64 seed, uint32_t threshold, float factor) {
+  const uint32_t column = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * ROWS, last = min(first + ROWS, n);
   const Dropout dropout = {seed, threshold, factor};
-  const float sum = bias ? x[at] + bias[at % d] : x[at];
-  x[at] = sum * dropout_factor(dropout, at) + residual[at];
+  add_low_rank(x + (u64)first * d, d, added, first, last - first, column < d, column, 0);
+  if (column >= d) return;
+  for (uint32_t row = first; row < last; row++) {
+    const u64 at = (u64)row * d + column;
+    const float sum = bias ? x[at] + bias[column] : x[at];
+    x[at] = sum * dropout_factor(dropout, at) + residual[at];
+  }
 }
 
 // x = dropout(y); x and y may be the same.

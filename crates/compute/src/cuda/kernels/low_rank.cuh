@@ -1,0 +1,53 @@
+// What LoRA adds to a layer's result, where that is read next.
+#pragma once
+#include "common.cuh"
+
+// low wᵀ for low [n, rank]: number j of column c of w is at c · column + j · number. Of rank 0 it is nothing.
+struct LowRank {
+  const float *low, *w;
+  uint32_t rank, column, number;
+};
+
+// The most rows of a block, and numbers of a row of low that are at hand at a time.
+constexpr uint32_t ROWS = 16, HELD = 8;
+
+// The part of low that a block works with.
+typedef float LowTile[ROWS * HELD];
+
+// Brings numbers of `count` rows of low from `first` on to the block's threads, all of which call it.
+__device__ __forceinline__ void bring_low(LowTile &tile, const LowRank &added, uint32_t first, uint32_t count, uint32_t from) {
+  // Whoever still reads the part before must be done.
+  __syncthreads();
+  for (uint32_t at = threadIdx.x; at < count * HELD; at += blockDim.x) {
+    const uint32_t number = from + at % HELD;
+    tile[at] = number < added.rank ? added.low[(u64)(first + at / HELD) * added.rank + number] : 0.f;
+  }
+  __syncthreads();
+}
+
+// Adds what is at hand to a column of `count` rows of x. What belongs to the column is read once for all of the rows.
+__device__ __forceinline__ void add_to_column(float *x, u64 stride, const LowTile &tile, const LowRank &added, uint32_t count,
+                                              uint32_t column, uint32_t from) {
+  float w[HELD];
+#pragma unroll
+  for (uint32_t at = 0; at < HELD; at++)
+    w[at] = from + at < added.rank ? added.w[(u64)column * added.column + (u64)(from + at) * added.number] : 0.f;
+  for (uint32_t row = 0; row < count; row++) {
+    float sum = x[row * stride + column];
+#pragma unroll
+    for (uint32_t at = 0; at < HELD; at++) sum += tile[row * HELD + at] * w[at];
+    x[row * stride + column] = sum;
+  }
+}
+
+// Adds low wᵀ to `count` rows of x, the first of which is row `first` of low: to all of the columns that a thread has, of
+// which there may be two or none. All threads of the block call it.
+__device__ __forceinline__ void add_low_rank(float *x, u64 stride, const LowRank &added, uint32_t first, uint32_t count,
+                                             uint32_t columns, uint32_t column, uint32_t other) {
+  __shared__ LowTile tile;
+  for (uint32_t from = 0; from < added.rank; from += HELD) {
+    bring_low(tile, added, first, count, from);
+    if (columns > 0) add_to_column(x, stride, tile, added, count, column, from);
+    if (columns > 1) add_to_column(x, stride, tile, added, count, other, from);
+  }
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Counts what a layer of Phi-3-mini in its real size costs on a GPU, on the emulated one, which takes minutes:
+# docs/gpu.md, "What a layer costs". `gpu-layer.sh write` takes the figures as the new limits.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+cd "$root"
+
+cargo build --locked -p emulated-gpu
+libraries="$CARGO_TARGET_DIR/emulated-gpu"
+mkdir -p "$libraries"
+for name in libcuda.so.1 libcublas.so.13 libcurand.so.10; do
+  ln -sf "$CARGO_TARGET_DIR/debug/libemulated_gpu.so" "$libraries/$name"
+done
+. "$root/scripts/cuda-env.sh"
+export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" MBTI_CUDA_LIBRARIES="$libraries"
+[ "${1:-}" = write ] && export MBTI_TEST_WRITE=1
+MBTI_TEST_SHAPE=real cargo test --locked -p compute -p train -p parity -p cli \
+  --features "compute/cuda compute/conformance train/cuda parity/cuda cli/cuda" --test launches -- --nocapture

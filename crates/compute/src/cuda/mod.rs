@@ -6,6 +6,7 @@ mod adamw;
 mod attention;
 mod books;
 mod buffer;
+mod close;
 mod device;
 mod factor;
 mod gather;
@@ -332,7 +333,7 @@ impl Backend for Cuda {
 
     fn close(&self, x: PartMut<'_>, closing: Closing<Cuda>, d: usize) -> Result<()> {
         same(closing.residual.len, x.len)?;
-        rows::close(self, &x, closing, d)
+        close::close(self, &x, closing, d)
     }
 
     fn close_and_norm(

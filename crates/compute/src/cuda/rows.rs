@@ -4,11 +4,10 @@ use candle_core::{Result, Tensor};
 
 use super::{
     buffer::{Part, PartMut, vector},
-    device::{Arg, Cuda, Grid, THREADS, args},
+    device::{Arg, Cuda, Grid, args},
     factor::Factor,
-    low_rank::low_rank,
 };
-use crate::{Closing, Dropout};
+use crate::Dropout;
 
 /// Rows that one thread sums of a column; the sums of these pieces are summed after that.
 pub(super) const PIECE: usize = 64;
@@ -56,17 +55,6 @@ pub(super) fn add_bias(cuda: &Cuda, x: Factor, bias: &Tensor) -> Result<()> {
         Grid::of(x.rows * x.cols),
         args![x.address, x.stride, bias, x.rows, x.cols as u32],
     )
-}
-
-pub(super) fn close(cuda: &Cuda, x: &PartMut, closing: Closing<Cuda>, d: usize) -> Result<()> {
-    let Closing { added, bias, dropout, residual } = closing;
-    let rows = x.len / d.max(1);
-    let bias = bias.map_or(Ok(0), |bias| vector(cuda, bias, d))?;
-    let low_rank = low_rank(cuda, Factor::rows(x.address, rows, d), added)?;
-    let after = args![bias, residual, rows as u32, d as u32];
-    let args = [&args![x.address][..], &[low_rank], &after[..], &dropout_args(dropout)].concat();
-    let grid = Grid::blocks((d as u32).div_ceil(THREADS), rows.div_ceil(ROWS) as u32);
-    cuda.launch("close_block", grid, &args)
 }
 
 pub(super) fn drop(cuda: &Cuda, x: &PartMut, y: u64, dropout: Dropout) -> Result<()> {

@@ -7,9 +7,9 @@
 // backward by the kept log of the sum of exponentials, in two passes, so that each result has one owner and all sums have
 // one order: Dao, arXiv 2307.08691.
 //
-// Activations are f32 in the device's memory. cp.async copies bytes as they are, and so does not serve here: the next tile
-// is read into registers while this one is multiplied, rounded there, and written to the other one of two places in shared
-// memory, which takes one barrier a tile. The price is traffic, twice that of bf16: a pair of rows of keys and values of d
+// Activations are f32 in the device's memory. cp.async copies bytes as they are, and so serves for what stays f32 alone, the
+// logs of sums and Σ g out. The next tile is read into registers while this one is multiplied, rounded there, and written to
+// the other one of two places in shared memory, which takes one barrier a tile. The price is traffic, twice that of bf16: a pair of rows of keys and values of d
 // features is 8 d bytes for each block that reads them, n / 64 times in a text of n tokens, of which all but the first are
 // likely to come from the second cache. A copy in bf16 would cost 2 bytes more for each number, once, and save half of it.
 #include "attention.cuh"
@@ -379,10 +379,7 @@ __device__ __forceinline__ void backward_keys(float *dqkv, const float *qkv, con
       by_features<D, QUERIES>(p, own_k, warp * OF_WARP, tile);
       if (!all_see(shape, of_tile, keys)) hide_queries(p, shape, from, key);
     }
-    if (more) {
-      put(other, ahead);
-      take(ahead, text_g + (u64)next * out_width + (u64)next_head * D, out_width, seen.to - next);
-    }
+    if (more) put(other, ahead);
     if (related) {
       by_features<D, QUERIES>(ds, own_v, warp * OF_WARP, tile + TILE);
       const uint32_t first = (head * of.len + from) * of.len + key;
@@ -398,6 +395,10 @@ __device__ __forceinline__ void backward_keys(float *dqkv, const float *qkv, con
         }
       }
       if (mask.any) drop(p, mask, first, 1, of.len);
+    }
+    // Not earlier, as there are no registers for it beside both products.
+    if (more) take(ahead, text_g + (u64)next * out_width + (u64)next_head * D, out_width, seen.to - next);
+    if (related) {
       by_rows<D, QUERIES>(to_v, p, tile + TILE);
       by_rows<D, QUERIES>(to_k, ds, tile);
     }
@@ -447,6 +448,6 @@ extern "C" __global__ void attention_delta_bf16(float *delta, const float *g, co
   }
 
 ATTENTION(32, 4, 4, 3)
-ATTENTION(64, 3, 4, 3)
-ATTENTION(96, 3, 3, 2)
+ATTENTION(64, 3, 3, 3)
+ATTENTION(96, 3, 2, 2)
 ATTENTION(128, 2, 3, 2)

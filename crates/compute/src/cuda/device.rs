@@ -14,7 +14,7 @@ use candle_core::{
 use super::{books::Books, memory};
 
 /// The kernels by the file that they are in, as PTX.
-const MODULES: [(&str, &str); 10] = [
+const MODULES: [(&str, &str); 11] = [
     ("activation", include_str!(concat!(env!("OUT_DIR"), "/activation.ptx"))),
     ("adamw", include_str!(concat!(env!("OUT_DIR"), "/adamw.ptx"))),
     ("attention", include_str!(concat!(env!("OUT_DIR"), "/attention.ptx"))),

@@ -145,7 +145,8 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
         assert!((whole - halved).abs() < 1e-5, "{whole} whole and {halved} halved");
     }
     // Without clipping a step moves the weights piece by piece: halved before anything has moved, it is the same step.
-    let by_pieces = [&args("4")[..], &["--max-grad-norm", "0", "--gradient-accumulation-steps", "1"]].concat();
+    let by_pieces =
+        [&args("4")[..], &["--max-grad-norm", "0", "--gradient-accumulation-steps", "1"]].concat();
     for memory in ["8GiB", "800KiB"] {
         ok(output(&engine, &[("EMULATED_GPU_MEMORY", memory)], &by_pieces));
     }

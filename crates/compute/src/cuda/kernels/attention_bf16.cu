@@ -7,11 +7,12 @@
 // backward by the kept log of the sum of exponentials, in two passes, so that each result has one owner and all sums have
 // one order: Dao, arXiv 2307.08691.
 //
-// Activations are f32 in the device's memory. cp.async copies bytes as they are, and so serves for what stays f32 alone, the
-// logs of sums and Σ g out. The next tile is read into registers while this one is multiplied, rounded there, and written to
-// the other one of two places in shared memory, which takes one barrier a tile. The price is traffic, twice that of bf16: a pair of rows of keys and values of d
-// features is 8 d bytes for each block that reads them, n / 64 times in a text of n tokens, of which all but the first are
-// likely to come from the second cache. A copy in bf16 would cost 2 bytes more for each number, once, and save half of it.
+// Activations are f32 in the device's memory. cp.async copies bytes as they are, and so serves for what stays f32 alone,
+// the logs of sums and Σ g out. The next tile is read into registers while this one is multiplied, rounded there, and
+// written to the other one of two places in shared memory, which takes one barrier a tile. The price is traffic, twice that
+// of bf16: a pair of rows of keys and values of d features is 8 d bytes for each block that reads them, n / 64 times in a
+// text of n tokens, of which all but the first are likely to come from the second cache. A copy in bf16 would cost 2 bytes
+// more for each number, once, and save half of it.
 #include "attention.cuh"
 #include "tensor.cuh"
 
@@ -85,7 +86,8 @@ __device__ __forceinline__ void hide_keys(float (&scores)[COUNT][4], const Shape
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     const uint32_t row = query + own_row() + 8 * half;
-    const uint32_t from = row > shape.before ? row - shape.before : 0, to = min(end, saturating_add(saturating_add(row, shape.after), 1));
+    const uint32_t from = row > shape.before ? row - shape.before : 0;
+    const uint32_t to = min(end, saturating_add(saturating_add(row, shape.after), 1));
 #pragma unroll
     for (int tile = 0; tile < COUNT; tile++)
 #pragma unroll

@@ -59,15 +59,16 @@ fn by_pass(weights: &Weights, blocks: &[Block], packed: &Packed, mode: impl Fn(u
     let tokens = packed.ids.len();
     let batch = OnDevice::new(&Cpu, packed).unwrap();
     let pass = |place: usize| Pass { backend: &Cpu, block: &blocks[place], batch: &batch, mode: mode(place) };
-    let (mut x, mut tape) = (matrix([tokens, HIDDEN], 77), Vec::new());
+    let (mut x, mut normed, mut tape) = (matrix([tokens, HIDDEN], 77), None, Vec::new());
     for place in 0..blocks.len() {
-        let (y, kept) = pass(place).forward(&x).unwrap();
-        tape.push((std::mem::replace(&mut x, y), kept));
+        let given = pass(place).forward(&x, normed, blocks.get(place + 1)).unwrap();
+        tape.push((std::mem::replace(&mut x, given.result), given.kept));
+        normed = given.normed;
     }
     let mut g = matrix([tokens, HIDDEN], 78);
     for place in (0..blocks.len()).rev() {
         let (read, kept) = tape.pop().unwrap();
-        g = pass(place).backward(&read, kept, &g, true, &mut gradients).unwrap().unwrap();
+        g = pass(place).backward(&read, kept, g, true, &mut gradients).unwrap().unwrap();
     }
     let mut all = vec![g.buffer.to_vec()];
     all.extend(gradients_of(weights, &gradients));
@@ -171,9 +172,9 @@ fn where_nothing_below_learns_no_gradient_of_the_input_is_made_and_the_others_ar
         let run = |wanted: bool| {
             let mut gradients = Gradients::new(Cpu, &builder.weights).unwrap();
             let x = matrix([TOKENS, HIDDEN], 77);
-            let (_, kept) = pass.forward(&x).unwrap();
+            let kept = pass.forward(&x, None, None).unwrap().kept;
             let g = matrix([TOKENS, HIDDEN], 78);
-            let dx = pass.backward(&x, kept, &g, wanted, &mut gradients).unwrap();
+            let dx = pass.backward(&x, kept, g, wanted, &mut gradients).unwrap();
             (dx.is_some(), gradients_of(&builder.weights, &gradients))
         };
         let (with, without) = (run(true), run(false));
@@ -192,8 +193,8 @@ fn gradients_of_two_passes_add_up() {
         let mut gradients = Gradients::new(Cpu, &builder.weights).unwrap();
         let learn = |gradients: &mut Gradients| {
             let x = matrix([TOKENS, HIDDEN], 77);
-            let (_, kept) = pass.forward(&x).unwrap();
-            pass.backward(&x, kept, &matrix([TOKENS, HIDDEN], 78), true, gradients).unwrap();
+            let kept = pass.forward(&x, None, None).unwrap().kept;
+            pass.backward(&x, kept, matrix([TOKENS, HIDDEN], 78), true, gradients).unwrap();
         };
         learn(&mut gradients);
         let once = gradients_of(&builder.weights, &gradients);
@@ -227,7 +228,7 @@ fn a_batch_that_does_not_fit_its_offsets_is_an_error_and_no_panic() {
     let layer = builder.block(BERT);
     let batch = OnDevice::new(&Cpu, &packed(BERT)).unwrap();
     let pass = Pass { backend: &Cpu, block: &layer, batch: &batch, mode: Mode::Evaluate };
-    assert!(pass.forward(&matrix([8, HIDDEN], 1)).is_err());
+    assert!(pass.forward(&matrix([8, HIDDEN], 1), None, None).is_err());
     let wrong = Packed { offsets: [0, 7, 3, TOKENS as u32].into(), ..packed(BERT) };
     assert!(OnDevice::new(&Cpu, &wrong).is_err());
 }

@@ -4,7 +4,8 @@ use candle_core::Result;
 use compute::{Backend, Closing, Dropout, Heads, LowRank, Matrix};
 
 use super::{
-    linear::{self, Inputs, Lows, side_by_side},
+    kept::{Closed, Forward, Kept, LowsOfBlock},
+    linear::{self, Inputs, side_by_side},
     norm,
     packed::OnDevice,
 };
@@ -13,41 +14,6 @@ use crate::{
     block::{Block, MlpInputs, Order, Projections},
     layers::{Linear, Norm},
 };
-
-/// What the backward needs of the forward, each `[total, …]`.
-pub(super) struct Kept<B: Backend> {
-    qkv: Matrix<B>,
-    /// Queries and keys before the norms over their heads, where there are any.
-    before_norms: Option<[Matrix<B>; 2]>,
-    /// Of the softmax of attention.
-    softmax: B::Buffer,
-    /// What attention gives, before its output layer.
-    attended: Matrix<B>,
-    /// After attention and its residual, before any norm of it.
-    middle: Matrix<B>,
-    /// Before the activation.
-    inner: Matrix<B>,
-    /// After the feed-forward block and its residual, where a norm follows.
-    last: Option<Matrix<B>>,
-    lows: LowsOfBlock<B>,
-}
-
-/// What LoRA has in its midst.
-struct LowsOfBlock<B: Backend> {
-    projections: Lows<B>,
-    attention_output: Option<Matrix<B>>,
-    mlp_inputs: Lows<B>,
-    mlp_output: Option<Matrix<B>>,
-}
-
-/// What a forward gives.
-pub(super) struct Forward<B: Backend> {
-    /// `[total, hidden]`
-    pub(super) result: Matrix<B>,
-    /// Its norm, where the next block begins with one.
-    pub(super) normed: Option<Matrix<B>>,
-    pub(super) kept: Kept<B>,
-}
 
 /// A block in one pass.
 pub(super) struct Pass<'a, B: Backend> {
@@ -190,7 +156,7 @@ impl<B: Backend> Pass<'_, B> {
         let (layers, gated) = self.mlp_inputs();
         let norm = if first { Some(&block.mlp_norm) } else { block.attention_norm.as_ref() };
         let norm = norm.zip(layers.first().map(|(layer, _)| *layer));
-        let (middle, mlp_input, attention_output) =
+        let Closed { out: middle, normed: mlp_input, low: attention_output } =
             self.output(&attention.output, &attended, mode, self.attention_dropout(), x, norm)?;
 
         // Feed-forward.
@@ -210,7 +176,7 @@ impl<B: Backend> Pass<'_, B> {
         // Norms last, the next block reads what the norm gives; its matrices are held as this one's are.
         let norm = if first { after } else { Some((&block.mlp_norm, &block.mlp.output)) };
         let mode = self.mlp_output_mode();
-        let (last, normed, mlp_output) =
+        let Closed { out: last, normed, low: mlp_output } =
             self.output(&block.mlp.output, &activated, mode, self.mlp_dropout(), residual, norm)?;
         let (result, normed, last) = match normed {
             Some(result) if !first => (result, None, Some(last)),
@@ -221,8 +187,7 @@ impl<B: Backend> Pass<'_, B> {
         Ok(Forward { result, normed, kept })
     }
 
-    /// `dropout(x wᵀ + b) + residual`, the norm of that, if one follows, which another layer reads, and what LoRA has in its
-    /// midst.
+    /// `dropout(x wᵀ + b) + residual`, and the norm of that, if one follows, which another layer reads.
     fn output(
         &self,
         layer: &Linear,
@@ -231,7 +196,7 @@ impl<B: Backend> Pass<'_, B> {
         dropout: Option<Dropout>,
         residual: &Matrix<B>,
         norm: Option<(&Norm, &Linear)>,
-    ) -> Result<(Matrix<B>, Option<Matrix<B>>, Option<Matrix<B>>)> {
+    ) -> Result<Closed<B>> {
         let backend = self.backend;
         let mut out = self.matrix(x, residual.cols)?;
         let low = linear::forward(backend, layer, x.all(), out.all_mut(), mode)?;
@@ -241,12 +206,12 @@ impl<B: Backend> Pass<'_, B> {
         let closing = Closing { added, bias: bias.as_ref(), dropout, residual: residual.all().values };
         let Some((norm, reader)) = norm else {
             backend.close(to, closing, width)?;
-            return Ok((out, None, low));
+            return Ok(Closed { out, normed: None, low });
         };
         let mut normed = self.read_by(x, width, reader)?;
         let y = normed.all_mut().values;
         norm::with(norm, |norm| backend.close_and_norm(to, closing, norm, y))?;
-        Ok((out, Some(normed), low))
+        Ok(Closed { out, normed: Some(normed), low })
     }
 
     /// The gradient of x, where it is wanted, with that of the result; those of the weights go to where they are summed.

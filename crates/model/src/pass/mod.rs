@@ -8,6 +8,7 @@
 mod block;
 mod embed;
 mod head;
+mod kept;
 mod linear;
 mod norm;
 mod packed;
@@ -17,10 +18,7 @@ mod tests;
 use candle_core::Tensor;
 use compute::{Backend, Matrix};
 
-use self::{
-    block::{Kept, Pass},
-    packed::OnDevice,
-};
+use self::{block::Pass, kept::Kept, packed::OnDevice};
 use crate::{
     Gradients, Mode,
     callbacks::{Loss, Taker},

@@ -7,7 +7,7 @@ use compute::{Device, Held, on_device};
 use model::{Setup, Weights};
 use record::{Dtype, Optim, Quantization, TrainConfig, Trainable, free_mib, needed_mib};
 
-use crate::{Error, error::Result, learner::takes_pieces, memory};
+use crate::{Error, adamw::bears_8_bits, error::Result, learner::takes_pieces, memory};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -24,11 +24,6 @@ const LEARNING: [&[(&str, &str)]; 4] = [
     &[("trainable", "lora"), ("quantization", "int8")],
     &[("trainable", "lora"), ("quantization", "nf4")],
 ];
-
-/// Ends of the names of tables of which a step reads some rows only, and the fewest elements of a matrix in 8 bits, as
-/// the optimizer has them.
-const TABLES: [&str; 3] = ["embeddings.weight", "embed_tokens.weight", "words.weight"];
-const LEAST_IN_8_BITS: usize = 4096;
 
 /// What a run with these settings surely needs of its device, in MiB: its weights, their gradients and the optimizer.
 ///
@@ -79,9 +74,8 @@ fn fixed(weights: &Weights, all: bool, config: &TrainConfig) -> f64 {
 /// Bytes that the optimizer keeps for one weight: its moments, and what it lacks of 32 bits. The moments of tables, of
 /// small matrices and of vectors are in 32 bits always.
 fn of_the_optimizer(name: &str, tensor: &Tensor, optim: Optim) -> f64 {
-    let is_table = TABLES.iter().any(|ending| name.ends_with(ending));
-    let in_8_bits = tensor.rank() == 2 && tensor.elem_count() >= LEAST_IN_8_BITS && !is_table;
-    let moments = if optim == Optim::Adamw8bit && in_8_bits { 2.0 + 2.0 * 4.0 / 256.0 } else { 8.0 };
+    let moments =
+        if optim == Optim::Adamw8bit && bears_8_bits(name, tensor) { 2.0 + 2.0 * 4.0 / 256.0 } else { 8.0 };
     moments + if tensor.dtype() == DType::BF16 { 2.0 } else { 0.0 }
 }
 

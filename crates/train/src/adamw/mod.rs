@@ -20,6 +20,7 @@ use model::{Gradients, Weights};
 
 pub use by_pieces::ByPieces;
 pub use saved::{load_state, save_state};
+pub(crate) use state::bears_8_bits;
 use state::{Kind, kind_of, remainder_of};
 
 /// What AdamW is set to, with the defaults of Transformers' TrainingArguments.

@@ -1,4 +1,4 @@
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 use compute::Moments;
 use model::Parameter;
 use rand::{Rng, SeedableRng};
@@ -21,7 +21,8 @@ pub(super) struct Kind {
 }
 
 pub(super) fn kind_of(parameter: &Parameter, moments: Moments) -> Kind {
-    let moments = if bears_8_bits(parameter) { moments } else { Moments::F32 };
+    let in_blocks = bears_8_bits(&parameter.name, parameter.var.as_tensor());
+    let moments = if in_blocks { moments } else { Moments::F32 };
     let halved = parameter.var.dtype() == DType::BF16;
     Kind { count: parameter.var.elem_count(), moments, halved }
 }
@@ -40,11 +41,11 @@ pub(super) fn remainder_of(parameter: &mut Parameter, place: usize) -> Vec<i16> 
 /// Large matrices do, except tables of which a step reads some rows only: the paper found these
 /// unstable (section 2.3), since their gradients differ so much from row to row, and bitsandbytes
 /// keeps them in 32 bits too.
-fn bears_8_bits(parameter: &Parameter) -> bool {
-    let table = ["embeddings.weight", "embed_tokens.weight"].iter().any(|ending| parameter.name.ends_with(ending))
+pub(crate) fn bears_8_bits(name: &str, weight: &Tensor) -> bool {
+    let table = ["embeddings.weight", "embed_tokens.weight"].iter().any(|ending| name.ends_with(ending))
             // The built-in bag of words.
-            || parameter.name == "words.weight";
-    parameter.var.rank() == 2 && parameter.var.elem_count() >= LEAST_IN_BLOCKS && !table
+            || name == "words.weight";
+    weight.rank() == 2 && weight.elem_count() >= LEAST_IN_BLOCKS && !table
 }
 
 /// A weight that was stored in bf16 is given a remainder by chance, the same on every machine:

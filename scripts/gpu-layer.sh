@@ -5,12 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
 
-cargo build --locked -p emulated-gpu
-libraries="$CARGO_TARGET_DIR/emulated-gpu"
-mkdir -p "$libraries"
-for name in libcuda.so.1 libcublas.so.13 libcurand.so.10; do
-  ln -sf "$CARGO_TARGET_DIR/debug/libemulated_gpu.so" "$libraries/$name"
-done
+libraries="$(scripts/emulated-gpu.sh)"
 . "$root/scripts/cuda-env.sh"
 export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" MBTI_CUDA_LIBRARIES="$libraries"
 [ "${1:-}" = write ] && export MBTI_TEST_WRITE=1

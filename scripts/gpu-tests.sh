@@ -7,15 +7,7 @@ set -euo pipefail
 cd "$root"
 
 libraries="${1:-}"
-if [ -z "$libraries" ]; then
-  say "Building the emulated GPU"
-  cargo build --locked -p emulated-gpu
-  libraries="$CARGO_TARGET_DIR/emulated-gpu"
-  mkdir -p "$libraries"
-  for name in libcuda.so.1 libcublas.so.13 libcurand.so.10; do
-    ln -sf "$CARGO_TARGET_DIR/debug/libemulated_gpu.so" "$libraries/$name"
-  done
-fi
+[ -n "$libraries" ] || libraries="$(scripts/emulated-gpu.sh)"
 . "$root/scripts/cuda-env.sh"
 say "The folder for a machine with a GPU, where there is none"
 python3 "$root/tests/gpu-folder/test_folder.py"

@@ -419,6 +419,25 @@ mod tests {
     }
 
     #[test]
+    fn a_library_for_one_kind_of_processor_that_everybody_may_write_to_is_not_taken() {
+        let (_root, places) = system();
+        put(&places, "/usr/local/cuda/lib64", &CUDA);
+        let variant = put(&places, "/usr/local/cuda/lib64/glibc-hwcaps/x86-64-v3", &["libcudart.so.13"]);
+        assert!(libraries(&places).is_ok());
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let refused =
+            |path: &Path| Err(Unusable::Unsafe { path: path.canonicalize().unwrap().display().to_string() });
+        for path in [variant.join("libcudart.so.13"), variant.clone(), variant.parent().unwrap().to_owned()] {
+            let before = path.metadata().unwrap().permissions().mode();
+            set(&path, before | 0o002);
+            assert_eq!(libraries(&places), refused(&path));
+            set(&path, before);
+        }
+    }
+
+    #[test]
     fn a_library_of_another_user_is_not_taken() {
         let (_root, places) = system();
         let folder = put(&places, "/usr/local/cuda/lib64", &CUDA);

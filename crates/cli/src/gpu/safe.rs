@@ -27,12 +27,29 @@ pub fn look(folder: &Path, name: &str) -> Look {
     }
 }
 
-/// The first library in a folder that others can change: where the loader looks in it, it takes any of them.
+/// What others can change of the libraries in a folder: where the loader looks in it, it takes any of them, and those in
+/// `glibc-hwcaps`, made for one kind of processor, before all others.
 pub fn unsafe_library(folder: &Path) -> Option<PathBuf> {
-    let names = read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let libraries = names.filter_map(|name| name.into_string().ok()).filter(|name| name.contains(".so"));
+    let variants = folder.join("glibc-hwcaps");
+    let of_processors = names(&variants).map(|name| variants.join(name)).filter(|path| path.is_dir());
+    let added = std::iter::once(variants.clone()).filter(|path| path.is_dir()).chain(of_processors);
+    let added: Vec<PathBuf> = added.collect();
+    if let Some(path) = added.iter().find(|path| !is_safe_at(path)) {
+        return Some(path.clone());
+    }
+    std::iter::once(folder).chain(added.iter().map(PathBuf::as_path)).find_map(unsafe_file)
+}
+
+/// The first library that lies in a folder and that others can change.
+fn unsafe_file(folder: &Path) -> Option<PathBuf> {
+    let libraries = names(folder).filter(|name| name.contains(".so"));
     let mut found = libraries.map(|name| look(folder, &name));
     found.find_map(|found| if let Look::Unsafe(path) = found { Some(path) } else { None })
+}
+
+fn names(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
 fn is_safe_at(path: &Path) -> bool {

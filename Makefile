@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: run test gpu-tests lint build package cuda package-cuda gpu-folder parity metrics-parity faults bf16 bench
+.PHONY: run test gpu-tests lint build package cuda package-cuda gpu-folder bench-gpu parity metrics-parity faults bf16 bench
 
 ## run: build a release and open the program; with no display, do the main job in the terminal
 run:
@@ -39,6 +39,11 @@ package-cuda:
 ## gpu-folder: a folder to carry to a machine with an NVIDIA GPU, whose run.py checks and times the engine there; GPU_FOLDER says where
 gpu-folder:
 	@scripts/gpu-folder.sh $(if $(GPU_FOLDER),"$(GPU_FOLDER)")
+
+## bench-gpu: on a machine with an NVIDIA GPU, training steps of whole models beside PyTorch, up to 8 minutes; from the folder of gpu-folder
+bench-gpu:
+	@scripts/gpu-folder.sh $(if $(GPU_FOLDER),"$(GPU_FOLDER)")
+	@python3 "$(or $(GPU_FOLDER),gen/gpu-folder)/run.py" --bench
 
 ## parity: compare every family with Transformers on fresh random models, and on pretrained ones
 parity:

@@ -26,6 +26,9 @@ for order in reversed random:1; do
 done
 say "Runs"
 EMULATED_GPU_DEFERRED=1 gpu --test cuda
+say "Steps of whole models, as run.py --bench times them"
+cargo build --locked "${packages[@]}" "${features[@]}" --example speed
+MBTI_TEST_SPEED="$CARGO_TARGET_DIR/debug/examples/speed" python3 "$root/tests/gpu-folder/test_folder.py" Bench
 say "Launches, bytes, uploads and memory of a layer"
 gpu --test launches
 say "Every family beside Transformers"

@@ -7,6 +7,7 @@ set -euo pipefail
 . "$root/scripts/env.sh"
 "$root/scripts/check-dependencies.sh"
 python3 "$root/scripts/check-circles.py"
+python3 "$root/scripts/kernel-table.py"
 "$root/scripts/check-security.sh"
 "$root/scripts/build-page.sh"
 cd "$root/ui"

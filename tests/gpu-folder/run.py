@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Checks the engine for NVIDIA GPUs on this machine's GPU, then times it beside PyTorch.
 
-    python3 run.py [--quick] [--libraries DIR] [--out DIR] [--work DIR] [--layers N] [--checks-only]
+    python3 run.py [--quick] [--libraries DIR] [--out DIR] [--work DIR] [--layers N] [--checks-only | --bench]
 
 Writes results.json, results.md and the output of each check (logs/) to --out, by default this folder. Exit code 0 if all
 checks passed, 1 if one failed, 2 if there is no usable GPU; then nothing is written. PyTorch is that of the Python that runs
-this. Without it, or if it has no CUDA, only our times are taken.
+this. Without it, or if it has no CUDA, only our times are taken. With --bench nothing is checked, and training steps of whole
+models are timed, within 8 minutes: bench.json and bench.md.
 """
 
 import argparse
@@ -23,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
-from parts import checks, libraries, report, times  # noqa: E402
+from parts import bench, checks, libraries, report, times  # noqa: E402
 from parts.steps import Steps  # noqa: E402
 
 
@@ -34,6 +35,7 @@ def arguments():
     p.add_argument("--out", metavar="DIR", default=HERE, help="where the results go [default: this folder]")
     p.add_argument("--work", metavar="DIR", help="where to keep random models while this runs [default: --out]")
     p.add_argument("--layers", type=int, help="layers of the Phi-3 to time; the real one has 32, which take 8 GB of disk [default: 8, or 2 with --quick]")
+    p.add_argument("--bench", action="store_true", help="time training steps of whole models instead, which takes up to 8 minutes")
     p.add_argument("--checks-only", action="store_true", help="time nothing")
     return p.parse_args()
 
@@ -90,6 +92,19 @@ def pytorch():
     return name, None if available == "True" else f"{name} finds no GPU"
 
 
+def run_bench(a, out, env, gpu, emulated, torch):
+    """Times whole models and ends: with 1 if one of our cases failed for another reason than the size of the card."""
+    results = {"gpu": gpu, "emulated": emulated, "made_of": json.loads((HERE / "made-of.json").read_text()), "rows": []}
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="work-", dir=a.work or out) as work:
+        for row in bench.run(HERE, env, pathlib.Path(work), sys.executable, torch, emulated):
+            results["rows"].append(row)
+            bench.write(out, results)
+    print((out / "bench.md").read_text())
+    failed = [row["ours"].get("failed", "") for row in results["rows"]]
+    sys.exit(1 if any(why and "memory" not in why.lower() for why in failed) else 0)
+
+
 def main():
     a = arguments()
     given = [a.libraries] if a.libraries else os.environ.get("MBTI_CUDA_LIBRARIES", "").split(":")
@@ -107,6 +122,8 @@ def main():
     print(f"{gpu['name']}; driver from {driver}, cuBLAS and cuRAND from {cuda}; PyTorch: {torch or name}", file=sys.stderr)
 
     began, out = time.time(), pathlib.Path(a.out).resolve()
+    if a.bench:
+        run_bench(a, out, env, gpu, emulated, torch)
     steps = Steps(out / "logs")
     results = {
         "gpu": gpu,

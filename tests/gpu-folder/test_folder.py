@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
-from parts import libraries, models, report, times  # noqa: E402
+from parts import bench, libraries, models, report, times  # noqa: E402
 from parts.steps import Steps, measured  # noqa: E402
 
 
@@ -136,7 +136,7 @@ class Programs(InAFolder):
 
 class Models(InAFolder):
     def test_a_model_has_each_tensor_at_its_place_and_no_byte_more(self):
-        for name, config, size in [("a", models.minilm(True), 4), ("b", models.phi3(True, 2), 2)]:
+        for name, config, size in [("a", models.minilm(True), 4), ("c", models.qwen3(True), 2), ("b", models.phi3(True, 2), 2)]:
             models.write(self.folder / name, config)
             content = (self.folder / name / "model.safetensors").read_bytes()
             (length,) = struct.unpack("<Q", content[:8])
@@ -153,6 +153,8 @@ class Models(InAFolder):
     def test_the_real_shapes_have_the_real_numbers_of_weights(self):
         count = lambda config: sum(models.math.prod(shape) for _, shape in models.shapes(config))
         self.assertEqual(count(models.minilm(False)), 22_713_216)
+        # Qwen3-0.6B, whose head for words is its table.
+        self.assertEqual(count(models.qwen3(False)), 596_049_920)
         # Phi-3-mini without its head for words.
         self.assertEqual(count(models.phi3(False, 32)), 3_821_079_552 - 32_064 * 3_072)
 
@@ -182,6 +184,55 @@ class Report(InAFolder):
         self.assertIn("| contract | failed | 1.0 | a \\| b |", table)
         self.assertIn("minilm dense-nf4 16 × 128, PyTorch: no bitsandbytes", table)
         self.assertEqual(json.loads((self.folder / "results.json").read_text())["times"][0]["case"], "dense")
+
+
+class Bench(InAFolder):
+    """Steps of whole models, with a `speed` that is a script, and with the engine's own on an emulated GPU."""
+
+    def rows(self, speed, torch="PyTorch is not installed"):
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin/speed").write_text(f"#!/bin/sh\n{speed}\n")
+        (self.folder / "bin/speed").chmod(0o755)
+        return list(bench.run(self.folder, {}, self.folder, sys.executable, torch, True))
+
+    def test_each_case_has_its_figures_and_the_share_of_a_product(self):
+        kernels = [[f"kernel {number}", 2.0, 3] for number in range(40)]
+        step = json.dumps({"seconds": 0.5, "device_peak_mib": 9.0, "kernels": kernels})
+        rows = self.rows(f"""case $1 in product-bf16) echo '{{"tflop_per_second": 2.0}}';; *) echo '{step}';; esac""")
+        self.assertEqual([row["case"] for row in rows], [case for _, _, case, _, _ in bench.CASES])
+        for row in rows:
+            ours = row["ours"]
+            self.assertAlmostEqual(ours["tokens_per_second"], row["texts"] * row["tokens"] * row["batches"] / 0.5)
+            self.assertAlmostEqual(ours["share_of_peak"], ours["tflop_per_second"] / 2)
+            self.assertEqual((len(ours["kernels"]), ours["in_kernels_ms"]), (bench.NAMED, 80.0))
+        results = {"gpu": {"name": "NVIDIA A"}, "emulated": True, "rows": rows}
+        bench.write(self.folder / "out", results)
+        table = (self.folder / "out/bench.md").read_text()
+        self.assertIn("| phi3, 2 layers | all of it in TF32, 4 × 2 as in the tutorial | 2 × 2 × 24 |", table)
+        self.assertIn("theirs: PyTorch is not installed", table)
+        self.assertIn("| kernel 0 | 2.00 | 3 |", table)
+        self.assertLess(sum(path.stat().st_size for path in (self.folder / "out").iterdir()), 20_000)
+        self.assertEqual(list(pathlib.Path("/dev/shm").glob(f"mbti-bench-{os.getpid()}-*")), [])
+
+    def test_a_case_that_fails_says_why_and_ends_no_other(self):
+        rows = self.rows("""case "$*" in *nf4*) echo 'out of memory' >&2; exit 3;; *) echo '{"seconds": 1}';; esac""")
+        failed = [row["case"] for row in rows if "failed" in row["ours"]]
+        self.assertEqual((failed, len(rows)), (["steps-nf4-bf16"], len(bench.CASES)))
+
+    def test_no_case_begins_when_the_time_is_over(self):
+        before, bench.ALL = bench.ALL, 10
+        self.addCleanup(setattr, bench, "ALL", before)
+        for row in self.rows("exit 1"):
+            self.assertEqual(row["ours"], {"skipped": "no time was left"})
+
+    @unittest.skipUnless("MBTI_TEST_SPEED" in os.environ, "scripts/gpu-tests.sh runs it with the program that it has built")
+    def test_every_case_runs_on_an_emulated_gpu(self):
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin/speed").symlink_to(os.environ["MBTI_TEST_SPEED"])
+        for row in bench.run(self.folder, {}, self.folder, sys.executable, "an emulated GPU", True):
+            self.assertGreater(row["peak"].get("tflop_per_second", 0), 0, row)
+            self.assertGreater(row["ours"].get("tokens_per_second", 0), 0, row)
+            self.assertTrue(any(name.startswith("product") for name, _, _ in row["ours"]["kernels"]), row)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ pub mod timing;
 pub use activation::{Activation, WithFunction};
 pub use backend::{
     Angles, Backend, Closing, Dropout, Heads, In, LowRank, Matrix, Memory, NormGradients, NormKind, NormOf,
-    Out, Place, Products, Span, Sum, Texts, Turned,
+    Out, Place, Products, Span, Sum, Texts, Thin, Turned,
 };
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]

@@ -49,6 +49,8 @@ pub struct Kernel {
     pub warp_instructions: u64,
     /// Instructions, counted once for each thread that executes them.
     pub thread_instructions: u64,
+    /// Additions, multiplications and other operations on floating-point numbers, those of tensor cores among them.
+    pub flop: u64,
     /// Bytes of device memory that its threads read.
     pub bytes_read: u64,
     /// Bytes of device memory that its threads wrote.
@@ -95,6 +97,7 @@ impl Counters {
         entry.launches += 1;
         entry.warp_instructions += counts.warp_instructions;
         entry.thread_instructions += counts.thread_instructions;
+        entry.flop += counts.flop;
         entry.bytes_read += counts.bytes_read;
         entry.bytes_written += counts.bytes_written;
     }
@@ -131,14 +134,20 @@ mod tests {
     #[test]
     fn launches_of_a_kernel_add_up_under_its_name() {
         let mut counters = Counters::default();
-        let counts =
-            vm::Counts { warp_instructions: 2, thread_instructions: 50, bytes_read: 8, bytes_written: 4 };
+        let counts = vm::Counts {
+            warp_instructions: 2,
+            thread_instructions: 50,
+            flop: 3,
+            bytes_read: 8,
+            bytes_written: 4,
+        };
         counters.launch("norm", &counts);
         counters.launch("norm", &counts);
         let wanted = Kernel {
             launches: 2,
             warp_instructions: 4,
             thread_instructions: 100,
+            flop: 6,
             bytes_read: 16,
             bytes_written: 8,
             product_flop: 0,

@@ -69,9 +69,60 @@ def phi3(small, layers):
     }
 
 
+def qwen3(small):
+    """Qwen3-0.6B, or a shape small enough for an emulated GPU."""
+    hidden, inner, layers, heads, d, vocabulary = (64, 128, 2, 2, 32, 1000) if small else (1024, 3072, 28, 16, 128, 151_936)
+    return {
+        "architectures": ["Qwen3ForCausalLM"],
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "bos_token_id": vocabulary - 2,
+        "eos_token_id": vocabulary - 1,
+        "head_dim": d,
+        "hidden_act": "silu",
+        "hidden_size": hidden,
+        "initializer_range": 0.02,
+        "intermediate_size": inner,
+        "max_position_embeddings": 40_960,
+        "max_window_layers": layers,
+        "model_type": "qwen3",
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+        "num_key_value_heads": heads // 2,
+        "pad_token_id": vocabulary - 1,
+        "rms_norm_eps": 1e-06,
+        "rope_scaling": None,
+        "rope_theta": 1_000_000,
+        "sliding_window": None,
+        "tie_word_embeddings": True,
+        "torch_dtype": "bfloat16",
+        "use_sliding_window": False,
+        "vocab_size": vocabulary,
+    }
+
+
 def shapes(config):
     """Name and shape of each tensor."""
     hidden, inner, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+    if config["model_type"] == "qwen3":
+        d = config["head_dim"]
+        queries, keys = d * config["num_attention_heads"], d * config["num_key_value_heads"]
+        yield "model.embed_tokens.weight", (vocabulary, hidden)
+        for layer in range(config["num_hidden_layers"]):
+            name = f"model.layers.{layer}."
+            yield name + "input_layernorm.weight", (hidden,)
+            yield name + "self_attn.q_proj.weight", (queries, hidden)
+            yield name + "self_attn.k_proj.weight", (keys, hidden)
+            yield name + "self_attn.v_proj.weight", (keys, hidden)
+            yield name + "self_attn.q_norm.weight", (d,)
+            yield name + "self_attn.k_norm.weight", (d,)
+            yield name + "self_attn.o_proj.weight", (hidden, queries)
+            yield name + "post_attention_layernorm.weight", (hidden,)
+            yield name + "mlp.gate_proj.weight", (inner, hidden)
+            yield name + "mlp.up_proj.weight", (inner, hidden)
+            yield name + "mlp.down_proj.weight", (hidden, inner)
+        yield "model.norm.weight", (hidden,)
+        return
     if config["model_type"] == "phi3":
         yield "model.embed_tokens.weight", (vocabulary, hidden)
         for layer in range(config["num_hidden_layers"]):
@@ -110,8 +161,9 @@ def multiplied(config):
 
 def flop_of_attention(config, tokens, length):
     """Of one layer forward and backward: two products forward and four backward; a causal one sees half."""
-    seen = 0.5 if config["model_type"] == "phi3" else 1.0
-    return 12.0 * tokens * length * config["hidden_size"] * seen
+    seen = 1.0 if config["model_type"] == "bert" else 0.5
+    width = config.get("head_dim", config["hidden_size"] // config["num_attention_heads"]) * config["num_attention_heads"]
+    return 12.0 * tokens * length * width * seen
 
 
 def flop_of_pass(config, tokens, length, adapters):

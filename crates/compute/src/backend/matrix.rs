@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-use super::{Backend, Products};
+use super::{Backend, Dropout, Products, same};
 use crate::Held;
 
 /// A matrix of `f32` that its owner alone writes, its rows one after another.
@@ -155,5 +155,32 @@ impl<B: Backend> LowRank<'_, B> {
     /// out += low wᵀ
     pub fn add_to(self, backend: &B, out: Out<B>) -> Result<()> {
         backend.product_held(out, self.low, self.weight, self.turned, 1.0, true, self.products)
+    }
+}
+
+/// A product of what a norm gives with a thin matrix, as LoRA begins with one: out = s · dropout(y) aᵀ, for y `[n, d]`,
+/// a `[r, d]` and out `[n, r]`.
+pub struct Thin<'out, 'a, B: Backend> {
+    pub out: B::Mut<'out>,
+    pub a: &'a Held,
+    pub scale: f32,
+    pub dropout: Option<Dropout>,
+    pub products: Products,
+}
+
+impl<B: Backend> Thin<'_, '_, B> {
+    /// The product by itself; with dropout y has to be whole.
+    pub fn of(self, backend: &B, y: In<B>) -> Result<()> {
+        let Thin { out, a, scale, dropout, products } = self;
+        let rank = a.dims()?.0;
+        same(B::len_mut(&out), y.shape().0 * rank)?;
+        let out = Out::rows(out, rank);
+        let Some(dropout) = dropout else {
+            return backend.product_held(out, y, a, false, scale, false, products);
+        };
+        let (rows, cols) = y.shape();
+        let mut dropped = Matrix::new(backend, rows, cols)?;
+        backend.drop(dropped.all_mut().values, y.contiguous()?, dropout)?;
+        backend.product_held(out, dropped.all(), a, false, scale, false, products)
     }
 }

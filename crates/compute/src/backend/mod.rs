@@ -8,7 +8,7 @@ use std::{borrow::Cow, ops::Range};
 use candle_core::{Device, Result, Tensor, bail};
 
 pub use self::{
-    matrix::{In, LowRank, Matrix, Out, Place},
+    matrix::{In, LowRank, Matrix, Out, Place, Thin},
     shapes::{Angles, Dropout, Heads, NormKind, NormOf, Products, Span, Texts},
 };
 use crate::{Activation, Held, Moments, Step, cpu::adamw::State as HostState};
@@ -96,6 +96,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Says that no more products will read a buffer's numbers, which stay: the form that [`read_by`](Self::read_by) had the
+    /// device keep beside them need not take memory.
+    fn read_by_no_more(&self, _buffer: &mut Self::Buffer) {}
+
     fn read(buffer: &Self::Buffer, range: Range<usize>) -> Self::Ref<'_>;
 
     fn write(buffer: &mut Self::Buffer, range: Range<usize>) -> Self::Mut<'_>;
@@ -162,8 +166,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
         products: Products,
     ) -> Result<()>;
 
-    /// The norm of every row: x and y `[n, d]`. See [`NormKind`].
-    fn norm(&self, norm: NormOf, y: Self::Mut<'_>, x: Self::Ref<'_>) -> Result<()>;
+    /// The norm of every row, x and y `[n, d]`, and products of y with thin matrices. See [`NormKind`] and [`Thin`].
+    fn norm(&self, norm: NormOf, y: Self::Mut<'_>, x: Self::Ref<'_>, thin: Vec<Thin<Self>>) -> Result<()>;
 
     /// With the gradient g of y, to which something may have to be added first: dx = ∂x, or dx += ∂x, and those of w and b
     /// where they are wanted. With h = g w, and r = 1 / √(σ² + ε) or 1 / √(mean(x²) + ε):
@@ -272,13 +276,14 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Closes a block, for x and the residual `[n, d]`: see [`Closing`].
     fn close(&self, x: Self::Mut<'_>, closing: Closing<Self>, d: usize) -> Result<()>;
 
-    /// The same, and y `[n, d]` becomes the norm of x.
+    /// The same, and y `[n, d]` becomes the norm of x, with thin products of it: the same numbers as of [`norm`](Self::norm).
     fn close_and_norm(
         &self,
         x: Self::Mut<'_>,
         closing: Closing<Self>,
         norm: NormOf,
         y: Self::Mut<'_>,
+        thin: Vec<Thin<Self>>,
     ) -> Result<()>;
 
     /// x = dropout(y): each number is 0 with probability p, else multiplied by 1 / (1 − p) (Srivastava et al., JMLR 15,

@@ -11,6 +11,7 @@ mod numbers;
 mod optimizer;
 mod products;
 mod rows;
+mod thin;
 
 pub use attention::{attention_is_that_of_the_definition, dropout_of_attention_is_on_its_probabilities};
 pub use attention_bf16::{
@@ -26,13 +27,15 @@ pub use optimizer::{
     sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
 };
 pub use products::{
-    products_are_those_of_the_definition, products_read_what_was_written_last,
-    products_with_held_weights_are_those_of_their_numbers, turned_products_are_those_of_the_definition,
+    products_are_those_of_the_definition, products_read_what_attention_gives,
+    products_read_what_was_written_last, products_with_held_weights_are_those_of_their_numbers,
+    turned_products_are_those_of_the_definition,
 };
 pub use rows::{
     biases_and_residuals_are_added_to_every_row, matrices_go_to_the_device_and_back_whole_and_in_parts,
     norms_are_those_of_the_definition, rows_are_found_and_summed_by_their_ids,
 };
+pub use thin::thin_products_of_norms_are_those_of_their_results;
 
 /// A module of tests that hold a backend to the contract.
 #[macro_export]
@@ -44,8 +47,10 @@ macro_rules! conforms {
             products_are_those_of_the_definition,
             products_with_held_weights_are_those_of_their_numbers,
             products_read_what_was_written_last,
+            products_read_what_attention_gives,
             turned_products_are_those_of_the_definition,
             norms_are_those_of_the_definition,
+            thin_products_of_norms_are_those_of_their_results,
             biases_and_residuals_are_added_to_every_row,
             rows_are_found_and_summed_by_their_ids,
             angles_turn_pairs_of_features,

@@ -2,7 +2,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::numbers::{close, down, numbers, up, wide};
 use crate::{
-    Activation, Backend, Closing, Held, In, Matrix, NormGradients, NormKind, NormOf, Products, Sum, Turned,
+    Activation, Backend, Closing, Heads, Held, In, Matrix, NormGradients, NormKind, NormOf, Products, Span,
+    Sum, Texts, Turned,
     quantised::{Int8, Nf4},
 };
 
@@ -104,14 +105,14 @@ pub fn products_read_what_was_written_last<B: Backend>(backend: &B) {
     let angles = backend.angles(&turns, &turns, d / 4).unwrap();
     type Writing<'a, B> = (&'a str, Box<dyn Fn(&mut Matrix<B>) + 'a>);
     let writings: [Writing<B>; 7] = [
-        ("norm", Box::new(|to| backend.norm(norm, to.all_mut().values, x.all().values).unwrap())),
+        ("norm", Box::new(|to| backend.norm(norm, to.all_mut().values, x.all().values, vec![]).unwrap())),
         (
             "a block's end",
             Box::new(|to| {
                 let mut sum = up(backend, &numbers(n * d, 2), d);
                 let closing = Closing { added: None, bias: None, dropout: None, residual: x.all().values };
                 let (sum, y) = (sum.all_mut().values, to.all_mut().values);
-                backend.close_and_norm(sum, closing, norm, y).unwrap();
+                backend.close_and_norm(sum, closing, norm, y, vec![]).unwrap();
             }),
         ),
         (
@@ -164,6 +165,37 @@ pub fn products_read_what_was_written_last<B: Backend>(backend: &B) {
     backend.clear(beside.all_mut().values).unwrap();
     assert_ne!(product(beside.all()), before, "zeros");
     assert!(product(beside.all()).iter().all(|&x| x == 0.0));
+}
+
+/// Heads of each size that a device is likely to have products in bf16 for, and one that is none. Afterwards the device
+/// gives back what it has kept beside them, and the numbers are the same.
+pub fn products_read_what_attention_gives<B: Backend>(backend: &B) {
+    for d in [32, 64, 96, 128, 33] {
+        let (heads, out) = (Heads { query: 2, key_value: 1, d }, 5);
+        let texts = Texts::new(backend, [0, 3, 70].into()).unwrap();
+        let total = texts.total();
+        let qkv = up(backend, &numbers(total * heads.width(), 1), heads.width());
+        let w = Tensor::from_vec(numbers(out * 2 * d, 2), (out, 2 * d), &Device::Cpu).unwrap();
+        let held = Held::from(w.to_dtype(DType::BF16).unwrap()).to_device(backend.device()).unwrap();
+        let [mut plain, mut beside] = [(); 2].map(|()| Matrix::new(backend, total, 2 * d).unwrap());
+        backend.read_by(&mut beside.buffer, &held, Products::Bf16).unwrap();
+        let keeps = backend.attention_keeps(total, heads);
+        let mut kept = backend.buffer(keeps).unwrap();
+        for to in [&mut plain, &mut beside] {
+            let (to, kept) = (to.all_mut().values, B::write(&mut kept, 0..keeps));
+            let (qkv, span) = (qkv.all().values, Span::CAUSAL);
+            backend.attention(to, kept, qkv, &texts, heads, span, None, Products::Bf16).unwrap();
+        }
+        let product = |x: &Matrix<B>| {
+            let mut y = Matrix::new(backend, total, out).unwrap();
+            backend.product_held(y.all_mut(), x.all(), &held, false, 1.0, false, Products::Bf16).unwrap();
+            down(backend, &y)
+        };
+        assert_eq!(product(&beside), product(&plain), "heads of {d}");
+        backend.read_by_no_more(&mut beside.buffer);
+        assert_eq!(product(&beside), product(&plain), "heads of {d}, with nothing beside");
+        assert_eq!(down(backend, &beside), down(backend, &plain), "heads of {d}");
+    }
 }
 
 /// Of which one factor is thin, or none.

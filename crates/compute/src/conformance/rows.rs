@@ -77,7 +77,7 @@ pub fn norms_are_those_of_the_definition<B: Backend>(backend: &B) {
             let mut found = Matrix::new(backend, n, d).unwrap();
             let (weight, bias) = (vector(backend, &w), with_bias.then(|| vector(backend, &b)));
             let norm = NormOf { kind, weight: &weight, bias: bias.as_ref(), eps };
-            backend.norm(norm, found.all_mut().values, x_on.all().values).unwrap();
+            backend.norm(norm, found.all_mut().values, x_on.all().values, vec![]).unwrap();
             close(&down(backend, &found), &y, 1e-5, &what);
             let (before, before_dx) = (numbers(d, 5), numbers(n * d, 6));
             let summed = |there: &[f32], add: bool, exact: &[f64]| -> Vec<f64> {
@@ -186,10 +186,10 @@ pub fn biases_and_residuals_are_added_to_every_row<B: Backend>(backend: &B) {
                     let norm = NormOf { kind, weight: &weight, bias: None, eps: 1e-5 };
                     let (mut x_on, mut y) = (up(backend, &before, d), Matrix::new(backend, n, d).unwrap());
                     let (to, to_y) = (x_on.all_mut().values, y.all_mut().values);
-                    backend.close_and_norm(to, closing(added), norm, to_y).unwrap();
+                    backend.close_and_norm(to, closing(added), norm, to_y, vec![]).unwrap();
                     close(&down(backend, &x_on), &exact, 3e-6, "what closes a block before a norm");
                     let mut apart = Matrix::new(backend, n, d).unwrap();
-                    backend.norm(norm, apart.all_mut().values, x_on.all().values).unwrap();
+                    backend.norm(norm, apart.all_mut().values, x_on.all().values, vec![]).unwrap();
                     assert_eq!(down(backend, &y), down(backend, &apart), "the norm of what closes a block");
                 }
             }

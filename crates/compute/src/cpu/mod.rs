@@ -27,7 +27,8 @@ use candle_core::{Device, Result, Tensor, bail};
 
 use crate::{
     Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
-    NormGradients, NormKind, NormOf, Out, Products, Span, Step, Sum, Texts, backend::same, timing::timed,
+    NormGradients, NormKind, NormOf, Out, Products, Span, Step, Sum, Texts, Thin, backend::same,
+    timing::timed,
 };
 use attention::Over;
 pub use bf16::{bf16_products_are_faster, processor_multiplies_bf16, product_in};
@@ -186,7 +187,7 @@ impl Backend for Cpu {
         held::product(&mut view_mut(out), view(x), weight, turned, (scale, add), products)
     }
 
-    fn norm(&self, norm: NormOf, y: &mut [f32], x: &[f32]) -> Result<()> {
+    fn norm(&self, norm: NormOf, y: &mut [f32], x: &[f32], thin: Vec<Thin<Cpu>>) -> Result<()> {
         same(x.len(), y.len())?;
         let weight = Values::of(norm.weight)?;
         let bias = norm.bias.map(Values::of).transpose()?;
@@ -200,7 +201,7 @@ impl Backend for Cpu {
                 None => norm::layer_norm_forward(x, w, &vec![0.0; w.len()], eps, y),
             },
         });
-        Ok(())
+        thin.into_iter().try_for_each(|thin| thin.of(self, In::rows(&*y, w.len())))
     }
 
     fn norm_backward(
@@ -240,7 +241,7 @@ impl Backend for Cpu {
             same(sum.values.len(), w.len())?;
             crate::math::sum_of_parts(&parts, w.len(), sum.values, sum.add);
         }
-        if again { self.norm(norm, g, x) } else { Ok(()) }
+        if again { self.norm(norm, g, x, Vec::new()) } else { Ok(()) }
     }
 
     fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cpu>> {
@@ -382,9 +383,10 @@ impl Backend for Cpu {
         closing: Closing<Cpu>,
         norm: NormOf,
         y: &mut [f32],
+        thin: Vec<Thin<Cpu>>,
     ) -> Result<()> {
         self.close(x, closing, norm.weight.elem_count())?;
-        self.norm(norm, y, x)
+        self.norm(norm, y, x, thin)
     }
 
     fn drop(&self, x: &mut [f32], y: &[f32], dropout: Dropout) -> Result<()> {

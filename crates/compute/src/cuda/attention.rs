@@ -126,9 +126,13 @@ impl Over<'_> {
     }
 
     pub(super) fn forward(&self, cuda: &Cuda, out: &PartMut, kept: &PartMut, qkv: Part) -> Result<()> {
-        let (name, block) = self.kernel(Pass::Forward, self.tiles_in_bf16(&[out.address, qkv.address]))?;
-        let before = args![out.address, kept.address, qkv, self.texts.on_device.address(cuda)];
-        cuda.launch(&name, self.grid(self.heads.query, &block)?, &[before, &self.shape()[..]].concat())
+        let tiles = self.tiles_in_bf16(&[out.address, qkv.address]);
+        let (name, block) = self.kernel(Pass::Forward, tiles)?;
+        // In f32 nothing is written in bf16 beside.
+        let rounded = tiles.map(|_| Arg::U64(out.rounded_beside()));
+        let after = args![kept.address, qkv, self.texts.on_device.address(cuda)];
+        let args = [args![out.address], rounded.as_slice(), after, &self.shape()[..]].concat();
+        cuda.launch(&name, self.grid(self.heads.query, &block)?, &args)
     }
 
     pub(super) fn backward(
@@ -139,18 +143,24 @@ impl Over<'_> {
         [result, kept, g]: [Part; 3],
     ) -> Result<()> {
         let Heads { query, key_value, d } = self.heads;
-        let tiles = self.tiles_in_bf16(&[dqkv.address, qkv.address, g.address]);
+        let tiles = self.tiles_in_bf16(&[dqkv.address, qkv.address, g.address, result.address]);
         let rows = self.texts.total() * query;
         let delta = cuda.scratch(rows)?;
-        let of_rows = args![delta.all(), g, result, self.texts.total() as u32, query as u32, d as u32];
-        let name = if tiles.is_some() { "attention_delta_bf16" } else { "attention_delta" };
-        cuda.launch(name, Grid::of(32 * rows), of_rows)?;
         let offsets = self.texts.on_device.address(cuda);
-        let before = args![dqkv.address, qkv, g, kept, delta.all(), offsets];
-        let all = [before, &self.shape()[..]].concat();
-        for (pass, heads) in [(Pass::Queries, query), (Pass::Keys, key_value)] {
+        let (before, after) = (args![dqkv.address, qkv, g], args![kept, delta.all(), offsets]);
+        // In bf16 the kernel of the queries makes Σ g out, too.
+        let result = if tiles.is_some() {
+            vec![Arg::from(result)]
+        } else {
+            let shape = [self.texts.total(), query, d].map(|number| Arg::U32(number as u32));
+            let args = [args![delta.all(), g, result], &shape[..]].concat();
+            cuda.launch("attention_delta", Grid::of(32 * rows), &args)?;
+            Vec::new()
+        };
+        for (pass, heads, result) in [(Pass::Queries, query, result), (Pass::Keys, key_value, Vec::new())] {
             let (name, block) = self.kernel(pass, tiles)?;
-            cuda.launch(&name, self.grid(heads, &block)?, &all)?;
+            let args = [before, &result[..], after, &self.shape()[..]].concat();
+            cuda.launch(&name, self.grid(heads, &block)?, &args)?;
         }
         Ok(())
     }

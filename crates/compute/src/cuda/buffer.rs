@@ -73,6 +73,11 @@ impl Buffer {
         Ok(())
     }
 
+    /// Gives back the room for the numbers rounded to bf16.
+    pub(super) fn round_no_more(&mut self) {
+        self.rounded = None;
+    }
+
     /// The first number of a range, and how many there are.
     fn place(&self, range: Range<usize>) -> (usize, usize) {
         let (end, start) = (range.end.min(self.len), range.start.min(self.len));
@@ -113,6 +118,13 @@ impl<'a> PartMut<'a> {
         let Some(rounded) = self.rounded else { return 0 };
         rounded.holds.store(true, Ordering::Relaxed);
         rounded.address()
+    }
+
+    /// The numbers to read, after a kernel has written them.
+    pub(super) fn written(&self) -> Part<'_> {
+        let rounded = self.rounded.filter(|rounded| rounded.holds.load(Ordering::Relaxed));
+        let rounded = rounded.map_or(0, Rounded::address);
+        Part { address: self.address, len: self.len, rounded, buffer: PhantomData }
     }
 
     /// The first `at` numbers, and the others.

@@ -11,7 +11,7 @@ use candle_core::{
     },
 };
 
-use super::{books::Books, memory};
+use super::{books::Books, memory, profile::Profile};
 
 /// The kernels by the file that they are in, as PTX.
 const MODULES: [(&str, &str); 11] = [
@@ -46,6 +46,7 @@ struct Inner {
     stream: Arc<CudaStream>,
     kernels: HashMap<&'static str, CudaFunction>,
     books: Books,
+    profile: Profile,
 }
 
 impl std::fmt::Debug for Cuda {
@@ -65,6 +66,7 @@ pub(super) enum Arg {
     U32x7([u32; 7]),
     U64x2([u64; 2]),
     U64x4([u64; 4]),
+    U64x5([u64; 5]),
     U64x7([u64; 7]),
     F32x9([f32; 9]),
 }
@@ -115,7 +117,9 @@ impl Cuda {
             }
         }
         let books = Books::new(&stream)?;
-        Ok(Cuda { inner: Arc::new(Inner { device, candle, stream, kernels, books }) })
+        Ok(Cuda {
+            inner: Arc::new(Inner { device, candle, stream, kernels, books, profile: Profile::default() }),
+        })
     }
 
     /// The device of candle's that weights lie on.
@@ -129,6 +133,10 @@ impl Cuda {
 
     pub(super) fn stream(&self) -> &Arc<CudaStream> {
         &self.inner.stream
+    }
+
+    pub(super) fn profile(&self) -> &Profile {
+        &self.inner.profile
     }
 
     pub(super) fn books(&self) -> &Books {
@@ -163,6 +171,7 @@ impl Cuda {
                 Arg::U32x7(value) => builder.arg(value),
                 Arg::U64x2(value) => builder.arg(value),
                 Arg::U64x4(value) => builder.arg(value),
+                Arg::U64x5(value) => builder.arg(value),
                 Arg::U64x7(value) => builder.arg(value),
                 Arg::F32x9(value) => builder.arg(value),
             };
@@ -173,10 +182,16 @@ impl Cuda {
             block_dim: (grid.threads, 1, 1),
             shared_mem_bytes: grid.shared,
         };
-        // SAFETY: each caller in this folder passes what its kernel's signature asks for, and memory of the sizes that the
-        // contract gives, which it has checked; the conformance suite runs each on a GPU that checks every access.
-        unsafe { builder.launch(config) }.w()?;
-        Ok(())
+        self.profiled(
+            || name.to_owned(),
+            || {
+                // SAFETY: each caller in this folder passes what its kernel's signature asks for, and memory of the sizes
+                // that the contract gives, which it has checked; the conformance suite runs each on a GPU that checks
+                // every access.
+                unsafe { builder.launch(config) }.w()?;
+                Ok(())
+            },
+        )
     }
 }
 

@@ -16,9 +16,11 @@ mod low_rank;
 mod memory;
 mod norm;
 mod product;
+mod profile;
 mod rotate;
 mod rows;
 mod squares;
+mod thin;
 mod turned;
 
 use std::{borrow::Cow, ops::Range};
@@ -31,7 +33,7 @@ use candle_core::{
 
 use crate::{
     Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
-    NormGradients, NormOf, Out, Products, Span, Step, Sum, Texts, Turned, backend::same,
+    NormGradients, NormOf, Out, Products, Span, Step, Sum, Texts, Thin, Turned, backend::same,
 };
 pub use adamw::State;
 use attention::Over;
@@ -40,6 +42,7 @@ pub use device::Cuda;
 use factor::Factor;
 pub use list::{Gpu, ListError, Unfit, list};
 use product::product;
+pub use profile::Spent;
 pub use squares::Sums;
 
 fn read_factor(x: In<'_, Cuda>) -> Factor {
@@ -91,6 +94,10 @@ impl Backend for Cuda {
             }
             _ => Ok(()),
         }
+    }
+
+    fn read_by_no_more(&self, buffer: &mut Buffer) {
+        buffer.round_no_more();
     }
 
     fn read(buffer: &Buffer, range: Range<usize>) -> Part<'_> {
@@ -201,9 +208,9 @@ impl Backend for Cuda {
         held::product_held(self, written_factor(&out), read_factor(x), weight, turned, (scale, add), products)
     }
 
-    fn norm(&self, norm: NormOf, y: PartMut<'_>, x: Part<'_>) -> Result<()> {
+    fn norm(&self, norm: NormOf, y: PartMut<'_>, x: Part<'_>, thin: Vec<Thin<Cuda>>) -> Result<()> {
         same(x.len, y.len)?;
-        norm::forward(self, norm, &y, x)
+        norm::forward(self, norm, &y, x, thin)
     }
 
     fn norm_backward(
@@ -342,10 +349,11 @@ impl Backend for Cuda {
         closing: Closing<Cuda>,
         norm: NormOf,
         y: PartMut<'_>,
+        thin: Vec<Thin<Cuda>>,
     ) -> Result<()> {
         same(closing.residual.len, x.len)?;
         same(y.len, x.len)?;
-        norm::close(self, &x, closing, norm, &y)
+        norm::close(self, &x, closing, norm, &y, thin)
     }
 
     fn drop(&self, x: PartMut<'_>, y: Part<'_>, dropout: Dropout) -> Result<()> {

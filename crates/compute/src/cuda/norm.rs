@@ -8,10 +8,12 @@ use super::{
     factor::Factor,
     low_rank::low_rank,
     rows::{PIECE, dropout_args, sum_parts},
+    thin::Split,
 };
-use crate::{Closing, LowRank, NormGradients, NormKind, NormOf, Sum};
+use crate::{Closing, LowRank, NormGradients, NormKind, NormOf, Sum, Thin};
 
-/// Rows of a block where LoRA adds something to them, whose matrix is read once for all.
+/// Rows of a block where LoRA's matrices, which are read once for all of them, are added or multiplied with; no more than
+/// the kernels have room for.
 const ROWS: usize = 4;
 
 /// A block for so many rows each, of no more threads than there is work for.
@@ -29,10 +31,15 @@ fn numbers(cuda: &Cuda, norm: NormOf) -> Result<(Arg, usize)> {
     Ok((Arg::U64x4([w, b, last, centred.into()]), d))
 }
 
-pub(super) fn forward(cuda: &Cuda, norm: NormOf, y: &PartMut, x: Part) -> Result<()> {
+pub(super) fn forward(cuda: &Cuda, norm: NormOf, y: &PartMut, x: Part, thin: Vec<Thin<Cuda>>) -> Result<()> {
     let (norm, d) = numbers(cuda, norm)?;
-    let args = [&args![y.address, y.rounded_beside(), x][..], &[norm]].concat();
-    cuda.launch("norm_forward", by_rows(x.len / d.max(1), 1, d), &args)
+    let n = x.len / d.max(1);
+    let thin = Split::new(cuda, thin, n, d)?;
+    let each = if thin.any { ROWS } else { 1 };
+    let before = args![y.address, y.rounded_beside(), x, n as u32, each as u32];
+    let args = [&before[..], &[norm], &thin.args].concat();
+    cuda.launch("norm_forward", by_rows(n, each, d), &args)?;
+    thin.rest(cuda, y, d)
 }
 
 /// Closes a block, and y is the norm of that.
@@ -42,16 +49,20 @@ pub(super) fn close(
     closing: Closing<Cuda>,
     norm: NormOf,
     y: &PartMut,
+    thin: Vec<Thin<Cuda>>,
 ) -> Result<()> {
     let (norm, d) = numbers(cuda, norm)?;
     let Closing { added, bias, dropout, residual } = closing;
-    let (n, each) = (x.len / d.max(1), if added.is_some() { ROWS } else { 1 });
+    let n = x.len / d.max(1);
+    let thin = Split::new(cuda, thin, n, d)?;
+    let each = if added.is_some() || thin.any { ROWS } else { 1 };
     let bias = bias.map_or(Ok(0), |bias| vector(cuda, bias, d))?;
     let low_rank = low_rank(cuda, Factor::rows(x.address, n, d), added)?;
     let before = args![y.address, y.rounded_beside(), x.address];
     let after = args![bias, residual, n as u32, each as u32];
-    let args = [&before[..], &[low_rank], &after[..], &[norm], &dropout_args(dropout)].concat();
-    cuda.launch("close_and_norm", by_rows(n, each, d), &args)
+    let args = [&before[..], &[low_rank], &after[..], &[norm], &dropout_args(dropout), &thin.args].concat();
+    cuda.launch("close_and_norm", by_rows(n, each, d), &args)?;
+    thin.rest(cuda, y, d)
 }
 
 pub(super) fn backward(
@@ -91,5 +102,5 @@ pub(super) fn backward(
             sum_parts(cuda, &sum.values, parts.all(), pieces, sum.add)?;
         }
     }
-    if again { forward(cuda, norm, g, x) } else { Ok(()) }
+    if again { forward(cuda, norm, g, x, Vec::new()) } else { Ok(()) }
 }

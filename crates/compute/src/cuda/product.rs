@@ -48,30 +48,34 @@ pub(super) fn product(
     let leading = |factor: &Factor| int(factor.stride.max(factor.cols).max(1));
     let blas = cuda.candle().cublas_handle();
     cuda.stream().context().bind_to_thread().w()?;
+    let name = || format!("product {m} × {k} × {n} in {}", if a.bf16 { "bf16" } else { "f32" });
+    let [wide, deep, inner] = [int(n)?, int(m)?, int(k)?];
+    let [of_b, of_a, of_out] = [leading(&b)?, leading(&a)?, leading(&out)?];
     // SAFETY: the matrices lie within memory of the device, as `Place` says, and cuBLAS works on the stream that they are
     // used on. To cuBLAS our rows are columns: it computes outᵀ = bᵀ aᵀ.
-    unsafe {
+    let launch = || unsafe {
         gemm_ex(
             *blas.handle(),
             b.operation(),
             a.operation(),
-            int(n)?,
-            int(m)?,
-            int(k)?,
+            wide,
+            deep,
+            inner,
             std::ptr::from_ref(&scale).cast(),
             b.address as *const _,
             b.kind(),
-            leading(&b)?,
+            of_b,
             a.address as *const _,
             a.kind(),
-            leading(&a)?,
+            of_a,
             std::ptr::from_ref(&beta).cast(),
             out.address as *mut _,
             cudaDataType_t::CUDA_R_32F,
-            leading(&out)?,
+            of_out,
             compute,
             cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
         )
-    }
-    .w()
+        .w()
+    };
+    cuda.profiled(name, launch)
 }

@@ -13,7 +13,7 @@ use crate::Dropout;
 pub(super) const PIECE: usize = 64;
 
 /// Rows of which a thread has the same columns, so that what belongs to a column is read once for all; as in the kernels.
-pub(super) const ROWS: usize = 16;
+pub(super) const ROWS: usize = 32;
 
 /// Seed, threshold and factor of dropout, as kernels take them; with none nothing is dropped.
 pub(super) fn dropout_args(dropout: Option<Dropout>) -> [Arg; 3] {

@@ -302,6 +302,26 @@ pub enum Combine {
     Xor,
 }
 
+impl Operation {
+    /// What a thread adds to the count of operations on floating-point numbers: two for a multiplication with an addition,
+    /// one for another result, and its share of a product of tensor cores, 2 · 16 · 8 · k for the warp. What only moves a
+    /// number or its sign is none.
+    pub fn flop(&self) -> u64 {
+        match self {
+            Operation::Float(Float { op, ty, .. }) => {
+                let each = match op {
+                    FloatOp::Fma => 2,
+                    FloatOp::Min | FloatOp::Max | FloatOp::Abs | FloatOp::Neg | FloatOp::CopySign => 0,
+                    _ => 1,
+                };
+                if matches!(ty, FloatType::F16x2 | FloatType::Bf16x2) { 2 * each } else { each }
+            }
+            Operation::Mma(mma) => 8 * mma.k as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// A type of floating-point numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloatType {

@@ -87,6 +87,8 @@ pub struct Counts {
     pub warp_instructions: u64,
     /// Instructions of threads: each counts once for each of its active lanes.
     pub thread_instructions: u64,
+    /// Operations on floating-point numbers: see [`Operation::flop`](crate::ptx::Operation::flop).
+    pub flop: u64,
     /// Bytes read from global memory.
     pub bytes_read: u64,
     /// Bytes written to global memory.
@@ -162,6 +164,7 @@ impl Counts {
         Counts {
             warp_instructions: self.warp_instructions + other.warp_instructions,
             thread_instructions: self.thread_instructions + other.thread_instructions,
+            flop: self.flop + other.flop,
             bytes_read: self.bytes_read + other.bytes_read,
             bytes_written: self.bytes_written + other.bytes_written,
         }

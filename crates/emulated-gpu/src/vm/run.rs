@@ -140,6 +140,7 @@ impl Warp {
                     }
                 }
             }
+            around.counts.flop += instruction.operation.flop() * u64::from(active.count_ones());
             match self.step(instruction, at, active, around).map_err(failed)? {
                 Next::Following => at += 1,
                 Next::Branch(to) if active == mask => {

@@ -4,7 +4,7 @@ use candle_core::Result;
 use compute::{Backend, Closing, Dropout, Heads, LowRank, Matrix};
 
 use super::{
-    kept::{Closed, Forward, Kept, LowsOfBlock},
+    kept::{Closed, Forward, Kept, LowsOfBlock, Normed},
     linear::{self, Inputs, side_by_side},
     norm,
     packed::OnDevice,
@@ -92,7 +92,7 @@ impl<B: Backend> Pass<'_, B> {
 
     fn normed(&self, norm: &Norm, x: &Matrix<B>) -> Result<Matrix<B>> {
         let mut y = self.matrix(x, x.cols)?;
-        norm::forward(self.backend, norm, x, &mut y)?;
+        norm::forward(self.backend, norm, x, &mut y, Vec::new())?;
         Ok(y)
     }
 
@@ -114,27 +114,30 @@ impl<B: Backend> Pass<'_, B> {
     pub(super) fn forward(
         &self,
         x: &Matrix<B>,
-        normed: Option<Matrix<B>>,
-        next: Option<&Block>,
+        normed: Option<Normed<B>>,
+        next: Option<&Pass<B>>,
     ) -> Result<Forward<B>> {
         let Pass { backend, block, batch, .. } = *self;
         let attention = &block.attention;
         let first = block.order == Order::NormFirst;
 
         // Attention.
+        let layers = self.projections();
         let input = match (block.first_norm(), normed) {
             (Some(norm), None) => {
-                let mut input = self.read_by(x, x.cols, block.first_layer())?;
-                norm::forward(backend, norm, x, &mut input)?;
-                Some(input)
+                let mut values = self.read_by(x, x.cols, block.first_layer())?;
+                let mut lows = linear::lows(backend, &layers, x.rows)?;
+                norm::forward(backend, norm, x, &mut values, linear::thin(&layers, &mut lows))?;
+                Some(Normed { values, lows })
             }
             (Some(_), normed) => normed,
             (None, _) => None,
         };
-        let read = input.as_ref().unwrap_or(x);
         let heads = attention.heads;
-        let layers = self.projections();
-        let (mut qkv, projections) = side_by_side(backend, &layers, read.all(), heads.width())?;
+        let (input, lows) = Normed::parts(input);
+        let read = input.as_ref().unwrap_or(x);
+        let projections = lows.map_or_else(|| linear::lows_of(backend, &layers, read.all()), Ok)?;
+        let mut qkv = side_by_side(backend, &layers, read.all(), &projections, heads.width())?;
         drop(input);
         let mut added = linear::left(&layers, &projections);
         let rotation = attention.rotation.and_then(|which| batch.angles.get(which));
@@ -146,7 +149,7 @@ impl<B: Backend> Pass<'_, B> {
         if let Some(angles) = rotation {
             backend.rotate(qkv.all_mut(), added, angles, heads.query + heads.key_value, heads.d, false)?;
         }
-        let mut attended = self.matrix(x, heads.query * heads.d)?;
+        let mut attended = self.read_by(x, heads.query * heads.d, &attention.output)?;
         let keeps = backend.attention_keeps(x.rows, heads);
         let mut softmax = backend.buffer(keeps)?;
         let (out, kept) = (attended.all_mut().values, B::write(&mut softmax, 0..keeps));
@@ -155,15 +158,19 @@ impl<B: Backend> Pass<'_, B> {
         let mode = self.attention_output_mode();
         let (layers, gated) = self.mlp_inputs();
         let norm = if first { Some(&block.mlp_norm) } else { block.attention_norm.as_ref() };
-        let norm = norm.zip(layers.first().map(|(layer, _)| *layer));
-        let Closed { out: middle, normed: mlp_input, low: attention_output } =
+        let norm = norm.zip(layers.first()).map(|(norm, (layer, _))| (norm, *layer, &layers[..]));
+        let Closed { out: middle, normed, low: attention_output } =
             self.output(&attention.output, &attended, mode, self.attention_dropout(), x, norm)?;
+        // It is kept as the backward reads it.
+        backend.read_by_no_more(&mut attended.buffer);
 
         // Feed-forward.
-        let read = mlp_input.as_ref().unwrap_or(&middle);
         let d = self.inner_width()?;
         let width = if gated { 2 * d } else { d };
-        let (mut inner, mlp_inputs) = side_by_side(backend, &layers, read.all(), width)?;
+        let (mlp_input, lows) = Normed::parts(normed);
+        let read = mlp_input.as_ref().unwrap_or(&middle);
+        let mlp_inputs = lows.map_or_else(|| linear::lows_of(backend, &layers, read.all()), Ok)?;
+        let mut inner = side_by_side(backend, &layers, read.all(), &mlp_inputs, width)?;
         let mut activated = self.read_by(x, d, &block.mlp.output)?;
         let added = linear::left(&layers, &mlp_inputs);
         let (u, y) = (inner.all_mut().values, activated.all_mut().values);
@@ -172,14 +179,18 @@ impl<B: Backend> Pass<'_, B> {
             backend.drop_in_place(activated.all_mut().values, dropout)?;
         }
         let residual = if first { &middle } else { read };
-        let after = next.and_then(|next| next.first_norm().map(|norm| (norm, next.first_layer())));
-        // Norms last, the next block reads what the norm gives; its matrices are held as this one's are.
-        let norm = if first { after } else { Some((&block.mlp_norm, &block.mlp.output)) };
+        let readers = next.map_or_else(Vec::new, Pass::projections);
+        let after = next.and_then(|next| {
+            next.block.first_norm().map(|norm| (norm, next.block.first_layer(), &readers[..]))
+        });
+        // Norms last, the next block reads what the norm gives; its matrices are held as this one's are. As it may be
+        // computed again from there, it makes itself what LoRA has in its midst.
+        let norm = if first { after } else { Some((&block.mlp_norm, &block.mlp.output, &[][..])) };
         let mode = self.mlp_output_mode();
         let Closed { out: last, normed, low: mlp_output } =
             self.output(&block.mlp.output, &activated, mode, self.mlp_dropout(), residual, norm)?;
         let (result, normed, last) = match normed {
-            Some(result) if !first => (result, None, Some(last)),
+            Some(Normed { values, .. }) if !first => (values, None, Some(last)),
             normed => (last, normed, None),
         };
         let lows = LowsOfBlock { projections, attention_output, mlp_inputs, mlp_output };
@@ -187,7 +198,8 @@ impl<B: Backend> Pass<'_, B> {
         Ok(Forward { result, normed, kept })
     }
 
-    /// `dropout(x wᵀ + b) + residual`, and the norm of that, if one follows, which another layer reads.
+    /// `dropout(x wᵀ + b) + residual`, and the norm of that, if one follows, which another layer reads; with what LoRA has in
+    /// its midst of the layers that are told besides.
     fn output(
         &self,
         layer: &Linear,
@@ -195,23 +207,25 @@ impl<B: Backend> Pass<'_, B> {
         mode: Mode,
         dropout: Option<Dropout>,
         residual: &Matrix<B>,
-        norm: Option<(&Norm, &Linear)>,
+        norm: Option<(&Norm, &Linear, &[(&Linear, Mode)])>,
     ) -> Result<Closed<B>> {
         let backend = self.backend;
         let mut out = self.matrix(x, residual.cols)?;
-        let low = linear::forward(backend, layer, x.all(), out.all_mut(), mode)?;
+        linear::forward(backend, layer, x.all(), out.all_mut(), mode)?;
+        let low = linear::lows_of(backend, &[(layer, mode)], x.all())?.pop().flatten();
         let bias = layer.bias.as_ref().map(|bias| bias.values()).transpose()?;
         let added = linear::added(layer, low.as_ref(), mode);
         let (to, width) = (out.all_mut().values, residual.cols);
         let closing = Closing { added, bias: bias.as_ref(), dropout, residual: residual.all().values };
-        let Some((norm, reader)) = norm else {
+        let Some((norm, reader, beginning)) = norm else {
             backend.close(to, closing, width)?;
             return Ok(Closed { out, normed: None, low });
         };
-        let mut normed = self.read_by(x, width, reader)?;
-        let y = normed.all_mut().values;
-        norm::with(norm, |norm| backend.close_and_norm(to, closing, norm, y))?;
-        Ok(Closed { out, normed: Some(normed), low })
+        let mut values = self.read_by(x, width, reader)?;
+        let mut lows = linear::lows(backend, beginning, x.rows)?;
+        let (y, thin) = (values.all_mut().values, linear::thin(beginning, &mut lows));
+        norm::with(norm, |norm| backend.close_and_norm(to, closing, norm, y, thin))?;
+        Ok(Closed { out, normed: Some(Normed { values, lows }), low })
     }
 
     /// The gradient of x, where it is wanted, with that of the result; those of the weights go to where they are summed.

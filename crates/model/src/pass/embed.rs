@@ -52,7 +52,7 @@ pub(super) fn forward<B: Backend>(
     let (mut y, sums) = match &embeddings.norm {
         Some(norm) => {
             let mut y = Matrix::new(backend, x.rows, d)?;
-            norms::forward(backend, norm, &x, &mut y)?;
+            norms::forward(backend, norm, &x, &mut y, Vec::new())?;
             (y, Some(x))
         }
         None => (x, None),

@@ -30,19 +30,32 @@ pub(super) struct LowsOfBlock<B: Backend> {
     pub(super) mlp_output: Option<Matrix<B>>,
 }
 
+/// What a norm gives, and what LoRA has in its midst of the layers that read it.
+pub(super) struct Normed<B: Backend> {
+    pub(super) values: Matrix<B>,
+    pub(super) lows: Lows<B>,
+}
+
+impl<B: Backend> Normed<B> {
+    /// Both, where there is a norm.
+    pub(super) fn parts(normed: Option<Normed<B>>) -> (Option<Matrix<B>>, Option<Lows<B>>) {
+        normed.map_or((None, None), |Normed { values, lows }| (Some(values), Some(lows)))
+    }
+}
+
 /// What a forward gives.
 pub(super) struct Forward<B: Backend> {
     /// `[total, hidden]`
     pub(super) result: Matrix<B>,
     /// Its norm, where the next block begins with one.
-    pub(super) normed: Option<Matrix<B>>,
+    pub(super) normed: Option<Normed<B>>,
     pub(super) kept: Kept<B>,
 }
 
 /// What the last layer of a half of a block gives.
 pub(super) struct Closed<B: Backend> {
     pub(super) out: Matrix<B>,
-    pub(super) normed: Option<Matrix<B>>,
+    pub(super) normed: Option<Normed<B>>,
     /// What LoRA has in its midst.
     pub(super) low: Option<Matrix<B>>,
 }

@@ -1,7 +1,7 @@
 //! Linear layers, with LoRA beside them where they have it.
 
 use candle_core::Result;
-use compute::{Backend, In, LowRank, Matrix, Out, Turned};
+use compute::{Backend, In, LowRank, Matrix, Out, Thin, Turned};
 
 use crate::{Gradients, Mode, layers::Linear};
 
@@ -23,6 +23,36 @@ fn with_dropped<B: Backend>(
     f(dropped.all())
 }
 
+/// Room for what LoRA of each of some layers has in its midst of `rows` rows.
+pub(super) fn lows<B: Backend>(backend: &B, layers: &[(&Linear, Mode)], rows: usize) -> Result<Lows<B>> {
+    let low = |(layer, _): &(&Linear, Mode)| {
+        let Some(lora) = &layer.lora else { return Ok(None) };
+        Matrix::new(backend, rows, lora.a.held().dims()?.0).map(Some)
+    };
+    layers.iter().map(low).collect()
+}
+
+/// What makes it of x: s · dropout(x) Aᵀ, scaled here, where it is the least work.
+pub(super) fn thin<'out, 'a, B: Backend>(
+    layers: &[(&'a Linear, Mode)],
+    lows: &'out mut Lows<B>,
+) -> Vec<Thin<'out, 'a, B>> {
+    let of = |((layer, mode), low): (&(&'a Linear, Mode), &'out mut Option<Matrix<B>>)| {
+        let (lora, low) = (layer.lora.as_ref()?, low.as_mut()?);
+        let (scale, dropout) = (lora.scale as f32, mode.dropout(lora.dropout));
+        let (out, products) = (low.all_mut().values, mode.products());
+        Some(Thin { out, a: lora.a.held(), scale, dropout, products })
+    };
+    layers.iter().zip(lows).filter_map(of).collect()
+}
+
+/// The same of an x that is there.
+pub(super) fn lows_of<B: Backend>(backend: &B, layers: &[(&Linear, Mode)], x: In<B>) -> Result<Lows<B>> {
+    let mut lows = lows(backend, layers, x.shape().0)?;
+    thin(layers, &mut lows).into_iter().try_for_each(|thin| thin.of(backend, x))?;
+    Ok(lows)
+}
+
 /// `out = x wᵀ`, without the bias and what LoRA adds, which go into whatever comes next: see [`added`]. x `[n, in]`, out
 /// `[n, out]`.
 pub(super) fn forward<B: Backend>(
@@ -31,18 +61,8 @@ pub(super) fn forward<B: Backend>(
     x: In<B>,
     out: Out<B>,
     mode: Mode,
-) -> Result<Option<Matrix<B>>> {
-    let products = mode.products();
-    backend.product_held(out, x, layer.weight.held(), false, 1.0, false, products)?;
-    let Some(lora) = &layer.lora else { return Ok(None) };
-    let (rank, _) = lora.a.held().dims()?;
-    let mut low = Matrix::new(backend, x.shape().0, rank)?;
-    // Scaled here, where it is the least work.
-    let scale = lora.scale as f32;
-    with_dropped(backend, x, lora.dropout, mode, |x| {
-        backend.product_held(low.all_mut(), x, lora.a.held(), false, scale, false, products)
-    })?;
-    Ok(Some(low))
+) -> Result<()> {
+    backend.product_held(out, x, layer.weight.held(), false, 1.0, false, mode.products())
 }
 
 /// What LoRA adds to the result of a layer, s · dropout(x) Aᵀ Bᵀ, by what the forward has given.
@@ -127,31 +147,31 @@ pub(super) fn backward_weights<B: Backend>(
     Ok(())
 }
 
-/// What layers give for the same x `[n, in]`, beside one another in rows of `width` features. What LoRA adds to a single
-/// layer without a bias is left to whatever comes next.
+/// What layers give for the same x `[n, in]`, beside one another in rows of `width` features, with what LoRA has in its
+/// midst, `lows`. What LoRA adds to a single layer without a bias is left to whatever comes next.
 pub(super) fn side_by_side<B: Backend>(
     backend: &B,
     layers: &[(&Linear, Mode)],
     x: In<B>,
+    lows: &Lows<B>,
     width: usize,
-) -> Result<(Matrix<B>, Lows<B>)> {
+) -> Result<Matrix<B>> {
     let mut out = Matrix::new(backend, x.shape().0, width)?;
-    let (mut from, mut lows) = (0, Vec::with_capacity(layers.len()));
-    for (layer, mode) in layers {
+    let mut from = 0;
+    for ((layer, mode), low) in layers.iter().zip(lows) {
         let columns = from..from + layer.weight.held().dims()?.0;
-        let low = forward(backend, layer, x, out.columns_mut(columns.clone()), *mode)?;
+        forward(backend, layer, x, out.columns_mut(columns.clone()), *mode)?;
         if !is_left(layers)
             && let Some(added) = added(layer, low.as_ref(), *mode)
         {
             added.add_to(backend, out.columns_mut(columns.clone()))?;
         }
-        lows.push(low);
         if let Some(bias) = &layer.bias {
             backend.add_bias(out.columns_mut(columns.clone()), &bias.values()?)?;
         }
         from = columns.end;
     }
-    Ok((out, lows))
+    Ok(out)
 }
 
 fn is_left(layers: &[(&Linear, Mode)]) -> bool {

@@ -72,8 +72,9 @@ fn forward<B: Backend>(
     let mut blocks = Vec::new();
     let mut normed = None;
     for place in 0..transformer.blocks.len() {
-        let next = transformer.blocks.get(place + 1);
-        let given = block_at(backend, transformer, &batch, place, mode).forward(&x, normed, next)?;
+        let pass = |place| block_at(backend, transformer, &batch, place, mode);
+        let next = (place + 1 < transformer.blocks.len()).then(|| pass(place + 1));
+        let given = pass(place).forward(&x, normed, next.as_ref())?;
         let (read, kept) = (std::mem::replace(&mut x, given.result), given.kept);
         normed = given.normed;
         match keep {

@@ -1,7 +1,7 @@
 //! Norms, of every row or of every head where rows have several.
 
 use candle_core::Result;
-use compute::{Backend, LowRank, Matrix, NormGradients, NormOf, Sum};
+use compute::{Backend, LowRank, Matrix, NormGradients, NormOf, Sum, Thin};
 
 use crate::{
     Gradients,
@@ -27,9 +27,15 @@ pub(super) fn with<R>(norm: &Norm, f: impl FnOnce(NormOf) -> Result<R>) -> Resul
     f(NormOf { kind, weight: &weight, bias: bias.as_ref(), eps: norm.eps as f32 })
 }
 
-/// The norm of every row, or of every head where rows have several.
-pub(super) fn forward<B: Backend>(backend: &B, norm: &Norm, x: &Matrix<B>, y: &mut Matrix<B>) -> Result<()> {
-    with(norm, |norm| backend.norm(norm, y.all_mut().values, x.all().values))
+/// The norm of every row, or of every head where rows have several; and thin products of that.
+pub(super) fn forward<B: Backend>(
+    backend: &B,
+    norm: &Norm,
+    x: &Matrix<B>,
+    y: &mut Matrix<B>,
+    thin: Vec<Thin<B>>,
+) -> Result<()> {
+    with(norm, |norm| backend.norm(norm, y.all_mut().values, x.all().values, thin))
 }
 
 /// The gradient of x into dx, or added to it, by that of the result, g, to which something may have to be added first; those

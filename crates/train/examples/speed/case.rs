@@ -15,6 +15,7 @@ pub enum Work {
     Steps,
     Optimizer,
     Attention,
+    Product,
     Evaluation,
     Tokenizing,
     Parts,
@@ -30,6 +31,10 @@ pub struct Case {
     pub tokens: usize,
     /// How often it is timed, if it is set.
     pub times: Option<usize>,
+    /// How many batches make a step.
+    pub batches: usize,
+    /// Whether one more is taken apart by kernels.
+    pub profile: bool,
 }
 
 impl Case {
@@ -37,6 +42,7 @@ impl Case {
     pub fn read(arguments: &[String]) -> Option<(Case, Vec<String>)> {
         let mut words = Vec::new();
         let (mut device, mut texts, mut tokens, mut times) = (Device::Cpu, 16, 128, None);
+        let (mut batches, mut profile) = (1, false);
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -44,19 +50,22 @@ impl Case {
                 "--texts" => texts = arguments.next()?.parse().ok()?,
                 "--tokens" => tokens = arguments.next()?.parse().ok()?,
                 "--times" => times = Some(arguments.next()?.parse().ok()?),
+                "--batches" => batches = arguments.next()?.parse().ok()?,
+                "--profile" => profile = true,
                 word if word.starts_with("--") => return None,
                 word => words.push(word.to_owned()),
             }
         }
-        if words.is_empty() || texts == 0 || tokens == 0 {
+        if words.is_empty() || texts == 0 || tokens == 0 || batches == 0 {
             return None;
         }
         let name = words.remove(0);
         let mut setup = Setup { device, ..Setup::plain(&AXES, 0) };
         let (work, products, moments) = of_name(&name, &mut setup)?;
         // Texts are read, and a step is taken apart, on the processor.
-        let anywhere = matches!(work, Work::Dense | Work::Steps | Work::Optimizer | Work::Attention);
-        let case = Case { work, moments, setup, products, texts, tokens, times };
+        let anywhere =
+            matches!(work, Work::Dense | Work::Steps | Work::Optimizer | Work::Attention | Work::Product);
+        let case = Case { work, moments, setup, products, texts, tokens, times, batches, profile };
         (anywhere || case.device().is_cpu()).then_some((case, words))
     }
 
@@ -66,6 +75,10 @@ impl Case {
 
     pub fn needs_texts(&self) -> bool {
         matches!(self.work, Work::Evaluation | Work::Tokenizing | Work::Parts)
+    }
+
+    pub fn needs_a_model(&self) -> bool {
+        self.work != Work::Product
     }
 
     pub fn start(&self, model: &Path) -> Network {
@@ -82,6 +95,9 @@ fn of_name(name: &str, setup: &mut Setup) -> Option<(Work, Products, Moments)> {
         "optimizer-8bit" => return Some((Work::Optimizer, Products::F32, Moments::Blocks8)),
         "attention" => return plain(Work::Attention),
         "attention-bf16" => return Some((Work::Attention, Products::Bf16, Moments::F32)),
+        "product" => return plain(Work::Product),
+        "product-bf16" => return Some((Work::Product, Products::Bf16, Moments::F32)),
+        "product-tf32" => return Some((Work::Product, Products::Tf32, Moments::F32)),
         "evaluation" => return plain(Work::Evaluation),
         "tokenizing" => return plain(Work::Tokenizing),
         "parts" => return plain(Work::Parts),
@@ -100,6 +116,10 @@ fn of_name(name: &str, setup: &mut Setup) -> Option<(Work, Products, Moments)> {
     } else {
         rest
     };
+    let (rest, moments) = match rest.strip_suffix("-8bit") {
+        Some(rest) => (rest, Moments::Blocks8),
+        None => (rest, Moments::F32),
+    };
     let on_gpu = !setup.device.is_cpu();
     let products = match rest {
         "" => Products::F32,
@@ -111,7 +131,7 @@ fn of_name(name: &str, setup: &mut Setup) -> Option<(Work, Products, Moments)> {
         }
         _ => return None,
     };
-    Some((work, products, Moments::F32))
+    Some((work, products, moments))
 }
 
 #[cfg(feature = "cuda")]

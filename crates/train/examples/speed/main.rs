@@ -8,6 +8,7 @@
 //!   steps       the same with an AdamW step after it
 //!   optimizer   one AdamW step over all weights, seconds
 //!   attention   forward and backward of one layer's attention alone, seconds
+//!   product     of two matrices, `--tokens` rows and columns each, seconds; without a MODEL
 //!   evaluation  all texts of the data set, texts a second
 //!   tokenizing  the same, texts a second
 //!   parts       milliseconds of a training step on real texts, batch 8, by what they are spent on
@@ -17,12 +18,15 @@
 //! and then by
 //!   -tf32, -bf16           the products' precision; weights are in 32 bits
 //!   -bf16-weights          weights are in bf16, too
-//! `attention` may be followed by -bf16, and `optimizer` by -8bit, its moments' precision. The last three cases run on the
-//! processor alone. Options:
+//!   -8bit                  the moments' precision, also after `optimizer`
+//! `attention` may be followed by -bf16, `product` by -tf32 or -bf16. The last three cases run on the processor alone.
+//! Options:
 //!   --device D      cpu, or cuda:0 in a build with the feature `cuda`
 //!   --texts N       texts of a batch
 //!   --tokens N      tokens of each
 //!   --times N       how often it is timed
+//!   --batches N     of `steps`: batches whose gradients make a step
+//!   --profile       on a GPU: how long each kernel takes of one more, milliseconds
 //!
 //! Prints one JSON object, with the median over several times, the most memory of the process in MiB and, of a GPU, the most
 //! memory that was used there.
@@ -31,6 +35,7 @@
 mod attention;
 mod case;
 mod passes;
+mod product;
 
 use std::{
     path::{Path, PathBuf},
@@ -55,13 +60,15 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((case, words)) = Case::read(&arguments) else { usage() };
     let (folder, data_set) = match &words[..] {
-        [folder] if !case.needs_texts() => (PathBuf::from(folder), PathBuf::new()),
-        [folder, data_set] => (PathBuf::from(folder), PathBuf::from(data_set)),
+        [] if !case.needs_a_model() => (PathBuf::new(), PathBuf::new()),
+        [folder] if case.needs_a_model() && !case.needs_texts() => (PathBuf::from(folder), PathBuf::new()),
+        [folder, data_set] if case.needs_texts() => (PathBuf::from(folder), PathBuf::from(data_set)),
         _ => usage(),
     };
     let mut found = match case.work {
         Work::Dense | Work::Steps | Work::Optimizer => passes::measure(&case, &folder),
         Work::Attention => attention::measure(&case, &folder),
+        Work::Product => product::measure(&case),
         Work::Evaluation => json!({ "per_second": evaluation(&case.start(&folder), &data_set) }),
         Work::Tokenizing => json!({ "per_second": tokenizing(&case.start(&folder), &data_set) }),
         Work::Parts => parts(&mut case.start(&folder), &folder, &data_set),
@@ -72,7 +79,7 @@ fn main() {
 
 fn usage() -> ! {
     say(&json!(
-        "usage: speed CASE MODEL [DATA-SET] [--device D] [--texts N] [--tokens N] [--times N]; CASE is dense or steps with -lora or -nf4 and -tf32, -bf16 or -bf16-weights after it, optimizer, optimizer-8bit, attention, evaluation, tokenizing or parts"
+        "usage: speed CASE MODEL [DATA-SET] [--device D] [--texts N] [--tokens N] [--times N] [--batches N] [--profile]; CASE is dense or steps with -lora or -nf4, -tf32, -bf16 or -bf16-weights, and -8bit after it, product, optimizer, optimizer-8bit, attention, evaluation, tokenizing or parts"
     ));
     std::process::exit(2)
 }

@@ -32,18 +32,44 @@ fn run<B: Backend>(backend: &B, case: &Case, network: &mut Network, vocabulary: 
             gradients.add_tensor(place, &gradient).expect("a gradient");
         }
     }
-    backend.forget_peak();
-    let seconds = timed(case.times.unwrap_or(if case.work == Work::Optimizer { 15 } else { 7 }), || {
+    let mut once = || {
         if case.work != Work::Optimizer {
-            pass(network, &batch, &types, 1, &mut gradients);
+            gradients.clear();
+            for number in 0..case.batches {
+                add_pass(network, &batch, &types, 1 + number as u64, &mut gradients);
+            }
         }
         if let Some(optimizer) = &mut optimizer {
             optimizer.step(&network.weights, &gradients, 1e-6).expect("a step");
         }
         backend.synchronise().expect("the device");
-    });
+    };
+    backend.forget_peak();
+    let times = case.times.unwrap_or(if case.work == Work::Optimizer { 15 } else { 7 });
+    let seconds = timed(times, &mut once);
     let peak = if case.device().is_cpu() { None } else { backend.peak() };
-    json!({ "seconds": seconds, "device_peak_mib": peak.map(|bytes| bytes as f64 / 1048576.0) })
+    let mut found =
+        json!({ "seconds": seconds, "device_peak_mib": peak.map(|bytes| bytes as f64 / 1048576.0) });
+    if case.profile {
+        found["kernels"] = profile(case.device(), once);
+    }
+    found
+}
+
+/// Milliseconds and launches by kernel, those that take longest first; nothing on a processor.
+#[cfg(feature = "cuda")]
+fn profile(device: &compute::Device, once: impl FnOnce()) -> Value {
+    let compute::Device::Cuda(gpu) = device else { return json!([]) };
+    gpu.begin_profile();
+    once();
+    let mut spent: Vec<_> = gpu.end_profile().expect("a profile").into_iter().collect();
+    spent.sort_by(|(_, a), (_, b)| b.milliseconds.total_cmp(&a.milliseconds));
+    spent.iter().map(|(name, spent)| json!([name, spent.milliseconds, spent.launches])).collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn profile(_device: &compute::Device, _once: impl FnOnce()) -> Value {
+    json!([])
 }
 
 /// Forward and backward of the weighted loss.
@@ -54,8 +80,19 @@ pub fn pass<B: Backend>(
     seed: u64,
     gradients: &mut Gradients<B>,
 ) {
-    let total = vec![types.iter().map(|mbti| f64::from(WEIGHTS[usize::from(mbti.class(AXES[0]))])).sum()];
     gradients.clear();
+    add_pass(network, batch, types, seed, gradients);
+}
+
+/// The same, added to the gradients that are there.
+fn add_pass<B: Backend>(
+    network: &Network,
+    batch: &Batch,
+    types: &[Type],
+    seed: u64,
+    gradients: &mut Gradients<B>,
+) {
+    let total = vec![types.iter().map(|mbti| f64::from(WEIGHTS[usize::from(mbti.class(AXES[0]))])).sum()];
     network
         .learn(
             batch,

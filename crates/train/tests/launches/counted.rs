@@ -44,6 +44,7 @@ pub struct Kernel {
     pub launches: i64,
     pub bytes_read: i64,
     pub bytes_written: i64,
+    pub flop: i64,
     pub product_flop: i64,
 }
 

@@ -2,22 +2,28 @@
 //! products and memory, each held to `limits.csv`. What belongs to one layer is the difference between a network of two and
 //! one of a single layer; what belongs to one step that between three steps and two.
 //!
-//! `MBTI_TEST_SHAPE=real` counts the layer in its real size, which takes minutes; `MBTI_TEST_WRITE=1` writes the limits.
+//! `MBTI_TEST_SHAPE=real` counts the layer in its real size, which takes minutes; `MBTI_TEST_WRITE=1` writes the limits and,
+//! of the real size, what each kernel does, out of which `scripts/kernel-table.py` makes a table of docs/gpu.md.
 #![cfg(feature = "cuda")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod counted;
+mod least;
 #[path = "model.rs"]
 mod model_folder;
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use counted::{Kernel, Report, Until, Work, run, told, train};
+use least::Least;
 use model_folder::{REAL, SMALL, Shape};
 
 /// The rank of LoRA's matrices by default.
 const RANK: usize = 8;
 const LIMITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/launches/limits.csv");
+const KERNELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/launches/kernels.csv");
+/// How many times the least bytes a layer moves at most.
+const MOST_OF_LEAST: f64 = 1.3;
 
 type Kernels = BTreeMap<String, Kernel>;
 
@@ -29,6 +35,7 @@ fn difference(more: &Kernels, less: &Kernels) -> Kernels {
             launches: more.launches - less.launches,
             bytes_read: more.bytes_read - less.bytes_read,
             bytes_written: more.bytes_written - less.bytes_written,
+            flop: more.flop - less.flop,
             product_flop: more.product_flop - less.product_flop,
         };
         (name.clone(), rest)
@@ -60,23 +67,40 @@ fn of_a_layer([one, two]: &[Report; 2]) -> Kernels {
     difference(&two.kernels, &one.kernels)
 }
 
-fn table(title: &str, kernels: &Kernels) -> String {
+/// The kernels, with the least bytes of each where these are known.
+fn table(title: &str, kernels: &Kernels, least: &Least) -> String {
     let mut table = format!("\n{title}\n");
     for (name, kernel) in kernels {
         let mib = |bytes: i64| bytes as f64 / 1_048_576.0;
         let (read, written) = (mib(kernel.bytes_read), mib(kernel.bytes_written));
-        writeln!(table, "{:>4} {name:<32} {read:>10.2} {written:>10.2} MiB", kernel.launches).unwrap();
+        write!(table, "{:>4} {name:<34} {read:>10.2} {written:>10.2} MiB", kernel.launches).unwrap();
+        match least.get(name.as_str()) {
+            Some(least) => {
+                writeln!(table, " of {:>10.2}, {:.2}", mib(*least), (read + written) / mib(*least))
+            }
+            None => writeln!(table),
+        }
+        .unwrap();
     }
     table
 }
 
+/// How many times the least bytes have been moved.
+fn times_least(kernels: &Kernels, least: &Least) -> f64 {
+    let unknown: Vec<_> = kernels.keys().filter(|name| !least.contains_key(name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?} have no least bytes");
+    bytes(kernels) as f64 / least.values().sum::<i64>() as f64
+}
+
 /// The work of the products of a layer, two operations a weight and token: of the frozen matrices once forward and once
-/// backward, and of LoRA's once each way into its midst. What comes out of there and the gradients of LoRA's matrices are not
-/// products of cuBLAS, but for what goes back through attention's output.
+/// backward, and of LoRA's once each way into its midst, but forward only where no norm is read, which makes it itself. What
+/// comes out of there and the gradients of LoRA's matrices are not products of cuBLAS, but for what goes back through
+/// attention's output.
 fn flop_by_formula(shape: Shape) -> i64 {
     let of_a_token = |(name, rows, cols): (&str, usize, usize)| {
+        let into = if name.ends_with("o_proj") || name.ends_with("down_proj") { cols } else { 0 };
         let back = if name.ends_with("o_proj") { cols } else { 0 };
-        4 * rows * cols + 2 * RANK * (rows + cols + back)
+        4 * rows * cols + 2 * RANK * (into + rows + back)
     };
     (shape.total() * shape.matrices().map(of_a_token).iter().sum::<usize>()) as i64
 }
@@ -93,7 +117,14 @@ fn count(shape: Shape) -> BTreeMap<&'static str, i64> {
     let checkpointed = learned(Until::Backward, true);
     let forward = of_a_layer(&to_loss);
     let backward = difference(&of_a_layer(&plain), &forward);
-    print!("{}{}", table("forward", &forward), table("backward", &backward));
+    let leasts = [least::forward(shape), least::backward(shape)];
+    print!("{}{}", table("forward", &forward, &leasts[0]), table("backward", &backward, &leasts[1]));
+    let times = [times_least(&forward, &leasts[0]), times_least(&backward, &leasts[1])];
+    println!("\n{times:.3?} times the least bytes, forward and backward");
+    assert!(times.iter().all(|&times| times <= MOST_OF_LEAST), "{times:?} times the least bytes");
+    if shape.name == REAL.name && writes() {
+        write_kernels([("forward", &forward, &leasts[0]), ("backward", &backward, &leasts[1])]);
+    }
     let weights: usize = shape.matrices().iter().map(|(_, rows, cols)| 2 * rows * cols).sum();
     let kept = |[one, two]: &[Report; 2]| two.peak_memory - one.peak_memory - weights as i64;
     let mut found = BTreeMap::from([
@@ -115,8 +146,8 @@ fn count(shape: Shape) -> BTreeMap<&'static str, i64> {
         let optimizer = difference(&of_a_layer(&stepped), &of_a_layer(&plain));
         print!(
             "{}{}",
-            table("optimizer", &optimizer),
-            table("step", &difference(&three.kernels, &two.kernels))
+            table("optimizer", &optimizer, &Least::new()),
+            table("step", &difference(&three.kernels, &two.kernels), &Least::new())
         );
         found.extend([
             ("launches of the optimizer", launches(&optimizer)),
@@ -127,6 +158,24 @@ fn count(shape: Shape) -> BTreeMap<&'static str, i64> {
         ]);
     }
     found
+}
+
+/// Whether what is found is to be written.
+fn writes() -> bool {
+    std::env::var_os("MBTI_TEST_WRITE").is_some()
+}
+
+/// What each kernel does for a layer in its real size.
+fn write_kernels(passes: [(&str, &Kernels, &Least); 2]) {
+    let mut text = "pass;kernel;launches;read;written;least;flop\n".to_owned();
+    for (pass, kernels, least) in passes {
+        for (name, kernel) in kernels {
+            let Kernel { launches, bytes_read, bytes_written, .. } = kernel;
+            let (least, flop) = (least[name.as_str()], kernel.flop + kernel.product_flop);
+            writeln!(text, "{pass};{name};{launches};{bytes_read};{bytes_written};{least};{flop}").unwrap();
+        }
+    }
+    std::fs::write(KERNELS, text).unwrap();
 }
 
 /// The limits of a shape, by figure.
@@ -159,7 +208,7 @@ fn a_layer_of_phi3_costs_no_more_than_it_did() {
     let shape = if real { REAL } else { SMALL };
     let found = count(shape);
     println!("\n{found:#?}");
-    if std::env::var_os("MBTI_TEST_WRITE").is_some() {
+    if writes() {
         write(shape, &found);
     }
     let limits = limits(shape);

@@ -1,9 +1,13 @@
-//! A model folder like Phi-3-mini's, with few layers and random weights.
+//! A model folder like Phi-3-mini's, with few layers and weights that are made up fast.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::Path,
+};
 
-use candle_core::{DType, Device, Tensor};
-use serde_json::json;
+use half::bf16;
+use serde_json::{Map, Value, json};
 
 /// Sizes of a layer, and the tokens of a batch, in texts of equal length.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,18 @@ impl Shape {
     }
 }
 
+/// The numbers of a tensor, in bf16: those of a vector are one, those of a matrix between 1/64 and 1/32 with either sign, by
+/// a linear congruential generator, as normal ones would take a minute.
+fn numbers(dims: &[usize], seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 48) as u16
+    };
+    let of = |number: u16| if dims.len() == 1 { 0x3f80 } else { 0x3c80 | number & 0x807f };
+    (0..dims.iter().product()).flat_map(|_| bf16::from_bits(of(next())).to_le_bytes()).collect()
+}
+
 pub fn write(folder: &Path, shape: Shape, layers: usize) {
     let config = json!({
         "model_type": "phi3",
@@ -57,24 +73,35 @@ pub fn write(folder: &Path, shape: Shape, layers: usize) {
         "vocab_size": VOCABULARY,
     });
     std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    let mut tensors = HashMap::new();
-    let mut add = |name: String, dims: &[usize]| {
-        let values = match dims {
-            [d] => Tensor::ones(*d, DType::F32, &Device::Cpu),
-            dims => Tensor::randn(0f32, 0.02, dims, &Device::Cpu),
-        };
-        tensors.insert(name, values.unwrap().to_dtype(DType::BF16).unwrap());
-    };
-    add("model.embed_tokens.weight".into(), &[VOCABULARY, shape.hidden]);
-    add("model.norm.weight".into(), &[shape.hidden]);
+    let mut tensors = vec![
+        ("model.embed_tokens.weight".to_owned(), vec![VOCABULARY, shape.hidden]),
+        ("model.norm.weight".to_owned(), vec![shape.hidden]),
+    ];
     for layer in 0..layers {
         let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
-        for norm in ["input_layernorm", "post_attention_layernorm"] {
-            add(name(norm), &[shape.hidden]);
-        }
-        for (part, rows, cols) in shape.matrices() {
-            add(name(part), &[rows, cols]);
-        }
+        tensors.extend(
+            ["input_layernorm", "post_attention_layernorm"].map(|norm| (name(norm), vec![shape.hidden])),
+        );
+        tensors.extend(shape.matrices().map(|(part, rows, cols)| (name(part), vec![rows, cols])));
     }
-    candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).unwrap();
+    write_tensors(&folder.join("model.safetensors"), &tensors);
+}
+
+/// A file of safetensors: the length of its header, the header, and the numbers one after another.
+fn write_tensors(path: &Path, tensors: &[(String, Vec<usize>)]) {
+    let (mut header, mut from) = (Map::new(), 0);
+    for (name, dims) in tensors {
+        let to = from + 2 * dims.iter().product::<usize>();
+        let place = json!({ "dtype": "BF16", "shape": dims, "data_offsets": [from, to] });
+        header.insert(name.clone(), place);
+        from = to;
+    }
+    let header = Value::Object(header).to_string();
+    let mut file = BufWriter::new(File::create(path).unwrap());
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    for (seed, (_, dims)) in tensors.iter().enumerate() {
+        file.write_all(&numbers(dims, seed as u64)).unwrap();
+    }
+    file.flush().unwrap();
 }

@@ -46,10 +46,19 @@ extern "C" __global__ void activation_forward(float *y, __nv_bfloat16 *rounded, 
   const uint32_t column = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * ROWS, last = min(first + ROWS, n);
   const uint32_t width = gated ? 2 * d : d;
   float *rows = u + (u64)first * width;
-  add_low_rank(rows, width, added, first, last - first, column >= d ? 0 : gated ? 2 : 1, column, d + column);
+  __shared__ LowTile tile;
+  const uint32_t columns = column >= d ? 0 : gated ? 2 : 1;
+  const uint32_t from = begin_low_rank(rows, width, tile, added, first, last - first, columns, column, d + column);
   if (column >= d) return;
+  const OfColumn of_a = of_column(added, column, from), of_b = gated ? of_column(added, d + column, from) : OfColumn{};
   for (uint32_t row = first; row < last; row++, rows += width) {
-    const float f = value(activation, rows[column]), result = gated ? f * rows[d + column] : f;
+    const float a = plus_low(rows[column], tile, row - first, of_a, added), f = value(activation, a);
+    const float b = gated ? plus_low(rows[d + column], tile, row - first, of_b, added) : 1.f;
+    if (added.rank > 0) {
+      rows[column] = a;
+      if (gated) rows[d + column] = b;
+    }
+    const float result = gated ? f * b : f;
     const u64 at = (u64)row * d + column;
     y[at] = result;
     if (rounded) rounded[at] = __float2bfloat16_rn(result);
@@ -61,11 +70,14 @@ extern "C" __global__ void activation_backward(float *u, __nv_bfloat16 *rounded,
                                                uint32_t d, uint32_t activation, uint32_t gated) {
   const uint32_t column = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * ROWS, last = min(first + ROWS, n);
   const uint32_t width = gated ? 2 * d : d;
-  add_low_rank(g + (u64)first * d, d, added, first, last - first, column < d, column, 0);
+  __shared__ LowTile tile;
+  const uint32_t from = begin_low_rank(g + (u64)first * d, d, tile, added, first, last - first, column < d, column, 0);
   if (column >= d) return;
+  const OfColumn of = of_column(added, column, from);
   for (uint32_t row = first; row < last; row++) {
     float *of_y = g + (u64)row * d + column, *of_u = u + (u64)row * width + column;
-    const float a = *of_u, b = gated ? of_u[d] : 1.f, f = value(activation, a), to_y = *of_y;
+    const float a = *of_u, b = gated ? of_u[d] : 1.f, f = value(activation, a);
+    const float to_y = plus_low(*of_y, tile, row - first, of, added);
     const float to_a = to_y * b * derivative(activation, a), to_b = to_y * f;
     *of_u = to_a;
     if (gated) of_u[d] = to_b;

@@ -150,25 +150,29 @@ __device__ __forceinline__ float row_sum(float x) {
   return x + __shfl_xor_sync(ALL_LANES, x, 2);
 }
 
-// Writes the rows below `rows` of 16, which are `stride` apart.
+// Writes the rows below `rows` of 16, which are `stride` apart; also rounded, unless that is null.
 template <int D>
 __device__ __forceinline__ void store(float *to, uint32_t stride, const float (&sums)[D / 8][4], const float (&factor)[2],
-                                      uint32_t rows) {
+                                      uint32_t rows, __nv_bfloat16 *rounded = nullptr) {
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     const uint32_t row = own_row() + 8 * half;
     if (row >= rows) continue;
 #pragma unroll
-    for (int tile = 0; tile < D / 8; tile++)
-      *reinterpret_cast<float2 *>(to + (u64)row * stride + 8 * tile + own_column()) =
-          make_float2(sums[tile][2 * half] * factor[half], sums[tile][2 * half + 1] * factor[half]);
+    for (int tile = 0; tile < D / 8; tile++) {
+      const float first = sums[tile][2 * half] * factor[half], second = sums[tile][2 * half + 1] * factor[half];
+      const u64 at = (u64)row * stride + 8 * tile + own_column();
+      *reinterpret_cast<float2 *>(to + at) = make_float2(first, second);
+      if (rounded) *reinterpret_cast<uint32_t *>(rounded + at) = pair(first, second);
+    }
   }
 }
 
-// out [total, query d], and the log of each row's sum of exponentials into lse [query, total].
+// out [total, query d], also rounded unless that is null, and the log of each row's sum of exponentials into lse
+// [query, total].
 template <int D>
-__device__ __forceinline__ void forward(float *out, float *lse, const float *qkv, const uint32_t *offsets, const Shape &shape,
-                                        const Dropout &dropout) {
+__device__ __forceinline__ void forward(float *out, __nv_bfloat16 *rounded, float *lse, const float *qkv,
+                                        const uint32_t *offsets, const Shape &shape, const Dropout &dropout) {
   constexpr int KEYS = FORWARD_TILE<D>, TILE = BYTES<D, KEYS>;
   // With a causal span the last rows of a text have the most to do: they begin.
   const Part of = part(offsets, gridDim.x - 1 - blockIdx.x, OWN);
@@ -240,14 +244,40 @@ __device__ __forceinline__ void forward(float *out, float *lse, const float *qkv
     if (row < rows && own_column() == 0)
       lse[(u64)head * shape.total + of.start + query + row] = most[half] * shape.scale + logf(sum);
   }
-  store<D>(out + ((u64)(of.start + query) * shape.query + head) * D, shape.query * D, sums, factor, rows);
+  const u64 to = ((u64)(of.start + query) * shape.query + head) * D;
+  store<D>(out + to, shape.query * D, sums, factor, rows, rounded ? rounded + to : nullptr);
 }
 
-// The gradient of queries into their columns of dqkv, with Σ g out of each row and head in delta [query, total].
+// Σ g out of the rows of a block into shared memory and into delta, for g and out from the first of the rows on. Eight
+// threads share a row. g is rounded as it is in the products, so that Σ P ∂P, which this stands for, has the same factors.
 template <int D>
-__device__ __forceinline__ void backward_queries(float *dqkv, const float *qkv, const float *g, const float *lse,
-                                                 const float *delta, const uint32_t *offsets, const Shape &shape,
-                                                 const Dropout &dropout) {
+__device__ __forceinline__ void put_delta(uint32_t place, float *delta, const float *g, const float *out, uint32_t stride,
+                                          uint32_t rows) {
+  const uint32_t lane = threadIdx.x % 8;
+#pragma unroll 1
+  for (uint32_t row = threadIdx.x / 8; row < OWN; row += THREADS / 8) {
+    float sum = 0.f;
+    if (row < rows) {
+      const u64 from = (u64)row * stride + 4 * lane;
+#pragma unroll
+      for (int at = 0; at < D; at += 32) {
+        const float4 a = *reinterpret_cast<const float4 *>(g + from + at);
+        const float4 b = *reinterpret_cast<const float4 *>(out + from + at);
+        sum += rounded(a.x) * b.x + rounded(a.y) * b.y + rounded(a.z) * b.z + rounded(a.w) * b.w;
+      }
+    }
+    for (int offset = 4; offset > 0; offset >>= 1) sum += __shfl_xor_sync(ALL_LANES, sum, offset);
+    if (lane != 0) continue;
+    *reinterpret_cast<float *>(shared + place + 4 * row) = sum;
+    if (row < rows) delta[row] = sum;
+  }
+}
+
+// The gradient of queries into their columns of dqkv, and Σ g out of each row and head into delta [query, total].
+template <int D>
+__device__ __forceinline__ void backward_queries(float *dqkv, const float *qkv, const float *g, const float *out,
+                                                 const float *lse, float *delta, const uint32_t *offsets,
+                                                 const Shape &shape, const Dropout &dropout) {
   constexpr int KEYS = BACKWARD_TILE<D>, TILE = BYTES<D, KEYS>;
   const Part of = part(offsets, gridDim.x - 1 - blockIdx.x, OWN);
   if (of.rows == 0) return;
@@ -260,14 +290,13 @@ __device__ __forceinline__ void backward_queries(float *dqkv, const float *qkv, 
   const Range seen = related(of, shape.before, shape.after);
   // Of each row of the block the log of the sum, and then Σ g out of each; there are as many threads.
   constexpr uint32_t of_rows = tiles + 4 * TILE;
-  {
-    const uint32_t row = threadIdx.x % OWN;
-    const float *numbers = threadIdx.x < OWN ? lse : delta;
-    begin_copy(of_rows + threadIdx.x * 4, numbers + (u64)head * shape.total + of.start + of.first + min(row, of.rows - 1),
-               row < of.rows);
-  }
+  const u64 first_number = (u64)head * shape.total + of.start + of.first;
+  if (threadIdx.x < OWN)
+    begin_copy(of_rows + threadIdx.x * 4, lse + first_number + min(threadIdx.x, of.rows - 1), threadIdx.x < of.rows);
+  const u64 first_row = (u64)(of.start + of.first) * out_width + (u64)head * D;
+  put_delta<D>(of_rows + 4 * OWN, delta + first_number, g + first_row, out + first_row, out_width, of.rows);
   bring<D, OWN>(own_q, text + (u64)of.first * width + (u64)head * D, width, of.rows);
-  bring<D, OWN>(own_g, g + (u64)(of.start + of.first) * out_width + (u64)head * D, out_width, of.rows);
+  bring<D, OWN>(own_g, g + first_row, out_width, of.rows);
   bring<D, KEYS>(tiles, keys + (u64)seen.from * width, width, seen.to - seen.from);
   bring<D, KEYS>(tiles + TILE, values + (u64)seen.from * width, width, seen.to - seen.from);
   wait_for_copies();
@@ -418,30 +447,17 @@ __device__ __forceinline__ void backward_keys(float *dqkv, const float *qkv, con
   store<D>(to + of_values, width, to_v, one, of.len - key);
 }
 
-// Σ g out of each row and head into delta [query, total], a warp for each. g is rounded as it is in the products, so that
-// Σ P ∂P, which this stands for, has the same factors.
-extern "C" __global__ void attention_delta_bf16(float *delta, const float *g, const float *out, uint32_t total,
-                                                uint32_t query, uint32_t d) {
-  const u64 number = thread_number() / 32;
-  if (number >= (u64)total * query) return;
-  const u64 row = number / query, head = number % query, from = number * d;
-  float sum = 0.f;
-  for (uint32_t feature = threadIdx.x & 31; feature < d; feature += 32)
-    sum += rounded(g[from + feature]) * out[from + feature];
-  sum = warp_sum(sum);
-  if ((threadIdx.x & 31) == 0) delta[head * total + row] = sum;
-}
-
 // For heads of D features; how many blocks are to fit into a multiprocessor's registers, for each of the three.
 #define ATTENTION(D, FORWARD, QUERIES, KEYS)                                                                                 \
   extern "C" __global__ void __launch_bounds__(THREADS, FORWARD) attention_forward_bf16_##D(                                 \
-      float *out, float *lse, const float *qkv, const uint32_t *offsets, Shape shape, Dropout dropout) {                     \
-    forward<D>(out, lse, qkv, offsets, shape, dropout);                                                                      \
+      float *out, __nv_bfloat16 *rounded, float *lse, const float *qkv, const uint32_t *offsets, Shape shape,                \
+      Dropout dropout) {                                                                                                     \
+    forward<D>(out, rounded, lse, qkv, offsets, shape, dropout);                                                             \
   }                                                                                                                          \
   extern "C" __global__ void __launch_bounds__(THREADS, QUERIES) attention_backward_queries_bf16_##D(                        \
-      float *dqkv, const float *qkv, const float *g, const float *lse, const float *delta, const uint32_t *offsets,          \
-      Shape shape, Dropout dropout) {                                                                                        \
-    backward_queries<D>(dqkv, qkv, g, lse, delta, offsets, shape, dropout);                                                  \
+      float *dqkv, const float *qkv, const float *g, const float *out, const float *lse, float *delta,                       \
+      const uint32_t *offsets, Shape shape, Dropout dropout) {                                                               \
+    backward_queries<D>(dqkv, qkv, g, out, lse, delta, offsets, shape, dropout);                                             \
   }                                                                                                                          \
   extern "C" __global__ void __launch_bounds__(THREADS, KEYS) attention_backward_keys_bf16_##D(                              \
       float *dqkv, const float *qkv, const float *g, const float *lse, const float *delta, const uint32_t *offsets,          \

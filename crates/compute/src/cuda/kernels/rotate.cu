@@ -20,17 +20,25 @@ extern "C" __global__ void rotate(float *x, u64 stride, __nv_bfloat16 *rounded, 
   const uint32_t column = turns ? number / half * d + pair : staying(number - pairs, heads, d, half);
   const uint32_t other = column + half;
   float *rows = x + first * stride;
-  add_low_rank(rows, stride, added, first, count, number >= features ? 0 : turns ? 2 : 1, column, other);
-  if (number >= features) return;
+  __shared__ LowTile tile;
+  const uint32_t columns = number >= features ? 0 : turns ? 2 : 1;
+  const uint32_t from = begin_low_rank(rows, stride, tile, added, first, count, columns, column, other);
+  if (columns == 0) return;
+  const OfColumn of = of_column(added, column, from);
   if (!turns) {
-    if (!rounded) return;
-    for (uint32_t row = first; row < last; row++, rows += stride)
-      rounded[row * stride + column] = __float2bfloat16_rn(rows[column]);
+    if (!rounded && added.rank == 0) return;
+    for (uint32_t row = first; row < last; row++, rows += stride) {
+      const float value = plus_low(rows[column], tile, row - first, of, added);
+      if (added.rank > 0) rows[column] = value;
+      if (rounded) rounded[row * stride + column] = __float2bfloat16_rn(value);
+    }
     return;
   }
+  const OfColumn of_other = of_column(added, other, from);
   for (uint32_t row = first; row < last; row++, rows += stride) {
     const float c = cos[(u64)row * half + pair], s = sign * sin[(u64)row * half + pair];
-    const float a = rows[column], b = rows[other];
+    const float a = plus_low(rows[column], tile, row - first, of, added);
+    const float b = plus_low(rows[other], tile, row - first, of_other, added);
     const float to_a = a * c - b * s, to_b = b * c + a * s;
     rows[column] = to_a;
     rows[other] = to_b;

@@ -32,11 +32,13 @@ extern "C" __global__ void close_block(float *x, LowRank added, const float *bia
                                        u64 seed, uint32_t threshold, float factor) {
   const uint32_t column = blockIdx.x * blockDim.x + threadIdx.x, first = blockIdx.y * ROWS, last = min(first + ROWS, n);
   const Dropout dropout = {seed, threshold, factor};
-  add_low_rank(x + (u64)first * d, d, added, first, last - first, column < d, column, 0);
+  __shared__ LowTile tile;
+  const uint32_t from = begin_low_rank(x + (u64)first * d, d, tile, added, first, last - first, column < d, column, 0);
   if (column >= d) return;
+  const OfColumn of = of_column(added, column, from);
   for (uint32_t row = first; row < last; row++) {
     const u64 at = (u64)row * d + column;
-    const float sum = bias ? x[at] + bias[column] : x[at];
+    const float value = plus_low(x[at], tile, row - first, of, added), sum = bias ? value + bias[column] : value;
     x[at] = sum * dropout_factor(dropout, at) + residual[at];
   }
 }

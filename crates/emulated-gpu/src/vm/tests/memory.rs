@@ -206,6 +206,22 @@ fn bytes_of_device_memory_are_counted() {
     // The last two are `ret` and the kernel's end, of which the first is executed.
     assert_eq!(
         counts,
-        Counts { warp_instructions: 7, thread_instructions: 224, bytes_read: 128, bytes_written: 32 }
+        Counts {
+            warp_instructions: 7,
+            thread_instructions: 224,
+            flop: 0,
+            bytes_read: 128,
+            bytes_written: 32
+        }
     );
+}
+
+#[test]
+fn operations_on_floating_point_numbers_are_counted_for_each_thread_that_executes_them() {
+    let mut memory = Memory::default();
+    let at = memory.put(&[0u32; 32]);
+    let body = "mov.u32 %r1, %tid.x; setp.lt.u32 %p1, %r1, 5; mov.f32 %f1, 0f3F800000; fma.rn.f32 %f2, %f1, %f1, %f1; \
+        neg.f32 %f2, %f2; @%p1 add.rn.f32 %f2, %f2, %f1;";
+    let counts = run(&text("", 1, body), &mut memory, (1, 32), &[at], &SERIAL).unwrap();
+    assert_eq!(counts.flop, 32 * 2 + 5);
 }

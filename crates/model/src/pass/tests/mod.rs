@@ -61,7 +61,8 @@ fn by_pass(weights: &Weights, blocks: &[Block], packed: &Packed, mode: impl Fn(u
     let pass = |place: usize| Pass { backend: &Cpu, block: &blocks[place], batch: &batch, mode: mode(place) };
     let (mut x, mut normed, mut tape) = (matrix([tokens, HIDDEN], 77), None, Vec::new());
     for place in 0..blocks.len() {
-        let given = pass(place).forward(&x, normed, blocks.get(place + 1)).unwrap();
+        let next = (place + 1 < blocks.len()).then(|| pass(place + 1));
+        let given = pass(place).forward(&x, normed, next.as_ref()).unwrap();
         tape.push((std::mem::replace(&mut x, given.result), given.kept));
         normed = given.normed;
     }

@@ -31,6 +31,8 @@ cargo build --locked "${packages[@]}" "${features[@]}" --example speed
 MBTI_TEST_SPEED="$CARGO_TARGET_DIR/debug/examples/speed" python3 "$root/tests/gpu-folder/test_folder.py" Bench
 say "Launches, bytes, uploads and memory of a layer"
 gpu --test launches
+say "What a step is planned to take of the memory, beside what it takes"
+gpu --test memory_plan
 say "Every family beside Transformers"
 MBTI_TEST_DEVICE=cuda:0 gpu --test families_equal_transformers -- --skip odd_values_in_a_config
 say "The engine's commands"

@@ -287,7 +287,7 @@ async fn adapter() {
     window.choose("train-dtype", "bf16").await;
     window.type_into("train-lora_rank", "2").await;
     window.type_into("train-max-steps", "6").await;
-    window.click("train-gradient_checkpointing").await;
+    window.choose("train-gradient_checkpointing", "all").await;
     window.screenshot("en-lora-form").await;
     window.choose("language", "zh").await;
     window.screenshot("zh-lora-form").await;
@@ -301,7 +301,7 @@ async fn adapter() {
     let run = &window.engine(&["runs", "show", "1"])["run"];
     assert_eq!(
         (&run["config"]["trainable"], &run["config"]["dtype"], &run["config"]["gradient_checkpointing"]),
-        (&json!("lora"), &json!("bf16"), &json!(true))
+        (&json!("lora"), &json!("bf16"), &json!("all"))
     );
     let folder = PathBuf::from(run["model_folder"].as_str().unwrap());
     assert!(folder.join("adapter_model.safetensors").exists());

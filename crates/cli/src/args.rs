@@ -514,7 +514,8 @@ mod tests {
         .config()
         .unwrap();
         assert_eq!((found.num_train_epochs, found.per_device_train_batch_size), (2.0, 3));
-        assert!(found.gradient_checkpointing && !found.load_best_model_at_end);
+        assert_eq!(found.gradient_checkpointing, record::GradientCheckpointing::All);
+        assert!(!found.load_best_model_at_end);
         assert_eq!((found.axes.len(), found.lora_target_modules.len()), (4, 2));
     }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use record::{Event, Problem, TrainConfig, UsedDevice, memory};
+use record::{Event, GradientCheckpointing, Problem, TrainConfig, UsedDevice, memory};
 use store::Told;
 use train::{Progress, Wish};
 
@@ -112,7 +112,12 @@ impl<'a> Recorder<'a> {
                     let all = seconds + estimate.evaluation_seconds.unwrap_or(0.0);
                     format!(", {:.1} minutes", all / 60.0)
                 });
-                self.note(&format!("Expected: {} of memory{time}.", memory(estimate.peak_mib)));
+                let again = match estimate.checkpointing {
+                    Some(GradientCheckpointing::Alternate) => ", every other layer computed again",
+                    Some(GradientCheckpointing::All) => ", every layer computed again",
+                    _ => "",
+                };
+                self.note(&format!("Expected: {} of memory{again}{time}.", memory(estimate.peak_mib)));
             }
             Event::Baseline(baseline) => {
                 self.unwritten.push(Told::Baseline(Box::new(baseline.clone())));

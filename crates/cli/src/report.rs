@@ -125,6 +125,7 @@ pub fn estimate(found: &Estimate) -> Result<()> {
         ("tokens", found.tokens.to_string()),
         ("training", seconds(found.training_seconds)),
         ("evaluations", seconds(found.evaluation_seconds)),
+        ("computed again", or_dash(found.checkpointing.map(|layers| layers.name().to_owned()))),
     ];
     print::table(&["what", "needs"], &rows.map(|(name, value)| vec![name.to_owned(), value]))
 }

@@ -101,8 +101,8 @@ const SETTINGS: &[Row] = &[
     (
         "gradient_checkpointing",
         None,
-        "Keep the activations of one layer at a time and compute the others again: less \
-        memory, more time [default: false]",
+        "Layers that compute their activations again in the backward pass, for less memory and more time: none, \
+        alternate (every other one), all, or auto, on a GPU as few as its memory asks for [default: auto]",
     ),
     ("push_to_hub", None, "Push the finished model to this repository, such as user/name"),
     ("hub_private_repo", None, "Make that repository a private one, if it has to be made [default: false]"),

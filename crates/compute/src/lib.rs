@@ -15,6 +15,7 @@ mod device;
 mod element;
 pub mod halves;
 mod held;
+pub mod ledger;
 pub mod math;
 mod message;
 pub mod quantised;
@@ -32,6 +33,7 @@ pub use cuda::Cuda;
 pub use device::Device;
 pub use element::Element;
 pub use held::Held;
+pub use ledger::Ledger;
 pub use message::message;
 pub use step::{Moments, Step};
 

@@ -111,9 +111,14 @@ impl Memory {
         self.total - self.used
     }
 
-    /// The most bytes that were in use at a time.
+    /// The most bytes that were in use at a time, since [`Memory::forget_peak`] if that was called.
     pub fn peak(&self) -> u64 {
         self.peak
+    }
+
+    /// Begins the count of the peak anew from what is in use.
+    pub fn forget_peak(&mut self) {
+        self.peak = self.used;
     }
 
     /// Allocates `bytes`, which is not 0, and returns the address; `None` where fewer are free.
@@ -289,8 +294,11 @@ mod tests {
         assert_eq!((memory.free(), memory.allocate(1)), (0, None));
         freed(&mut memory, all);
         assert_eq!(memory.free(), 4096);
-        assert!(memory.allocate(4096).is_some());
+        let again = memory.allocate(4096).unwrap();
         assert_eq!(memory.peak(), 4096);
+        freed(&mut memory, again);
+        memory.forget_peak();
+        assert_eq!(memory.peak(), 0);
     }
 
     #[test]

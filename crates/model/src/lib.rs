@@ -6,6 +6,7 @@
 mod adapter;
 mod block;
 mod callbacks;
+mod checkpointing;
 mod classifier;
 mod config_file;
 mod decoder;
@@ -38,6 +39,7 @@ mod weights;
 mod words;
 
 pub use callbacks::{Loss, Taker};
+pub use checkpointing::Checkpointing;
 pub use compute::{
     Device, Products,
     cpu::{bf16_products_are_faster, processor_multiplies_bf16, product_limit},

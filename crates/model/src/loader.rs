@@ -107,10 +107,13 @@ impl<'a> Loader<'a> {
         };
         source.check_shape(&stored, shape)?;
         let tensor = match self.setup.shapes_only {
-            // One number stands for all, so that a model that does not fit can be looked at.
+            // One number stands for all of a matrix, so that a model that does not fit can be looked at.
             true => {
                 source.check_dtype(&stored)?;
-                Tensor::zeros((), dtype, &Device::Cpu)?.broadcast_as(shape)?
+                match shape {
+                    [_, _, ..] => Tensor::zeros((), dtype, &Device::Cpu)?.broadcast_as(shape)?,
+                    shape => Tensor::zeros(shape, dtype, &Device::Cpu)?,
+                }
             }
             false => source.load(&stored, dtype)?,
         };
@@ -125,6 +128,10 @@ impl<'a> Loader<'a> {
     /// A weight of the base model.
     fn base(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<Weight> {
         let learns = self.setup.trainable == Trainable::All;
+        if learns && self.setup.shapes_only {
+            let tensor = self.stored(name, shape, dtype)?;
+            return self.weights.learn_shape(name.to_owned(), &tensor);
+        }
         if learns && dtype == DType::BF16 && self.stored_dtype(name) != Some(DType::BF16) {
             let tensor = self.stored(name, shape, DType::F32)?;
             return self.weights.learn_halved(name.to_owned(), &tensor);
@@ -155,11 +162,13 @@ impl<'a> Loader<'a> {
             Quantization::Int8 => |tensor| Ok(Held::Int8(Int8::quantise(tensor)?.into())),
         };
         self.weights.quantised += count;
-        if self.setup.shapes_only {
-            return self.matrix(name, shape);
-        }
         let tensor = self.stored(name, &shape, DType::F32)?;
-        let held = quantise(&tensor).map_err(|error| self.wrong(name, &error))?;
+        let held = match (self.setup.shapes_only, self.setup.quantization) {
+            (true, Quantization::Int8) => Ok(Held::Int8(Int8::of_shape(shape[0], shape[1])?.into())),
+            (true, _) => Ok(Held::Nf4(Nf4::of_shape(shape[0], shape[1])?.into())),
+            (false, _) => quantise(&tensor),
+        };
+        let held = held.map_err(|error| self.wrong(name, &error))?;
         self.weights.freeze(name.to_owned(), held)
     }
 
@@ -203,6 +212,10 @@ impl<'a> Loader<'a> {
         let (a, b) = match self.adapter {
             Some(adapter) => {
                 (adapter.load(&a_name, &[rank, inputs])?, adapter.load(&b_name, &[outputs, rank])?)
+            }
+            None if self.setup.shapes_only => {
+                let zeros = |rows, cols| Tensor::zeros((rows, cols), DType::F32, &Device::Cpu);
+                (zeros(rank, inputs)?, zeros(outputs, rank)?)
             }
             // As PEFT begins: A as PyTorch's nn.Linear, B at zero, so that nothing is added at first.
             None => {

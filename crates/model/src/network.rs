@@ -8,7 +8,7 @@ use record::{Dtype, Quantization, Trainable};
 use serde_json::{Map, Value};
 
 use crate::{
-    Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
+    Checkpointing, Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
     adapter::Adapter,
     callbacks::{Loss, Taker},
     config_file::{CONFIG, NOTES, QUANTIZATION, read_config},
@@ -226,10 +226,15 @@ fn in_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 impl Network {
     /// Logits `[texts, outputs]` of a packed batch, in `f32`.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
+        on_device!(&self.device, backend => self.forward_by(backend, batch, mode))
+    }
+
+    /// What [`forward`](Self::forward) does, by another backend than that of the device which the weights lie on, such as a
+    /// [ledger](compute::Ledger) of memory. The bag of words has no other.
+    pub fn forward_by<B: Backend>(&self, backend: &B, batch: &Batch, mode: Mode) -> Result<Tensor> {
         in_pool(|| match &self.family {
             Family::Transformer(transformer) => {
-                let packed = transformer.pack(batch)?;
-                on_device!(&self.device, backend => pass::logits(backend, transformer, &packed, mode))
+                pass::logits(backend, transformer, &transformer.pack(batch)?, mode)
             }
             Family::Words(words) => words.forward(batch, mode),
         })
@@ -237,14 +242,13 @@ impl Network {
 
     /// Forward and backward over one batch: the loss, a scalar, with the gradients added to what `gradients` holds.
     ///
-    /// `loss` makes a scalar of the logits `[texts, outputs]`. The seed decides dropout. With
-    /// `checkpointing` the activations of one layer exist at a time and the others are computed
-    /// again; the result is the same to the last bit.
+    /// `loss` makes a scalar of the logits `[texts, outputs]`. The seed decides dropout. Layers may be computed again in the
+    /// backward rather than kept ([`Checkpointing`], `true` for all); the result is the same to the last bit.
     pub fn learn<B: Backend>(
         &self,
         batch: &Batch,
         seed: u64,
-        checkpointing: bool,
+        checkpointing: impl Into<Checkpointing>,
         loss: &Loss,
         gradients: &mut Gradients<B>,
     ) -> Result<Tensor> {
@@ -257,7 +261,7 @@ impl Network {
         &self,
         batch: &Batch,
         seed: u64,
-        checkpointing: bool,
+        checkpointing: impl Into<Checkpointing>,
         loss: &Loss,
         gradients: &mut Gradients<B>,
         take: &mut Taker<B>,
@@ -265,9 +269,9 @@ impl Network {
         let backend = &gradients.backend().clone();
         let mode = Mode::Train { seed, products: self.products };
         let parameters = &self.weights.parameters;
+        let keep = Keep::ForBackward(checkpointing.into());
         in_pool(|| match &self.family {
             Family::Transformer(transformer) => {
-                let keep = if checkpointing { Keep::Inputs } else { Keep::All };
                 let packed = transformer.pack(batch)?;
                 pass::learn(backend, transformer, &packed, mode, keep, loss, parameters, gradients, take)
             }
@@ -278,6 +282,14 @@ impl Network {
                 Ok(found.detach())
             }
         })
+    }
+
+    /// Rows of the table of words; none for `words`, which has no such table.
+    pub fn vocabulary(&self) -> Option<usize> {
+        match &self.family {
+            Family::Transformer(transformer) => Some(transformer.embeddings.words.held().dims().ok()?.0),
+            Family::Words(_) => None,
+        }
     }
 
     /// Room for the gradients of all parameters of a network on the CPU.

@@ -1,4 +1,4 @@
-use candle_core::{Tensor, Var};
+use candle_core::{CpuStorage, DType, Storage, Tensor, Var, op::BackpropOp};
 use compute::{Device, Held};
 
 use crate::{Mode, error::Result, halves::split_tensor};
@@ -41,8 +41,6 @@ pub(crate) struct Piece {
     pub(crate) first: usize,
     /// Number of single weights that learn.
     learning: usize,
-    /// Number of all single weights.
-    all: usize,
 }
 
 /// A linear layer with LoRA's matrices beside it.
@@ -82,27 +80,40 @@ impl Weights {
         largest.unwrap_or_else(|| self.trainable_count())
     }
 
-    /// The same if every weight learned.
-    pub fn largest_piece_of_all(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.all).max().unwrap_or_else(|| self.count())
-    }
-
     /// Another piece begins: the weights that come next are its own.
     pub(crate) fn begin_piece(&mut self) {
-        self.pieces.push(Piece { first: self.parameters.len(), learning: 0, all: 0 });
+        self.pieces.push(Piece { first: self.parameters.len(), learning: 0 });
     }
 
-    fn count_into_piece(&mut self, learning: usize, all: usize) {
+    fn count_into_piece(&mut self, learning: usize) {
         if let Some(piece) = self.pieces.last_mut() {
             piece.learning += learning;
-            piece.all += all;
         }
     }
 
     /// A weight that learns, as the layers use it.
     pub(crate) fn learn(&mut self, name: String, tensor: &Tensor) -> Result<Weight> {
         let var = Var::from_tensor(&tensor.to_device(self.device.candle())?)?;
-        self.count_into_piece(tensor.elem_count(), tensor.elem_count());
+        self.learn_var(name, tensor, var)
+    }
+
+    /// A weight that would learn, where shapes alone are looked at. Of a matrix there is no more than one number, so that a
+    /// model that does not fit can be looked at: nobody may read it.
+    pub(crate) fn learn_shape(&mut self, name: String, tensor: &Tensor) -> Result<Weight> {
+        if tensor.rank() < 2 {
+            return self.learn(name, tensor);
+        }
+        let storage = match tensor.dtype() {
+            DType::BF16 => CpuStorage::BF16(vec![half::bf16::ZERO]),
+            _ => CpuStorage::F32(vec![0.0]),
+        };
+        let shape = tensor.shape().clone();
+        let claimed = Tensor::from_storage(Storage::Cpu(storage), shape, BackpropOp::none(), true);
+        self.learn_var(name, tensor, Var::from_tensor(&claimed)?)
+    }
+
+    fn learn_var(&mut self, name: String, tensor: &Tensor, var: Var) -> Result<Weight> {
+        self.count_into_piece(tensor.elem_count());
         let tracked = var.as_tensor().clone();
         let (held, decays, place) = (tracked.detach().into(), tracked.rank() >= 2, self.parameters.len());
         self.parameters.push(Parameter { name, var, decays, remainder: None });
@@ -122,7 +133,6 @@ impl Weights {
     /// A weight that stays as it is.
     pub(crate) fn freeze(&mut self, name: String, held: impl Into<Held>) -> Result<Weight> {
         let held = held.into().to_device(self.device.candle())?;
-        self.count_into_piece(0, held.count());
         self.frozen.push((name, held.clone()));
         Ok(Weight { tracked: None, held, place: None })
     }

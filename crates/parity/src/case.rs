@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use compute::{Backend, on_device};
 use data::Batch;
 use mbti::{Axis, Type};
-use model::{Network, Setup};
+use model::{Checkpointing, Network, Setup};
 use record::{Dtype, Quantization, Trainable};
 use serde_json::Value;
 use train::{AdamW, ClassWeights, Gradients, Hyperparameters, Moments};
@@ -132,18 +132,24 @@ impl Case {
     }
 
     /// Loss and gradients of the case's texts as one batch; dropout is zero by the case's config.
-    pub fn learn(&self, network: &Network, checkpointing: bool) -> Learned {
+    pub fn learn(&self, network: &Network, checkpointing: impl Into<Checkpointing>) -> Learned {
+        let checkpointing = checkpointing.into();
         on_device!(&network.device, backend => self.learn_on(backend, network, checkpointing))
     }
 
-    fn learn_on<B: Backend>(&self, backend: &B, network: &Network, checkpointing: bool) -> Learned {
+    fn learn_on<B: Backend>(&self, backend: &B, network: &Network, checkpointing: Checkpointing) -> Learned {
         let mut gradients = Gradients::new(backend.clone(), &network.weights).unwrap();
         let loss = self.learn_into(network, checkpointing, &mut gradients);
         let gradient = |place| gradients.get(place).unwrap().map(|it| on_host(&it));
         Learned { loss, gradients: (0..network.weights.parameters.len()).map(gradient).collect() }
     }
 
-    fn learn_into<B: Backend>(&self, network: &Network, checkpointing: bool, sums: &mut Gradients<B>) -> f64 {
+    fn learn_into<B: Backend>(
+        &self,
+        network: &Network,
+        checkpointing: Checkpointing,
+        sums: &mut Gradients<B>,
+    ) -> f64 {
         let group = self.group_weight();
         let loss = |logits: &Tensor| train::loss(logits, &self.types, &network.head, &self.weights, &group);
         let found = network.learn(&self.batch, 1, checkpointing, &loss, sums).unwrap();
@@ -151,11 +157,17 @@ impl Case {
     }
 
     /// The losses before each of ten AdamW steps.
-    pub fn ten_losses(&self, network: &mut Network, checkpointing: bool) -> Vec<f64> {
+    pub fn ten_losses(&self, network: &mut Network, checkpointing: impl Into<Checkpointing>) -> Vec<f64> {
+        let checkpointing = checkpointing.into();
         on_device!(&network.device.clone(), backend => self.ten_losses_on(backend, network, checkpointing))
     }
 
-    fn ten_losses_on<B: Backend>(&self, backend: &B, network: &mut Network, checkpointing: bool) -> Vec<f64> {
+    fn ten_losses_on<B: Backend>(
+        &self,
+        backend: &B,
+        network: &mut Network,
+        checkpointing: Checkpointing,
+    ) -> Vec<f64> {
         let (hyperparameters, moments) = (Hyperparameters::default(), Moments::F32);
         let mut optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments).unwrap();
         let step = |_| {

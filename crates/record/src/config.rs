@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::{
-    ClassWeighting, Dtype, LrSchedulerType, Metric, Optim, Problem, ProblemCode, Quantization, SplitBy,
-    Trainable, text::as_text,
+    ClassWeighting, Dtype, GradientCheckpointing, LrSchedulerType, Metric, Optim, Problem, ProblemCode,
+    Quantization, SplitBy, Trainable, text::as_text,
 };
 
 /// What a run is asked to do. Written with the run, so that it can be repeated.
@@ -111,9 +111,8 @@ pub struct TrainConfig {
     pub lora_target_modules: Vec<String>,
     /// Divides by √`lora_rank` instead (rank-stabilised LoRA, Kalajdzievski, arXiv 2312.03732).
     pub use_rslora: bool,
-    /// Keeps the activations of one layer at a time and computes the others again in the
-    /// backward pass (Chen et al., arXiv 1604.06174): less memory, more time.
-    pub gradient_checkpointing: bool,
+    /// Which layers compute their activations again in the backward pass rather than keep them.
+    pub gradient_checkpointing: GradientCheckpointing,
     /// The repository on the Hub, `user/name`, that the model is pushed to when the run is finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_to_hub: Option<String>,
@@ -167,7 +166,7 @@ impl Default for TrainConfig {
             lora_dropout: 0.0,
             lora_target_modules: Vec::new(),
             use_rslora: false,
-            gradient_checkpointing: false,
+            gradient_checkpointing: GradientCheckpointing::Auto,
             push_to_hub: None,
             hub_private_repo: false,
         }

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::GradientCheckpointing;
+
 /// What a run will need. Memory in MiB, times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -24,4 +26,8 @@ pub struct Estimate {
     pub training_seconds: Option<f64>,
     /// All evaluations and checkpoints together.
     pub evaluation_seconds: Option<f64>,
+    /// Which layers will compute their activations again; missing in an estimate of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub checkpointing: Option<GradientCheckpointing>,
 }

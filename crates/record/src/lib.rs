@@ -11,6 +11,7 @@ mod device_info;
 mod dtype;
 mod estimate;
 mod event;
+mod gradient_checkpointing;
 mod hub;
 mod leaks;
 mod look;
@@ -42,6 +43,7 @@ pub use device_info::{DeviceInfo, LEAST_DRIVER, Unusable, UsedDevice};
 pub use dtype::Dtype;
 pub use estimate::Estimate;
 pub use event::{Evaluation, Event, Finished, Notice, Step};
+pub use gradient_checkpointing::GradientCheckpointing;
 pub use hub::{
     Account, CatalogueModel, Chosen, DownloadPlan, FileChoice, FoundRepo, HubAccess, HubChange, HubSettings,
     HubState, LoggedIn, LoggedOut, MASK, ModelUse, Origin, Origins, PushFile, PushPlan, Pushed, RemoteFile,

@@ -1,7 +1,10 @@
 use serde::Serialize;
 use ts_rs::TS;
 
-use crate::{ClassWeighting, Dtype, LrSchedulerType, Metric, Optim, SplitBy, TrainConfig, Trainable};
+use crate::{
+    ClassWeighting, Dtype, GradientCheckpointing, LrSchedulerType, Metric, Optim, SplitBy, TrainConfig,
+    Trainable,
+};
 
 /// Settings that go together, by a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -85,7 +88,7 @@ impl Preset {
                 optim: Optim::Adamw8bit,
                 dtype: Dtype::Bf16,
                 trainable: Trainable::Lora,
-                gradient_checkpointing: true,
+                gradient_checkpointing: GradientCheckpointing::All,
                 ..usual
             },
         }

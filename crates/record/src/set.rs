@@ -55,7 +55,7 @@ fn current(name: &str) -> &str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{ClassWeighting, Optim};
+    use crate::{ClassWeighting, GradientCheckpointing, Optim};
     use mbti::Axis;
 
     #[test]
@@ -76,7 +76,8 @@ mod tests {
         assert_eq!((config.learning_rate, config.seed, config.optim), (Some(5e-5), 3, Optim::Adamw8bit));
         assert_eq!(config.axes, [Axis::JudgingPerceiving, Axis::ExtraversionIntroversion]);
         assert_eq!(config.class_weights, ClassWeighting::Given([0.6, 0.4]));
-        assert!(config.gradient_checkpointing && config.per_device_train_batch_size == 4);
+        assert_eq!(config.gradient_checkpointing, GradientCheckpointing::All);
+        assert_eq!(config.per_device_train_batch_size, 4);
         assert_eq!(config.lora_target_modules, ["q_proj"]);
     }
 

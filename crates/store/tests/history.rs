@@ -77,6 +77,7 @@ fn estimate() -> Estimate {
         tokens: 123_456,
         training_seconds: Some(12.5),
         evaluation_seconds: None,
+        checkpointing: None,
     }
 }
 

@@ -3,7 +3,9 @@ use std::{path::Path, time::Instant};
 use compute::Cpu;
 use data::Part;
 use model::Setup;
-use record::{Baseline, Dtype, LrSchedulerType, Optim, Quantization, TrainConfig, Trainable};
+use record::{
+    Baseline, Dtype, GradientCheckpointing, LrSchedulerType, Optim, Quantization, TrainConfig, Trainable,
+};
 
 use crate::{
     Error, Inputs, Listener, Progress,
@@ -35,7 +37,7 @@ fn config_of(config: &TrainConfig) -> TrainConfig {
         dtype: Dtype::F32,
         trainable: Trainable::All,
         quantization: Quantization::None,
-        gradient_checkpointing: false,
+        gradient_checkpointing: GradientCheckpointing::None,
         warmup_steps: 0,
         warmup_ratio: 0.0,
         max_grad_norm: 1.0,

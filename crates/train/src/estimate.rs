@@ -8,6 +8,7 @@ use record::{Estimate, Trainable};
 use crate::{
     AdamW, Error, ValidationSet,
     batching::{Plan, typical},
+    checkpointing,
     error::Result,
     learner::Learner,
     memory,
@@ -102,6 +103,7 @@ pub(crate) fn measured<B: Backend>(
         tokens,
         training_seconds: Some(a_token * tokens as f64 + moves),
         evaluation_seconds: Some(f64::from(evaluations) * evaluation),
+        checkpointing: Some(checkpointing::setting(learner.checkpointing)),
     })
 }
 

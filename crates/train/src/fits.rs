@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use candle_core::{DType, Tensor};
-use compute::{Device, Held, on_device};
+use compute::{Device, on_device};
 use model::{Setup, Weights};
-use record::{Dtype, Optim, Quantization, TrainConfig, Trainable, free_mib, needed_mib};
+use record::{Optim, TrainConfig, free_mib, needed_mib};
 
 use crate::{Error, adamw::bears_8_bits, error::Result, learner::takes_pieces, memory};
 
@@ -29,46 +29,20 @@ const LEARNING: [&[(&str, &str)]; 4] = [
 ///
 /// Errors: the folder is no model that can be trained with these settings.
 pub fn least_mib(model_folder: &Path, config: &TrainConfig) -> Result<f64> {
-    // A weight that learns is copied and one that is frozen is not, so that all are looked at
-    // frozen where all would learn: what may not fit must not be held to find that out.
-    let all = config.trainable == Trainable::All;
-    let trainable = if all { Trainable::Head } else { config.trainable };
-    let setup = Setup { shapes_only: true, trainable, ..Setup::of(config) };
-    let weights = model::start(model_folder, &setup)?.weights;
-    Ok(fixed(&weights, all, config))
+    let setup = Setup { shapes_only: true, ..Setup::of(config) };
+    Ok(fixed(&model::start(model_folder, &setup)?.weights, config))
 }
 
-/// The sum in MiB, of weights that were looked at by their shapes. `all` is whether every weight learns, however these
-/// were read.
-fn fixed(weights: &Weights, all: bool, config: &TrainConfig) -> f64 {
-    // 4 bits a weight, 8 bits for 64 of them, and 32 for 256 of these.
-    let a_quantised = match config.quantization {
-        Quantization::None => 0.0,
-        Quantization::Nf4 => 0.5 + 1.0 / 64.0 + 4.0 / (64.0 * 256.0),
-        Quantization::Int8 => 1.0,
-    };
-    let as_shown = if config.dtype == Dtype::Bf16 { 2.0 } else { 4.0 };
-    let mut bytes = weights.quantised as f64 * (a_quantised - as_shown);
-    let mut add = |name: &str, tensor: &Tensor, learns: bool| {
-        bytes += (tensor.elem_count() * tensor.dtype().size_in_bytes()) as f64;
-        if learns {
-            bytes += tensor.elem_count() as f64 * of_the_optimizer(name, tensor, config.optim);
-        }
-    };
-    for parameter in &weights.parameters {
-        add(&parameter.name, parameter.var.as_tensor(), true);
-    }
-    for (name, held) in &weights.frozen {
-        if let Held::Plain(tensor) = held {
-            add(name, tensor, all);
-        }
-    }
-    let (learning, of_a_piece) = match all {
-        true => (weights.count(), weights.largest_piece_of_all()),
-        false => (weights.trainable_count(), weights.largest_piece()),
-    };
-    let gradients = if takes_pieces(config) { of_a_piece } else { learning } * 4;
-    (bytes + gradients as f64) / MIB
+/// The sum in MiB, of weights that were looked at by their shapes.
+fn fixed(weights: &Weights, config: &TrainConfig) -> f64 {
+    let learning = weights.parameters.iter().map(|parameter| {
+        let tensor = parameter.var.as_tensor();
+        let bytes = tensor.elem_count() * tensor.dtype().size_in_bytes();
+        bytes as f64 + tensor.elem_count() as f64 * of_the_optimizer(&parameter.name, tensor, config.optim)
+    });
+    let frozen = weights.frozen.iter().map(|(_, held)| held.bytes() as f64);
+    let count = if takes_pieces(config) { weights.largest_piece() } else { weights.trainable_count() };
+    (learning.chain(frozen).sum::<f64>() + (4 * count) as f64) / MIB
 }
 
 /// Bytes that the optimizer keeps for one weight: its moments, and what it lacks of 32 bits. The moments of tables, of

@@ -2,11 +2,11 @@ use candle_core::Tensor;
 use compute::Backend;
 use data::{Batch, Encoded, pack};
 use mbti::Type;
-use model::{Gradients, Network, Taker};
-use record::{Optim, TrainConfig};
+use model::{Checkpointing, Gradients, Network, Taker};
+use record::TrainConfig;
 
 use crate::{
-    AdamW, ClassWeights, Error, Hyperparameters, Moments,
+    AdamW, ClassWeights, Error, Hyperparameters,
     adamw::Read,
     batching::{Group, halved},
     error::Result,
@@ -35,6 +35,8 @@ pub(crate) struct Learner<'a, B: Backend> {
     /// With room for one piece of the network at a time where a step has one micro-batch and clips nothing.
     pub(crate) gradients: Gradients<B>,
     pub(crate) set: TrainingSet,
+    /// Which layers compute their activations again; none until it is set otherwise.
+    pub(crate) checkpointing: Checkpointing,
     /// How often the micro-batches were halved for want of memory.
     pub(crate) halvings: u32,
     /// Whether it is looked before each micro-batch that there is room for it.
@@ -89,17 +91,7 @@ impl<'a, B: Backend> Learner<'a, B> {
         mut network: Network,
         set: TrainingSet,
     ) -> Result<Learner<'a, B>> {
-        let hyperparameters = Hyperparameters {
-            beta1: config.adam_beta1,
-            beta2: config.adam_beta2,
-            epsilon: config.adam_epsilon,
-            weight_decay: config.weight_decay,
-            max_grad_norm: config.max_grad_norm,
-        };
-        let moments = match config.optim {
-            Optim::Adamw => Moments::F32,
-            Optim::Adamw8bit => Moments::Blocks8,
-        };
+        let (hyperparameters, moments) = Hyperparameters::of(config);
         let before = memory::held_mib(backend);
         let optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments)?;
         let came = memory::held_mib(backend).zip(before).map_or(0.0, |(now, before)| (now - before).max(0.0));
@@ -114,6 +106,7 @@ impl<'a, B: Backend> Learner<'a, B> {
             optimizer,
             gradients,
             set,
+            checkpointing: Checkpointing::None,
             halvings: 0,
             watches_memory: true,
             optimizer_to_come_mib,
@@ -160,12 +153,12 @@ impl<'a, B: Backend> Learner<'a, B> {
         self.check_room(batch.ids.len())?;
         let before = memory::held_mib(self.gradients.backend());
         let weight = self.weight_of(rows);
-        let Learner { config, network, optimizer, gradients, set, .. } = self;
+        let Learner { config, network, optimizer, gradients, set, checkpointing, .. } = self;
         let Some(mut step) = optimizer.by_pieces(&network.weights, learning_rate) else {
             return Err(candle_core::Error::Msg("a step by pieces clips nothing".into()).into());
         };
         gradients.clear();
-        let pass = Pass { config, network, set, step: number };
+        let pass = Pass { config, network, set, checkpointing: *checkpointing, step: number };
         let found = pass.learn(&batch, rows, 0, &weight, gradients, &mut |gradients| step.take(gradients));
         let loss = match found {
             Err(Error::OutOfMemory { step: number }) if step.has_moved() => {
@@ -202,8 +195,8 @@ impl<'a, B: Backend> Learner<'a, B> {
             let batch = pack(&self.set.encoded, rows);
             let before = memory::held_mib(self.gradients.backend());
             self.check_room(batch.ids.len())?;
-            let Learner { config, network, gradients, set, .. } = self;
-            let pass = Pass { config, network, set, step };
+            let Learner { config, network, gradients, set, checkpointing, .. } = self;
+            let pass = Pass { config, network, set, checkpointing: *checkpointing, step };
             summed.losses.push(pass.learn(&batch, rows, micro, &group_weight, gradients, take)?);
             self.note_memory(batch.ids.len(), before);
             summed.samples += batch.len() as u64;
@@ -257,6 +250,7 @@ struct Pass<'a> {
     config: &'a TrainConfig,
     network: &'a Network,
     set: &'a TrainingSet,
+    checkpointing: Checkpointing,
     /// Number of the optimizer's step.
     step: u32,
 }
@@ -272,11 +266,10 @@ impl Pass<'_> {
         gradients: &mut Gradients<B>,
         take: &mut Taker<B>,
     ) -> Result<Tensor> {
-        let Pass { config, network, set, step } = *self;
+        let Pass { config, network, set, checkpointing, step } = *self;
         let seed = u64::from(config.seed) << 32 ^ u64::from(step) << 16 ^ micro as u64;
         let types = set.types_of(rows);
         let loss = |logits: &_| loss(logits, &types, &network.head, &set.weights, group_weight);
-        let checkpointing = config.gradient_checkpointing;
         let found = network.learn_by_pieces(batch, seed, checkpointing, &loss, gradients, take);
         found.map_err(|error| out_of_memory(error, step))
     }

@@ -36,7 +36,7 @@ pub fn limit_mib<B: Backend>(backend: &B) -> Option<f64> {
     [device, set].into_iter().flatten().reduce(f64::min)
 }
 
-fn mib(bytes: u64) -> f64 {
+pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / MIB
 }
 

@@ -12,6 +12,7 @@ use crate::{
     Error, Inputs, Outcome, Progress, Wish,
     batching::{Group, Plan, groups},
     checkpoint::{self, Checkpoint, State},
+    checkpointing,
     error::Result,
     estimate,
     evaluate::{Answers, ValidationSet, evaluate},
@@ -60,7 +61,8 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
     pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a, B>) -> Result<TrainingLoop<'a, B>> {
         let config = inputs.config;
         let plan = ready.plan()?;
-        let Ready { learner, valid, max_length, texts } = ready;
+        let Ready { mut learner, valid, max_length, texts } = ready;
+        learner.checkpointing = checkpointing::chosen(inputs, &learner, &plan.largest)?;
         let products_in_bf16 = learner.network.products == Products::Bf16;
         let learning_rate = config.learning_rate.unwrap_or_else(|| learner.network.default_learning_rate());
         let eval_steps = config.eval_steps.unwrap_or_else(|| plan.total_steps.div_ceil(4)).max(1);

@@ -14,7 +14,7 @@ use compute::{Cpu, Cuda};
 use data::{Batch, Example, Part, Table};
 use mbti::{Axis, Type};
 use model::{LoraSetup, Mode, Network, Setup};
-use record::{Device, Dtype, Event, Optim, Quantization, TrainConfig, Trainable};
+use record::{Device, Dtype, Event, GradientCheckpointing, Optim, Quantization, TrainConfig, Trainable};
 use tiny_models::tiny_bert;
 use train::{AdamW, Gradients, Hyperparameters, Inputs, Moments, Progress, Wish};
 
@@ -143,8 +143,11 @@ fn config() -> TrainConfig {
 fn ways() -> [(&'static str, f64, TrainConfig); 5] {
     let lora = TrainConfig { trainable: Trainable::Lora, lora_dropout: 0.1, ..config() };
     let nf4 = TrainConfig { quantization: Quantization::Nf4, ..lora.clone() };
-    let checkpointed =
-        TrainConfig { gradient_checkpointing: true, gradient_accumulation_steps: 2, ..config() };
+    let checkpointed = TrainConfig {
+        gradient_checkpointing: GradientCheckpointing::All,
+        gradient_accumulation_steps: 2,
+        ..config()
+    };
     let bf16 = TrainConfig { dtype: Dtype::Bf16, optim: Optim::Adamw8bit, ..config() };
     [
         ("f32", 1e-3, config()),

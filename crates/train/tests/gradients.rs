@@ -6,7 +6,8 @@ mod tiny_models;
 
 use data::Batch;
 use mbti::{Axis, Type};
-use model::{Network, Setup};
+use model::{Checkpointing, LoraSetup, Network, Setup};
+use record::Trainable;
 use train::Gradients;
 
 fn batch(first: u32) -> Batch {
@@ -14,11 +15,11 @@ fn batch(first: u32) -> Batch {
     Batch { ids, offsets: vec![0, 7, 12], rows: vec![0, 1], tokens: 12 }
 }
 
-fn learn(network: &Network, first: u32, gradients: &mut Gradients) {
+fn learn(network: &Network, first: u32, checkpointing: Checkpointing, gradients: &mut Gradients) {
     let types: Vec<Type> = ["INFP", "ESTJ"].map(|name| name.parse().unwrap()).into();
     let weights = vec![[0.5, 0.5]];
     let loss = |logits: &_| train::loss(logits, &types, &network.head, &weights, &[1.0]);
-    network.learn(&batch(first), 1, false, &loss, gradients).unwrap();
+    network.learn(&batch(first), 1, checkpointing, &loss, gradients).unwrap();
 }
 
 fn values(network: &Network, gradients: &Gradients) -> Vec<Vec<f32>> {
@@ -40,13 +41,34 @@ fn memory_that_is_used_again_shows_nothing_of_the_batches_before_and_the_norm_is
         let mut anew = fresh.gradients().unwrap();
         again.clear();
         for (network, gradients) in [(&used, &mut again), (&fresh, &mut anew)] {
-            firsts.iter().for_each(|&first| learn(network, first, gradients));
+            firsts.iter().for_each(|&first| learn(network, first, Checkpointing::None, gradients));
         }
         let (found, expected) = (values(&used, &again), values(&fresh, &anew));
         assert_eq!(found, expected, "{firsts:?}");
         let squares: f64 = expected.iter().flatten().map(|&x| f64::from(x).powi(2)).sum();
         for gradients in [&again, &anew] {
             assert!((gradients.norm().unwrap() / squares.sqrt() - 1.0).abs() < 1e-12, "{firsts:?}");
+        }
+    }
+}
+
+#[test]
+fn gradients_are_the_same_to_the_last_bit_whichever_layers_are_computed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny_models::tiny_bert(folder.path());
+    let plain = Setup::plain(&[Axis::JudgingPerceiving], 0);
+    let lora = LoraSetup { dropout: 0.3, ..Default::default() };
+    for setup in [plain.clone(), Setup { trainable: Trainable::Lora, lora, ..plain }] {
+        let network = model::start(&model, &setup).unwrap();
+        let of = |checkpointing| {
+            let mut gradients = network.gradients().unwrap();
+            learn(&network, 3, checkpointing, &mut gradients);
+            values(&network, &gradients)
+        };
+        let kept = of(Checkpointing::None);
+        assert!(kept.iter().flatten().any(|x| *x != 0.0));
+        for checkpointing in [Checkpointing::Alternate, Checkpointing::All] {
+            assert_eq!(of(checkpointing), kept, "{checkpointing:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ mod tiny_models;
 
 use data::{Example, Part, Table};
 use mbti::{Axis, Type};
-use record::{Dtype, Event, Metric, Optim, ProblemCode, TrainConfig, Trainable};
+use record::{Dtype, Event, GradientCheckpointing, Metric, Optim, ProblemCode, TrainConfig, Trainable};
 use sha2::Digest;
 use tiny_models::tiny_bert;
 use train::{Inputs, Outcome, Progress, Wish};
@@ -171,7 +171,14 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was_to_the_last_
                 ..usual.clone()
             },
         ),
-        ("last", TrainConfig { load_best_model_at_end: false, gradient_checkpointing: true, ..usual }),
+        (
+            "last",
+            TrainConfig {
+                load_best_model_at_end: false,
+                gradient_checkpointing: GradientCheckpointing::All,
+                ..usual
+            },
+        ),
     ];
     for (name, config) in kinds {
         let whole = runner.folder(&format!("{name}-whole"));

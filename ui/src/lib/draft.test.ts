@@ -17,7 +17,7 @@ describe("a draft", () => {
     { trainable: "lora", lora_rank: 64, lora_alpha: 12.5, lora_dropout: 0.1 },
     { trainable: "lora", lora_target_modules: ["q_proj", "v_proj"], use_rslora: true },
     { trainable: "lora", quantization: "nf4" },
-    { gradient_checkpointing: true, load_best_model_at_end: false },
+    { gradient_checkpointing: "alternate", load_best_model_at_end: false },
     { dtype: "tf32", optim: "adamw_8bit", split_by: "text", sample_fraction: 0.1 },
     { lr_scheduler_type: "constant_with_warmup", warmup_steps: 20, warmup_ratio: 0.1, adam_epsilon: 1e-6 },
     { metric_for_best_model: "roc_auc", early_stopping_patience: 3, early_stopping_threshold: 0.01, save_total_limit: 0 },

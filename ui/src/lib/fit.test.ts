@@ -17,13 +17,13 @@ describe("settings from a text", () => {
   it("are put into a draft, each kind of them", () => {
     const draft = draftOf(FAKE_DEFAULTS);
     const text =
-      "trainable=lora,gradient_checkpointing=true,per_device_train_batch_size=1,max_tokens_per_batch=null," +
+      "trainable=lora,gradient_checkpointing=all,per_device_train_batch_size=1,max_tokens_per_batch=null," +
       "dtype=bf16,optim=adamw_8bit,lora_target_modules=q_proj,v_proj,class_weights=0.6,0.4,device=cuda:1";
     applySettings(draft, settingsFrom(text));
     expect(configOf(draft)).toEqual({
       ...FAKE_DEFAULTS,
       trainable: "lora",
-      gradient_checkpointing: true,
+      gradient_checkpointing: "all",
       per_device_train_batch_size: 1,
       dtype: "bf16",
       optim: "adamw_8bit",

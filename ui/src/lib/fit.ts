@@ -3,7 +3,7 @@ import { isNumberSetting } from "./numbers";
 import { CHOICES, isChoice, isSwitch } from "./settingGroups";
 
 /**
- * Settings from a text such as "trainable=lora,gradient_checkpointing=true". A value may have
+ * Settings from a text such as "trainable=lora,gradient_checkpointing=all". A value may have
  * commas of its own: what follows a comma without a sign of equality belongs to the one before.
  */
 export function settingsFrom(text: string): [name: string, value: string][] {

@@ -1,4 +1,5 @@
 import type { Dtype } from "./backend/types/Dtype";
+import type { GradientCheckpointing } from "./backend/types/GradientCheckpointing";
 import type { LrSchedulerType } from "./backend/types/LrSchedulerType";
 import type { Metric } from "./backend/types/Metric";
 import type { Optim } from "./backend/types/Optim";
@@ -69,6 +70,7 @@ export const CHOICES = {
   dtype: ["f32", "bf16", "bf16_mixed", "tf32"] satisfies Dtype[],
   trainable: ["all", "lora", "head"] satisfies Trainable[],
   quantization: ["none", "nf4", "int8"] satisfies Quantization[],
+  gradient_checkpointing: ["auto", "none", "alternate", "all"] satisfies GradientCheckpointing[],
 } as const;
 export type ChoiceSetting = keyof typeof CHOICES;
 
@@ -81,9 +83,10 @@ export const CHOICE_WORDS = {
   dtype: "dtypes",
   trainable: "trainables",
   quantization: "quantizations",
+  gradient_checkpointing: "checkpointings",
 } as const satisfies Record<ChoiceSetting, string>;
 
-export const SWITCHES = ["load_best_model_at_end", "gradient_checkpointing", "use_rslora", "hub_private_repo"] as const;
+export const SWITCHES = ["load_best_model_at_end", "use_rslora", "hub_private_repo"] as const;
 export type SwitchSetting = (typeof SWITCHES)[number];
 
 export function isChoice(name: string): name is ChoiceSetting {

@@ -10,7 +10,7 @@ const shown = (changed: Partial<TrainConfig>) => new Map(settingsOf({ ...FAKE_DE
 afterEach(() => setLanguage("en"));
 
 describe.each(languages)("the settings of a run in %s", (language) => {
-  const { settings, dtypes, trainables, optims, schedulers, metrics, class_weightings, when_empty, window } = dictionaries[language];
+  const { settings, checkpointings, dtypes, trainables, optims, schedulers, metrics, class_weightings, when_empty, window } = dictionaries[language];
 
   it("are all there in words where LoRA is what learns", () => {
     setLanguage(language);
@@ -35,7 +35,7 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     expect(found.get(settings.use_rslora)).toBe(window.yes);
     expect(found.get(settings.push_to_hub)).toBe("mira/mbti");
     expect(found.get(settings.hub_private_repo)).toBe(window.yes);
-    expect(found.get(settings.gradient_checkpointing)).toBe(window.no);
+    expect(found.get(settings.gradient_checkpointing)).toBe(checkpointings.auto);
     expect(shown({ trainable: "lora" }).get(settings.lora_target_modules)).toBe(when_empty.lora_target_modules);
   });
 

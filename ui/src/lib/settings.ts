@@ -54,7 +54,7 @@ export function settingsOf(config: TrainConfig): [name: string, value: string][]
     early_stopping_threshold: number(config.early_stopping_threshold),
     device: deviceName(config.device),
     dtype: known.dtypes[config.dtype],
-    gradient_checkpointing: yesOrNo(config.gradient_checkpointing),
+    gradient_checkpointing: known.checkpointings[config.gradient_checkpointing],
     trainable: known.trainables[config.trainable],
     quantization: known.quantizations[config.quantization],
     lora_rank: number(config.lora_rank),

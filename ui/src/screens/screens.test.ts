@@ -229,7 +229,7 @@ describe("the window", () => {
     await type("train-lora_rank", "16");
     await type("train-lora_target_modules", "query, value");
     await fireEvent.click(await at("train-use_rslora"));
-    await fireEvent.click(await at("train-gradient_checkpointing"));
+    await choose("train-gradient_checkpointing", "all");
     await choose("train-dtype", "bf16");
     await fireEvent.click(await at("start-button"));
     await at("stop-button");
@@ -239,7 +239,7 @@ describe("the window", () => {
         lora_rank: 16,
         lora_target_modules: ["query", "value"],
         use_rslora: true,
-        gradient_checkpointing: true,
+        gradient_checkpointing: "all",
         dtype: "bf16",
         class_weights: "balanced",
       }),

@@ -105,6 +105,7 @@ mod tests {
             tokens: 1000,
             training_seconds: measured.then_some(2.5),
             evaluation_seconds: None,
+            checkpointing: None,
         }
     }
 

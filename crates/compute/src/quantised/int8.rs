@@ -1,4 +1,4 @@
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::{size_of_tensor, with_bytes};
@@ -38,6 +38,12 @@ impl Int8 {
         let codes = Tensor::from_vec(codes, rows * cols, &Device::Cpu)?;
         let count = largest.len();
         Ok(Int8 { rows, cols, codes, largest: Tensor::from_vec(largest, count, &Device::Cpu)? })
+    }
+
+    /// One of this shape, of which nobody asks more than the size: one number stands for all of each kind.
+    pub fn of_shape(rows: usize, cols: usize) -> Result<Int8> {
+        let (codes, largest) = (super::stand_in(DType::U8, rows * cols)?, super::stand_in(DType::F32, rows)?);
+        Ok(Int8 { rows, cols, codes, largest })
     }
 
     /// Whole rows from this one on into `out`.

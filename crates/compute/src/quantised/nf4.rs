@@ -99,6 +99,15 @@ impl Nf4 {
         Ok(Nf4 { rows, cols, codes: bytes(codes)?, scales: bytes(scales)?, scales_of_scales, mean })
     }
 
+    /// One of this shape, of which nobody asks more than the size: one number stands for all of each kind.
+    pub fn of_shape(rows: usize, cols: usize) -> Result<Nf4> {
+        let blocks = (rows * cols).div_ceil(BLOCK);
+        let codes = super::stand_in(DType::U8, (rows * cols).div_ceil(2))?;
+        let scales = super::stand_in(DType::U8, blocks)?;
+        let scales_of_scales = super::stand_in(DType::F32, blocks.div_ceil(SCALES))?;
+        Ok(Nf4 { rows, cols, codes, scales, scales_of_scales, mean: 0.0 })
+    }
+
     /// Numbers from number `first` on, which begins a byte where it is even, into `out`.
     pub fn read(&self, first: usize, out: &mut [f32]) -> Result<()> {
         let end = first + out.len();

@@ -20,7 +20,7 @@ use compute::{Backend, Matrix};
 
 use self::{block::Pass, kept::Kept, packed::OnDevice};
 use crate::{
-    Gradients, Mode,
+    Checkpointing, Gradients, Mode,
     callbacks::{Loss, Taker},
     error::Result,
     packed::Packed,
@@ -31,11 +31,8 @@ use crate::{
 /// What a forward keeps for its backward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// All that each block needs.
-    All,
-    /// What each block reads, out of which it is computed again: gradient checkpointing (Chen et al., arXiv 1604.06174).
-    /// The result is the same to the last bit, and the activations of one block exist at a time.
-    Inputs,
+    /// What each block reads and, of blocks that do not compute it again, all that their backward needs.
+    ForBackward(Checkpointing),
     /// Nothing, as there is no backward.
     Nothing,
 }
@@ -77,10 +74,9 @@ fn forward<B: Backend>(
         let given = pass(place).forward(&x, normed, next.as_ref())?;
         let (read, kept) = (std::mem::replace(&mut x, given.result), given.kept);
         normed = given.normed;
-        match keep {
-            Keep::All => blocks.push((read, Some(kept))),
-            Keep::Inputs => blocks.push((read, None)),
-            Keep::Nothing => {}
+        if let Keep::ForBackward(checkpointing) = keep {
+            let is_kept = checkpointing.keeps(place, transformer.blocks.len());
+            blocks.push((read, Some(kept).filter(|_| is_kept)));
         }
     }
     let sums = sums.filter(|_| keep != Keep::Nothing);

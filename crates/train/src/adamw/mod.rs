@@ -11,12 +11,13 @@ mod reference;
 mod tests;
 
 use candle_core::{Result, Tensor};
-use compute::{Backend, Cpu, Step};
+use compute::{Backend, Cpu, Ledger, Step};
 pub use compute::{
     Moments,
     cpu::adamw::{Blocks, Kept, State},
 };
 use model::{Gradients, Weights};
+use record::{Optim, TrainConfig};
 
 pub use by_pieces::ByPieces;
 pub use saved::{load_state, save_state};
@@ -38,6 +39,24 @@ pub struct Hyperparameters {
 impl Default for Hyperparameters {
     fn default() -> Self {
         Hyperparameters { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, max_grad_norm: 1.0 }
+    }
+}
+
+impl Hyperparameters {
+    /// Those of a run's settings, and in what its moments are kept.
+    pub(crate) fn of(config: &TrainConfig) -> (Hyperparameters, Moments) {
+        let hyperparameters = Hyperparameters {
+            beta1: config.adam_beta1,
+            beta2: config.adam_beta2,
+            epsilon: config.adam_epsilon,
+            weight_decay: config.weight_decay,
+            max_grad_norm: config.max_grad_norm,
+        };
+        let moments = match config.optim {
+            Optim::Adamw => Moments::F32,
+            Optim::Adamw8bit => Moments::Blocks8,
+        };
+        (hyperparameters, moments)
     }
 }
 
@@ -91,6 +110,23 @@ impl AdamW {
             })
             .unzip();
         AdamW { hyperparameters, moments, step: 0, states, kinds, backend: Cpu }
+    }
+}
+
+impl AdamW<Ledger> {
+    /// What the optimizer of these weights takes of a GPU's memory, of weights that may be known by their shapes alone.
+    pub(crate) fn planned(
+        ledger: &Ledger,
+        weights: &Weights,
+        hyperparameters: Hyperparameters,
+        moments: Moments,
+    ) -> Result<AdamW<Ledger>> {
+        let kinds: Vec<Kind> =
+            weights.parameters.iter().map(|parameter| kind_of(parameter, moments)).collect();
+        // The ledger asks for no more than whether there is a remainder.
+        let state = |kind: &Kind| ledger.state(kind.count, kind.moments, vec![0; usize::from(kind.halved)]);
+        let states = kinds.iter().map(state).collect::<Result<_>>()?;
+        Ok(AdamW { hyperparameters, moments, step: 0, states, kinds, backend: ledger.clone() })
     }
 }
 

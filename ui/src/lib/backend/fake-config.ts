@@ -50,7 +50,7 @@ export const FAKE_DEFAULTS: TrainConfig = {
   lora_dropout: 0,
   lora_target_modules: [],
   use_rslora: false,
-  gradient_checkpointing: false,
+  gradient_checkpointing: "auto",
   push_to_hub: null,
   hub_private_repo: false,
 };
@@ -113,7 +113,7 @@ export const FAKE_PRESETS: readonly PresetConfig[] = [
       optim: "adamw_8bit",
       dtype: "bf16",
       trainable: "lora",
-      gradient_checkpointing: true,
+      gradient_checkpointing: "all",
     },
   },
 ];
@@ -130,14 +130,14 @@ export function estimateOf(config: TrainConfig, model: Model, texts: number): Es
   const weights_mib = million * bytes;
   const gradients_mib = learning * bytes;
   const optimizer_mib = learning * (config.optim === "adamw" ? 8 : 2);
-  const activations_mib = ((tokens * bytes * million) / 400) * (config.gradient_checkpointing ? 0.15 : 1);
+  const activations_mib = ((tokens * bytes * million) / 400) * (config.gradient_checkpointing === "all" ? 0.15 : 1);
   const rest_mib = 96;
   const peak_mib = weights_mib + gradients_mib + optimizer_mib + activations_mib + rest_mib;
   if (peak_mib > AVAILABLE) {
     throw problem("cannot_fit", {
       needed: String(Math.round(peak_mib)),
       available: String(AVAILABLE),
-      settings: config.gradient_checkpointing ? "" : "trainable=lora,gradient_checkpointing=true",
+      settings: config.gradient_checkpointing === "all" ? "" : "trainable=lora,gradient_checkpointing=all",
     });
   }
   const total_steps = stepsOf(config, texts);
@@ -155,6 +155,7 @@ export function estimateOf(config: TrainConfig, model: Model, texts: number): Es
     tokens: learned,
     training_seconds: learned / 7400,
     evaluation_seconds: learned / 60_000,
+    checkpointing: config.gradient_checkpointing === "auto" ? "none" : config.gradient_checkpointing,
   };
 }
 

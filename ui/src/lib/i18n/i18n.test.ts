@@ -259,8 +259,8 @@ describe("a problem's sentence", () => {
   it("names the settings that would fit, with their values, or says that none would", () => {
     const says = (settings: string) =>
       problemText({ code: "cannot_fit", params: { needed: "900.4", available: "0.5", settings }, message: "" });
-    expect(says("trainable=lora,gradient_checkpointing=true")).toContain(
-      `900 MiB of memory, and 512 KiB are there. What would make it fit: What learns: ${en.trainables.lora}; Gradient checkpointing: yes.`,
+    expect(says("trainable=lora,gradient_checkpointing=all")).toContain(
+      `900 MiB of memory, and 512 KiB are there. What would make it fit: What learns: ${en.trainables.lora}; Gradient checkpointing: ${en.checkpointings.all}.`,
     );
     expect(says("")).toContain(en.window.fits_nothing);
     setLanguage("zh");

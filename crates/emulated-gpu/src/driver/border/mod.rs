@@ -148,6 +148,15 @@ impl<T> Out<T> {
         if pointer.is_null() { Err(Error::Null { argument }) } else { Ok(Out(pointer)) }
     }
 
+    /// What the caller has put there, of an argument that is read.
+    pub(crate) fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        // SAFETY: it is not NULL, and the caller of the C function promises that a `T` is there.
+        unsafe { self.0.read_unaligned() }
+    }
+
     pub(crate) fn set(self, value: T) {
         // SAFETY: it is not NULL, and the caller of the C function promises that a `T` fits there.
         unsafe { self.0.write_unaligned(value) }

@@ -46,16 +46,25 @@ pub unsafe extern "C" fn cuMemPoolTrimTo(handle: Handle, _keep: usize) -> Answer
     initialised("cuMemPoolTrimTo", |driver| check(driver, handle).map(drop))
 }
 
-/// The threshold up to which a pool keeps memory changes nothing here.
+/// The threshold up to which a pool keeps memory changes nothing here. A watermark takes nothing but 0, by which it begins
+/// anew from what is in use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemPoolSetAttribute(
     handle: Handle,
-    _attribute: c_int,
+    attribute: c_int,
     value: *mut c_void,
 ) -> Answer {
     initialised("cuMemPoolSetAttribute", |driver| {
-        check(driver, handle)?;
-        Out::new(value, "value").map(drop)
+        let device = check(driver, handle)?;
+        let value = Out::<u64>::new(value.cast(), "value")?;
+        match attribute {
+            6 | 8 if value.get() != 0 => {
+                return Err(Error::Argument("a watermark is set to something else than 0".into()));
+            }
+            6 | 8 => driver.memory_mut(device).forget_peak(),
+            _ => {}
+        }
+        Ok(())
     })
 }
 

@@ -3,6 +3,7 @@ import type { Axis } from "./Axis";
 import type { ClassWeighting } from "./ClassWeighting";
 import type { Device } from "./Device";
 import type { Dtype } from "./Dtype";
+import type { GradientCheckpointing } from "./GradientCheckpointing";
 import type { LrSchedulerType } from "./LrSchedulerType";
 import type { Metric } from "./Metric";
 import type { Optim } from "./Optim";
@@ -165,10 +166,9 @@ lora_target_modules: Array<string>,
  */
 use_rslora: boolean, 
 /**
- * Keeps the activations of one layer at a time and computes the others again in the
- * backward pass (Chen et al., arXiv 1604.06174): less memory, more time.
+ * Which layers compute their activations again in the backward pass rather than keep them.
  */
-gradient_checkpointing: boolean, 
+gradient_checkpointing: GradientCheckpointing, 
 /**
  * The repository on the Hub, `user/name`, that the model is pushed to when the run is finished.
  */

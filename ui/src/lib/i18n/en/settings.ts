@@ -1,4 +1,5 @@
 import type { Dtype } from "../../backend/types/Dtype";
+import type { GradientCheckpointing } from "../../backend/types/GradientCheckpointing";
 import type { LrSchedulerType } from "../../backend/types/LrSchedulerType";
 import type { Metric } from "../../backend/types/Metric";
 import type { Optim } from "../../backend/types/Optim";
@@ -94,7 +95,7 @@ export const setting_hints = {
   early_stopping_threshold: "An evaluation must be better by so much to count as progress.",
   device: "What there is not is refused before the run begins.",
   dtype: "Numbers of 16 bits are less exact. What has to be exact, such as sums and the head, keeps 32 bits.",
-  gradient_checkpointing: "Keeps less while it reads and computes it again when it is needed: less memory, a third to a half more time.",
+  gradient_checkpointing: "These layers keep less and compute it again when it is needed: less memory, up to a half more time. What is learned is the same.",
   trainable: "The head is the small last part, which turns what was read into letters. With LoRA or the head alone the base model stays as it is, and less memory is needed.",
   quantization: "Holds the base model in fewer bits while LoRA learns beside it: far less memory, a little less exact, and slower on a processor.",
   lora_rank: "The width of the small matrices. A larger one can learn more and takes more memory.",
@@ -161,6 +162,13 @@ export const quantizations = {
   nf4: "4 bits (NF4, as QLoRA)",
   int8: "8 bits (int8)",
 } as const satisfies Record<Quantization, string>;
+
+export const checkpointings = {
+  auto: "As the memory of the GPU asks for; none on the processor",
+  none: "Keep everything",
+  alternate: "Every other layer",
+  all: "Every layer",
+} as const satisfies Record<GradientCheckpointing, string>;
 
 export const unusables = {
   no_engine: "the GPU engine mbti-cuda is not installed: install the package mbti-tuner-cuda",
@@ -276,7 +284,7 @@ export const allowed = {
   lora_dropout: part,
   lora_target_modules: "ends of the names of linear layers in the model, parted by commas, or empty",
   use_rslora: "true or false",
-  gradient_checkpointing: "true or false",
+  gradient_checkpointing: "auto, none, alternate or all",
   push_to_hub: "the name of a repository, such as user/name, or empty",
   hub_private_repo: "true or false",
 } as const satisfies Record<keyof TrainConfig, string>;

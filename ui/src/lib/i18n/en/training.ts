@@ -23,6 +23,7 @@ export const training = {
   estimate_tokens: "Tokens to learn from",
   estimate_training: "Time to train",
   estimate_evaluation: "Evaluations and checkpoints",
+  estimate_checkpointing: "Computed again to save memory",
   estimate_not_measured: "not measured",
   fit_title: "This run does not fit into memory.",
   fit_numbers: "{needed} needed, {available} available.",

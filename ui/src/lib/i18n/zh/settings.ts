@@ -82,7 +82,7 @@ export const setting_hints: Dictionary["setting_hints"] = {
   early_stopping_threshold: "至少要好这么多才算进步。",
   device: "不存在的设备会在开始前被拒绝。",
   dtype: "16 位的数值没有那么精确；求和、分类头等需要精确的部分仍用 32 位。",
-  gradient_checkpointing: "不保留部分中间结果，用到时再算一遍：内存更少，时间多出三分之一到一半。",
+  gradient_checkpointing: "这些层不保留中间结果，用到时再算一遍：内存更少，时间最多多出一半；学到的内容完全相同。",
   trainable: "分类头是模型最后的一小部分，把读到的内容变成字母。选择 LoRA 或仅分类头时，基础模型保持不变，所需内存更少。",
   quantization: "LoRA 训练时以更少的位数保存基础模型：内存大幅减少，精度略低，在 CPU 上会慢一些。",
   lora_rank: "小矩阵的宽度。越大能学到的越多，占用内存也越多。",
@@ -147,6 +147,13 @@ export const quantizations: Dictionary["quantizations"] = {
   none: "不量化：与精度设置相同",
   nf4: "4 位（NF4，同 QLoRA）",
   int8: "8 位（int8）",
+};
+
+export const checkpointings: Dictionary["checkpointings"] = {
+  auto: "按显存需要自动选择；处理器上不使用",
+  none: "全部保留",
+  alternate: "每隔一层",
+  all: "所有层",
 };
 
 export const unusables: Dictionary["unusables"] = {
@@ -262,7 +269,7 @@ export const allowed: Dictionary["allowed"] = {
   lora_dropout: part,
   lora_target_modules: "模型中线性层名称的结尾，用逗号分隔，或不填",
   use_rslora: yesOrNo,
-  gradient_checkpointing: yesOrNo,
+  gradient_checkpointing: "auto、none、alternate 或 all",
   push_to_hub: "仓库名，形如 user/name，或不填",
   hub_private_repo: yesOrNo,
 };

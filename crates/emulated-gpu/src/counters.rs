@@ -57,6 +57,8 @@ pub struct Kernel {
     pub bytes_written: u64,
     /// Additions and multiplications of a product of cuBLAS: 2 m n k.
     pub product_flop: u64,
+    /// Additions and multiplications of a kernel's instructions that multiply matrices, those of padding among them.
+    pub matrix_flop: u64,
 }
 
 /// Transfers of one kind.
@@ -100,6 +102,7 @@ impl Counters {
         entry.flop += counts.flop;
         entry.bytes_read += counts.bytes_read;
         entry.bytes_written += counts.bytes_written;
+        entry.matrix_flop += counts.matrix_flop;
     }
 
     pub(crate) fn fault(&mut self, fault: FaultRecord) {
@@ -140,6 +143,7 @@ mod tests {
             flop: 3,
             bytes_read: 8,
             bytes_written: 4,
+            matrix_flop: 4096,
         };
         counters.launch("norm", &counts);
         counters.launch("norm", &counts);
@@ -151,6 +155,7 @@ mod tests {
             bytes_read: 16,
             bytes_written: 8,
             product_flop: 0,
+            matrix_flop: 8192,
         };
         assert_eq!(counters.kernels["norm"], wanted);
     }

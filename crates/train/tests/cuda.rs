@@ -203,20 +203,27 @@ fn a_run_on_the_gpu_that_is_interrupted_goes_on_there_to_the_last_bit_and_on_the
 
 /// bf16 rounds a factor by 2^-8 at most, and so does the CPU's, where it has such products.
 #[test]
-fn a_run_with_attention_in_bf16_is_near_the_cpus_and_the_same_each_time_and_when_it_is_gone_on_with() {
+fn a_run_by_tensor_cores_is_near_the_cpus_and_the_same_each_time_and_when_it_is_resumed() {
     let runner = Runner::of(wide_bert);
-    for dtype in [Dtype::Bf16Mixed, Dtype::Bf16] {
-        let config = TrainConfig { dtype, ..config() };
-        let (told, exact) = runner.whole(&format!("{dtype:?}-whole"), &config);
-        let (folder, mut parts) = (runner.folder(&format!("{dtype:?}-parts")), Told::default());
+    let of = |dtype| TrainConfig { dtype, ..config() };
+    let quantised =
+        |quantization| TrainConfig { trainable: Trainable::Lora, quantization, ..of(Dtype::Bf16) };
+    for (name, config) in [
+        ("bf16-mixed", of(Dtype::Bf16Mixed)),
+        ("bf16", of(Dtype::Bf16)),
+        ("nf4", quantised(Quantization::Nf4)),
+        ("int8", quantised(Quantization::Int8)),
+    ] {
+        let (told, exact) = runner.whole(&format!("{name}-whole"), &config);
+        let (folder, mut parts) = (runner.folder(&format!("{name}-parts")), Told::default());
         runner.run(&folder, &config, 3, &mut parts);
         runner.run(&folder, &config, u32::MAX, &mut parts);
-        assert!(parts.steps == told.steps && weights(&folder) == exact, "{dtype:?}");
+        assert!(parts.steps == told.steps && weights(&folder) == exact, "{name}");
         let on_cpu = TrainConfig { device: Device::Cpu, ..config };
-        let cpu = runner.whole(&format!("{dtype:?}-cpu"), &on_cpu).0;
+        let cpu = runner.whole(&format!("{name}-cpu"), &on_cpu).0;
         for ((step, loss, norm), (_, exact, exact_norm)) in told.steps.iter().zip(&cpu.steps) {
             let near = (loss - exact).abs() < 2e-2 && (norm / exact_norm - 1.0).abs() < 0.2;
-            assert!(near, "{dtype:?}, step {step}: {loss} {exact}, {norm} {exact_norm}");
+            assert!(near, "{name}, step {step}: {loss} {exact}, {norm} {exact_norm}");
         }
     }
 }

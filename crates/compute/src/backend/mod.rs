@@ -152,8 +152,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
         turned_product(self, second, products)
     }
 
-    /// out = s x wᵀ, or out += s x wᵀ with `add`, for a weight w `[out, in]` however it is held, which is read strip by
-    /// strip; x `[n, in]`, out `[n, out]`. With `turned` s x w, the way of a gradient: x `[n, out]`, out `[n, in]`.
+    /// out = s x wᵀ, or out += s x wᵀ with `add`, for a weight w `[out, in]` however it is held, which is read part by
+    /// part; x `[n, in]`, out `[n, out]`. With `turned` s x w, the way of a gradient: x `[n, out]`, out `[n, in]`.
+    ///
+    /// The numbers of a weight in 4 or 8 bits are those that it has in `f32`. With [`Products::Bf16`] a device may round
+    /// these and x to the nearest bf16, both or none of them; sums are in `f32`.
     #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
     fn product_held(
         &self,

@@ -10,6 +10,7 @@ mod elements;
 mod numbers;
 mod optimizer;
 mod products;
+mod products_bf16;
 mod rows;
 mod thin;
 
@@ -31,6 +32,7 @@ pub use products::{
     products_read_what_was_written_last, products_with_held_weights_are_those_of_their_numbers,
     turned_products_are_those_of_the_definition,
 };
+pub use products_bf16::products_in_bf16_round_both_factors_to_the_nearest_or_none;
 pub use rows::{
     biases_and_residuals_are_added_to_every_row, matrices_go_to_the_device_and_back_whole_and_in_parts,
     norms_are_those_of_the_definition, rows_are_found_and_summed_by_their_ids,
@@ -46,6 +48,7 @@ macro_rules! conforms {
             matrices_go_to_the_device_and_back_whole_and_in_parts,
             products_are_those_of_the_definition,
             products_with_held_weights_are_those_of_their_numbers,
+            products_in_bf16_round_both_factors_to_the_nearest_or_none,
             products_read_what_was_written_last,
             products_read_what_attention_gives,
             turned_products_are_those_of_the_definition,

@@ -33,11 +33,23 @@ pub fn down<B: Backend>(backend: &B, matrix: &Matrix<B>) -> Vec<f32> {
 /// Each number within a share of the largest.
 pub fn close(found: &[f32], expected: &[f64], share: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
+    let off = first_off(found, expected, share);
+    let (at, found, expected) = off.unwrap_or_default();
+    assert!(off.is_none(), "{what}: {found} at {at} where {expected} should be");
+}
+
+/// Whether they are.
+pub fn is_close(found: &[f32], expected: &[f64], share: f64) -> bool {
+    found.len() == expected.len() && first_off(found, expected, share).is_none()
+}
+
+fn first_off(found: &[f32], expected: &[f64], share: f64) -> Option<(usize, f32, f64)> {
     let largest = expected.iter().fold(1e-3f64, |most, x| most.max(x.abs()));
-    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+    let all = found.iter().zip(expected).enumerate().map(|(at, (found, expected))| (at, *found, *expected));
+    all.into_iter().find(|(_, found, expected)| {
         let off = (f64::from(*found) - expected).abs();
-        assert!(off <= share * largest, "{what}: {found} at {at} where {expected} should be");
-    }
+        off > share * largest || off.is_nan()
+    })
 }
 
 /// What LoRA adds to `n` rows of `cols` numbers, on the device and in double precision.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// a `[m, k]` and b `[k, n]` in double precision; either may lie turned.
-fn exact(a: &[f64], b: &[f64], [m, k, n]: [usize; 3], turned: [bool; 2]) -> Vec<f64> {
+pub(super) fn exact(a: &[f64], b: &[f64], [m, k, n]: [usize; 3], turned: [bool; 2]) -> Vec<f64> {
     let a = |row: usize, at: usize| a[if turned[0] { at * m + row } else { row * k + at }];
     let b = |at: usize, column: usize| b[if turned[1] { column * k + at } else { at * n + column }];
     let of = |place: usize| (0..k).map(|at| a(place / n, at) * b(at, place % n)).sum();
@@ -79,7 +79,7 @@ pub fn products_with_held_weights_are_those_of_their_numbers<B: Backend>(backend
     }
 }
 
-fn held_in_all_ways(tensor: &Tensor) -> Vec<Held> {
+pub(super) fn held_in_all_ways(tensor: &Tensor) -> Vec<Held> {
     vec![
         Held::from(tensor.clone()),
         Held::from(tensor.to_dtype(DType::BF16).unwrap()),
@@ -90,12 +90,23 @@ fn held_in_all_ways(tensor: &Tensor) -> Vec<Held> {
 
 /// A device may keep a matrix beside itself as products read it, whoever wrote it, and none of what was there before.
 pub fn products_read_what_was_written_last<B: Backend>(backend: &B) {
-    let (n, d, out) = (11, 24, 10);
-    let w = Tensor::from_vec(numbers(out * d, 4), (out, d), &Device::Cpu).unwrap();
-    let held = Held::from(w.to_dtype(DType::BF16).unwrap()).to_device(backend.device()).unwrap();
+    let (n, d) = (11, 128);
+    // Of all columns, and of the last of them.
+    let weights = [(10, d), (16, d), (16, d / 2)].into_iter().flat_map(|(out, cols)| {
+        let w = Tensor::from_vec(numbers(out * cols, 4), (out, cols), &Device::Cpu).unwrap();
+        held_in_all_ways(&w)
+    });
+    for held in weights.filter(|held| !matches!(held, Held::Plain(w) if w.dtype() == DType::F32)) {
+        products_read_it(backend, &held.to_device(backend.device()).unwrap(), [n, d]);
+    }
+}
+
+fn products_read_it<B: Backend>(backend: &B, held: &Held, [n, d]: [usize; 2]) {
+    let (out, cols) = held.dims().unwrap();
     let product = |x: In<B>| {
         let mut y = Matrix::new(backend, n, out).unwrap();
-        backend.product_held(y.all_mut(), x, &held, false, 1.0, false, Products::Bf16).unwrap();
+        let x = x.columns(d - cols..d);
+        backend.product_held(y.all_mut(), x, held, false, 1.0, false, Products::Bf16).unwrap();
         down(backend, &y)
     };
     let (x, ones) =
@@ -151,7 +162,7 @@ pub fn products_read_what_was_written_last<B: Backend>(backend: &B) {
         ("a sum", Box::new(|to| backend.add(to.all_mut().values, x.all().values).unwrap())),
     ];
     let mut beside = Matrix::new(backend, n, d).unwrap();
-    backend.read_by(&mut beside.buffer, &held, Products::Bf16).unwrap();
+    backend.read_by(&mut beside.buffer, held, Products::Bf16).unwrap();
     let mut plain = Matrix::new(backend, n, d).unwrap();
     for (name, write) in &writings {
         write(&mut beside);

@@ -14,7 +14,7 @@ use candle_core::{
 use super::{books::Books, memory, profile::Profile};
 
 /// The kernels by the file that they are in, as PTX.
-const MODULES: [(&str, &str); 11] = [
+const MODULES: [(&str, &str); 12] = [
     ("activation", include_str!(concat!(env!("OUT_DIR"), "/activation.ptx"))),
     ("adamw", include_str!(concat!(env!("OUT_DIR"), "/adamw.ptx"))),
     ("attention", include_str!(concat!(env!("OUT_DIR"), "/attention.ptx"))),
@@ -22,6 +22,7 @@ const MODULES: [(&str, &str); 11] = [
     ("gather", include_str!(concat!(env!("OUT_DIR"), "/gather.ptx"))),
     ("held", include_str!(concat!(env!("OUT_DIR"), "/held.ptx"))),
     ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx"))),
+    ("product_held", include_str!(concat!(env!("OUT_DIR"), "/product_held.ptx"))),
     ("rotate", include_str!(concat!(env!("OUT_DIR"), "/rotate.ptx"))),
     ("rows", include_str!(concat!(env!("OUT_DIR"), "/rows.ptx"))),
     ("turned", include_str!(concat!(env!("OUT_DIR"), "/turned.ptx"))),

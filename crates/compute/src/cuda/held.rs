@@ -1,12 +1,15 @@
-//! Products with weights however they are held. What is not in the type of the product is brought there strip by strip.
+//! Products with weights however they are held. What is not in the type of the product is brought there tile by tile in the
+//! product's own kernel, or strip by strip.
 
-use candle_core::{DType, Result, bail, cuda_backend::cudarc::driver::CudaSlice};
+use candle_core::{DType, Result, bail};
 
 use super::{
     buffer::{address, tensor},
     device::{Cuda, Grid, args},
     factor::Factor,
     product::product,
+    rows::narrow,
+    tiles,
 };
 use crate::{Held, Products};
 
@@ -46,17 +49,11 @@ pub(super) fn product_held(
             let x = Factor { address: address(&narrowed, cuda.stream()), stride: x.cols, bf16: true, ..x };
             product(cuda, out, x, w, scaled, products)
         }
+        _ if !x.turned && tiles::fit(weight, products)? => {
+            tiles::product(cuda, out, x, weight, turned, scaled)
+        }
         _ => by_strips(cuda, out, x, weight, turned, scaled, products),
     }
-}
-
-/// A matrix rounded to bf16, its rows one after another.
-fn narrow(cuda: &Cuda, x: Factor) -> Result<CudaSlice<half::bf16>> {
-    let count = x.rows * x.cols;
-    let narrowed = cuda.alloc::<half::bf16>(count)?;
-    let to = address(&narrowed, cuda.stream());
-    cuda.launch("narrow", Grid::of(count), args![to, x.address, x.stride, x.rows, x.cols as u32])?;
-    Ok(narrowed)
 }
 
 fn by_strips(

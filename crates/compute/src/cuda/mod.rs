@@ -21,6 +21,7 @@ mod rotate;
 mod rows;
 mod squares;
 mod thin;
+mod tiles;
 mod turned;
 
 use std::{borrow::Cow, ops::Range};
@@ -88,12 +89,12 @@ impl Backend for Cuda {
     }
 
     fn read_by(&self, buffer: &mut Buffer, weight: &Held, products: Products) -> Result<()> {
-        match weight {
-            Held::Plain(w) if products == Products::Bf16 && w.dtype() == DType::BF16 => {
-                buffer.round_beside(self)
-            }
-            _ => Ok(()),
-        }
+        let plain = |w: &Tensor| products == Products::Bf16 && w.dtype() == DType::BF16;
+        let rounded = match weight {
+            Held::Plain(w) => plain(w),
+            Held::Nf4(_) | Held::Int8(_) => tiles::fit(weight, products)?,
+        };
+        if rounded { buffer.round_beside(self) } else { Ok(()) }
     }
 
     fn read_by_no_more(&self, buffer: &mut Buffer) {

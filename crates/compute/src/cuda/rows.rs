@@ -1,9 +1,9 @@
 //! What is done number by number between the products, and sums of columns.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, cuda_backend::cudarc::driver::CudaSlice};
 
 use super::{
-    buffer::{Part, PartMut, vector},
+    buffer::{Part, PartMut, address, vector},
     device::{Arg, Cuda, Grid, args},
     factor::Factor,
 };
@@ -77,4 +77,13 @@ pub(super) fn column_sums(cuda: &Cuda, sum: &PartMut, add: bool, g: Factor) -> R
 pub(super) fn sum_parts(cuda: &Cuda, out: &PartMut, parts: Part, pieces: usize, add: bool) -> Result<()> {
     let cols = out.len;
     cuda.launch("sum_parts", Grid::of(cols), args![out.address, parts, pieces as u32, cols as u32, add])
+}
+
+/// A matrix rounded to bf16, its rows one after another.
+pub(super) fn narrow(cuda: &Cuda, x: Factor) -> Result<CudaSlice<half::bf16>> {
+    let count = x.rows * x.cols;
+    let narrowed = cuda.alloc::<half::bf16>(count)?;
+    let to = address(&narrowed, cuda.stream());
+    cuda.launch("narrow", Grid::of(count), args![to, x.address, x.stride, x.rows, x.cols as u32])?;
+    Ok(narrowed)
 }

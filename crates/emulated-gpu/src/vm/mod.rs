@@ -93,6 +93,8 @@ pub struct Counts {
     pub bytes_read: u64,
     /// Bytes written to global memory.
     pub bytes_written: u64,
+    /// Additions and multiplications of instructions that multiply matrices, such as 2 · 16 · 8 · k of an `mma.m16n8k…`.
+    pub matrix_flop: u64,
 }
 
 /// A fault of a lane, before it is known which thread that is.
@@ -167,6 +169,7 @@ impl Counts {
             flop: self.flop + other.flop,
             bytes_read: self.bytes_read + other.bytes_read,
             bytes_written: self.bytes_written + other.bytes_written,
+            matrix_flop: self.matrix_flop + other.matrix_flop,
         }
     }
 }

@@ -285,6 +285,7 @@ impl Warp {
             Operation::Mma(o) => {
                 exec::matrix::all_lanes(mask)?;
                 exec::matrix::mma(o, r);
+                around.counts.matrix_flop += (2 * 16 * 8 * o.k) as u64;
             }
             Operation::LoadMatrix { address, transposed, d } => {
                 exec::matrix::all_lanes(mask)?;
@@ -301,6 +302,7 @@ impl Warp {
             Operation::WmmaMma(o) => {
                 exec::matrix::all_lanes(mask)?;
                 exec::matrix::wmma(o, r);
+                around.counts.matrix_flop += 2 * 16 * 16 * 16;
             }
             Operation::AsyncCopy { shared, global, bytes, given } => {
                 exec::asynchronous::begin((shared, global), *bytes, *given, self, spaces, mask, by)?;

@@ -137,6 +137,34 @@ KERNEL async_copy_without_wait(const float* x, float* y) {
   y[t] = s[t * 4];
 }
 
+// Of two groups one may still be under way, and it is the one that is read.
+KERNEL one_group_too_many_left(const float* x, float* y) {
+  __shared__ __align__(16) float s[2][128];
+  int t = threadIdx.x;
+  for (int group = 0; group < 2; group++) {
+    uint32_t to = (uint32_t)__cvta_generic_to_shared(s[group] + t * 4);
+    asm volatile("cp.async.cg.shared.global [%0],[%1],16; cp.async.commit_group;" ::"r"(to), "l"(x + group * 128 + t * 4));
+  }
+  asm volatile("cp.async.wait_group 1;" ::: "memory");
+  __syncthreads();
+  y[t] = s[1][t * 4];
+}
+
+// The next tile is written to the place that others still read, and not to the other one.
+KERNEL next_tile_in_the_same_place(const float* x, float* y) {
+  __shared__ float tiles[2][64];
+  int t = threadIdx.x;
+  float sum = 0;
+  tiles[0][t] = x[t];
+  for (int step = 1; step < 4; step++) {
+    __syncthreads();
+    sum += tiles[(step - 1) % 2][63 - t];
+    tiles[(step - 1) % 2][t] = x[step * 64 + t];
+    tiles[step % 2][t] = x[step * 64 + t];
+  }
+  y[t] = sum;
+}
+
 // A barrier for 48 threads: no multiple of a warp.
 KERNEL barrier_of_a_warp_and_a_half(float* y) {
   asm volatile("bar.sync 1, 48;");

@@ -148,3 +148,15 @@ fn bytes_that_a_kernel_reads_and_writes_are_those_of_its_definition() {
     let numbers = elementwise::GELU as u64;
     assert_eq!((counts.bytes_read, counts.bytes_written), (2 * 4 * numbers, 4 * numbers));
 }
+
+#[test]
+fn work_of_instructions_that_multiply_matrices_is_that_of_the_product() {
+    let mut gpu = Gpu::new(Settings::default(), RIGHT);
+    matrices::mma(&mut gpu);
+    matrices::wmma_async(&mut gpu);
+    elementwise::gelu_backward(&mut gpu);
+    let flop = |kernel: &str| gpu.driver.counters().kernels[kernel].matrix_flop;
+    let depth = matrices::DEPTH as u64;
+    assert_eq!((flop("mma"), flop("wmma_async")), (2 * 16 * 8 * depth, 2 * 16 * 16 * depth));
+    assert_eq!(flop("gelu_backward"), 0);
+}

@@ -4,7 +4,7 @@ use crate::common::{
 };
 use half::bf16;
 
-const DEPTH: usize = 64;
+pub const DEPTH: usize = 64;
 
 /// `a` of 16 rows times the transpose of `b`, whose rows are as long.
 fn product(a: &[bf16], b: &[bf16]) -> Vec<f64> {

@@ -84,6 +84,22 @@ fn a_copy_that_is_under_way_is_not_read() {
 }
 
 #[test]
+fn a_group_of_copies_that_is_not_waited_for_is_not_read() {
+    assert_all!(
+        faults(false, "one_group_too_many_left", xy("one_group_too_many_left", 32)),
+        FaultKind::AsyncCopyPending { access: Access::Read, .. }
+    );
+}
+
+#[test]
+fn a_tile_that_is_written_while_others_read_it_is_a_race() {
+    assert_all!(
+        faults(true, "next_tile_in_the_same_place", xy("next_tile_in_the_same_place", 64)),
+        FaultKind::Race { space: Space::Shared, .. }
+    );
+}
+
+#[test]
 fn a_barrier_of_a_part_of_a_warp_is_found() {
     assert_all!(
         faults(false, "barrier_of_a_warp_and_a_half", y("barrier_of_a_warp_and_a_half", 64)),

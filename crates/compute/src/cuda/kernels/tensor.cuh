@@ -93,6 +93,22 @@ __device__ __forceinline__ void begin_copy(uint32_t to, const void *from, bool w
 // Waits for all copies that this thread has begun.
 __device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
+// Begins to copy eight numbers in bf16, which lie at a multiple of 16 bytes on both sides, or zeros where they are not
+// `wanted`.
+__device__ __forceinline__ void begin_copy_of_chunk(uint32_t to, const void *from, bool wanted) {
+  const uint32_t address = (uint32_t)__cvta_generic_to_shared(shared) + to;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(wanted ? 16 : 0) : "memory");
+}
+
+// All copies that this thread has begun since the last such call, or none, are a group.
+__device__ __forceinline__ void end_group() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits for all groups of this thread but the last LEFT.
+template <int LEFT>
+__device__ __forceinline__ void wait_for_groups() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+}
+
 // Four matrices of 8 × 8, the rows of the n-th at the addresses of the lanes from 8 n on; turned with TURNED.
 template <bool TURNED>
 __device__ __forceinline__ void load_matrices(uint32_t (&to)[4], uint32_t row) {

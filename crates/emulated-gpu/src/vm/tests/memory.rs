@@ -211,7 +211,8 @@ fn bytes_of_device_memory_are_counted() {
             thread_instructions: 224,
             flop: 0,
             bytes_read: 128,
-            bytes_written: 32
+            bytes_written: 32,
+            matrix_flop: 0
         }
     );
 }

@@ -38,7 +38,10 @@ pub enum Command {
     /// The history of all runs
     #[command(subcommand)]
     Runs(Runs),
-    /// Predict a type for a text
+    /// Predict a type for a text, on the processor
+    ///
+    /// Predictions of a finished model are computed on the processor, whatever it was trained on: a GPU is used by
+    /// training and by the evaluations within it.
     Predict(PredictArgs),
     /// What there is to compute on, and why what is seen cannot be used
     Devices,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use record::{Device, DeviceInfo, TrainConfig, Unusable, UsedDevice};
+use train::MemoryOf;
 
 use crate::{
     Context, devices,
@@ -14,7 +15,7 @@ use crate::{
 /// Decides on which device a run with these settings computes. Where that is a GPU that only the engine for GPUs can
 /// use, this process becomes that engine, and this does not return.
 ///
-/// Errors: the GPU that the settings ask for cannot be used, or its engine cannot be started.
+/// Errors: the GPU that the settings ask for cannot be used or has too little memory, or its engine cannot be started.
 pub fn decide(context: &Context, config: &TrainConfig) -> Result<UsedDevice> {
     let used = match choose(context, config, &mut None)? {
         (Chosen::Gpu(gpu), Some(engine)) => return Err(become_engine(context, &engine, &gpu)),
@@ -31,7 +32,7 @@ pub fn decide(context: &Context, config: &TrainConfig) -> Result<UsedDevice> {
 
 /// Refuses settings of several runs before any of them is written down.
 ///
-/// Errors: one of them asks for a GPU that cannot be used.
+/// Errors: one of them asks for a GPU that cannot be used or has too little memory.
 pub fn check(context: &Context, configs: &[TrainConfig]) -> Result<()> {
     let mut found = None;
     let mut asked = configs.iter().filter(|config| matches!(config.device, Device::Cuda(_)));
@@ -64,7 +65,21 @@ fn choose(
     // A model that cannot be looked at fails the run, which says why.
     let needed = is_choice.then(needed).and_then(std::result::Result::ok);
     let wanted = Wanted { device: config.device, before: gpu::chosen_before(), needed };
-    Ok((gpu::choose(wanted, gpus).map_err(unusable)?, engine.clone()))
+    let chosen = gpu::choose(wanted, gpus).map_err(unusable)?;
+    if let (Device::Cuda(_), Chosen::Gpu(gpu)) = (config.device, &chosen) {
+        check_room(Path::new(&model.folder), config, gpu)?;
+    }
+    Ok((chosen, engine.clone()))
+}
+
+/// Refuses a GPU that was asked for and has too little memory free. One that does not tell is tried, and a model that
+/// cannot be looked at fails the run, which says why.
+fn check_room(model: &Path, config: &TrainConfig, gpu: &DeviceInfo) -> Result<()> {
+    let Some(free) = gpu.free_mib else { return Ok(()) };
+    match train::check_room(model, config, free, MemoryOf::card(Some(&gpu.name), &gpu.device)) {
+        Err(error @ train::Error::CannotFit(_)) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn cpu(passed_over: Option<DeviceInfo>) -> UsedDevice {

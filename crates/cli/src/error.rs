@@ -34,8 +34,8 @@ pub enum Error {
     Problem(Problem),
     #[error("--sweep {given} is not of the form name=value,value. An example: --sweep seed=0,1,2")]
     Sweep { given: String },
-    #[error("{failed} of {runs} runs of the sweep failed. `mbti runs list` tells which.")]
-    SweepFailed { failed: usize, runs: usize },
+    #[error("{} `mbti runs list` tells which.", of_the_sweep(*.failed, *.interrupted, *.runs))]
+    SweepFailed { failed: usize, interrupted: usize, runs: usize },
     #[error("The name \"{name}\" is taken. Give another with {option}, or remove the old one first.")]
     NameTaken { name: String, option: &'static str },
     #[error("{} is there already. Name a folder that is not.", .path.display())]
@@ -112,6 +112,14 @@ impl Error {
             | Error::Sweep { .. }
             | Error::SweepFailed { .. } => Problem::new(record::ProblemCode::Internal, self),
         }
+    }
+}
+
+fn of_the_sweep(failed: usize, interrupted: usize, runs: usize) -> String {
+    match (failed, interrupted) {
+        (failed, 0) => format!("{failed} of {runs} runs of the sweep failed."),
+        (0, interrupted) => format!("{interrupted} of {runs} runs of the sweep were interrupted."),
+        _ => format!("{failed} of {runs} runs of the sweep failed, and {interrupted} were interrupted."),
     }
 }
 

@@ -119,6 +119,16 @@ pub fn number(value: Option<f64>) -> String {
     or_dash(value.map(|value| format!("{value:.3}")))
 }
 
+/// A length of time in words, in the unit that it is lived through in.
+pub fn time(seconds: f64) -> String {
+    match seconds {
+        ..1.0 => "less than a second".to_owned(),
+        1.0..99.5 => format!("about {seconds:.0} s"),
+        99.5..5970.0 => format!("about {:.0} minutes", seconds / 60.0),
+        _ => format!("about {:.1} hours", seconds / 3600.0),
+    }
+}
+
 /// The metrics against the line that they have to beat.
 pub fn metrics<'a>(axes: impl Iterator<Item = (&'a Axis, &'a AxisMetrics)>) -> Result<()> {
     let rows: Vec<Vec<String>> = axes
@@ -163,6 +173,21 @@ mod tests {
     #[test]
     fn a_message_of_several_lines_has_none_that_looks_like_another_message() {
         assert_eq!(message_of("no \"a\nerror: b\u{1b}[2J\"\n"), "no \"a\n  error: b\u{FFFD}[2J\"");
+    }
+
+    #[test]
+    fn no_length_of_time_reads_as_nothing() {
+        for (seconds, text) in [
+            (0.0, "less than a second"),
+            (0.7, "less than a second"),
+            (1.4, "about 1 s"),
+            (99.0, "about 99 s"),
+            (120.0, "about 2 minutes"),
+            (5400.0, "about 90 minutes"),
+            (7200.0, "about 2.0 hours"),
+        ] {
+            assert_eq!(time(seconds), text);
+        }
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl<'a> Recorder<'a> {
                 self.unwritten.write();
                 let time = estimate.training_seconds.map_or_else(String::new, |seconds| {
                     let all = seconds + estimate.evaluation_seconds.unwrap_or(0.0);
-                    format!(", {:.1} minutes", all / 60.0)
+                    format!(", {}", print::time(all))
                 });
                 let again = match estimate.checkpointing {
                     Some(GradientCheckpointing::Alternate) => ", every other layer computed again",

@@ -180,7 +180,9 @@ fn print_run(progress: &RunProgress) -> Result<()> {
         print::line(&format!("kept are the weights of step {best}, whose evaluation was the best"))?;
     }
     for notice in &progress.notices {
-        print::line(&format!("after step {}: {}", notice.step, notice.problem.message))?;
+        let when =
+            if notice.step == 0 { "at first".to_owned() } else { format!("after step {}", notice.step) };
+        print::line(&format!("{when}: {}", notice.problem.message))?;
     }
     if progress.resumable {
         print::line(&format!("`mbti train --resume {}` goes on with it", run.id))?;

@@ -71,7 +71,7 @@ pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result
     }
     let runs: Vec<i64> = queue.iter().map(|(run, _)| *run).collect();
     print::note(&format!("{} runs are queued.", runs.len()));
-    let mut failed = 0;
+    let (mut failed, mut interrupted) = (0, 0);
     for (place, (run, lock)) in queue.into_iter().enumerate() {
         if signals.count() > 0 {
             runtime.block_on(app::runs::stop(home, run, app::runs::Stop::Save)).ok();
@@ -88,16 +88,26 @@ pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result
             command.arg("--json");
         }
         let ended = wait(context, run, command.stdin(Stdio::null()).spawn()?, &signals)?;
-        // One that was stopped before its engine took it up has not failed, though the engine has.
-        let stopped = runtime.block_on(home.store.run(run))?.status == RunStatus::Stopped;
-        failed += usize::from(!ended.success() && !stopped);
+        if !ended.success() {
+            // One whose engine is gone without a word is marked by this.
+            runtime.block_on(app::runs::reconcile(home))?;
+            match runtime.block_on(home.store.run(run))?.status {
+                // It was stopped before its engine took it up, which is no failure of the run's.
+                RunStatus::Stopped => {}
+                RunStatus::Interrupted => interrupted += 1,
+                _ => failed += 1,
+            }
+        }
         drop(lock);
     }
     let found = runtime.block_on(app::runs::compare(home, &runs))?;
     if !context.json {
         report::compare(&found)?;
     }
-    if failed > 0 { Err(Error::SweepFailed { failed, runs: runs.len() }) } else { Ok(()) }
+    match (failed, interrupted) {
+        (0, 0) => Ok(()),
+        _ => Err(Error::SweepFailed { failed, interrupted, runs: runs.len() }),
+    }
 }
 
 /// Waits for the engine of a run until it has saved. Ctrl+C reaches it by its group, but a signal

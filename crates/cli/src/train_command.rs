@@ -240,13 +240,15 @@ fn train_run(
     runtime.block_on(home.store.set_split(run, &texts.split.summary))?;
 
     // The history keeps what was asked for, which may be any device.
+    let before = runtime.block_on(home.store.run(run))?.used_device;
     let mut recorder = Recorder::new(context, run, config.clone(), signals);
     recorder.uses(device);
     let config = &on(config, device)?;
     let inputs = Inputs { resume, ..texts.inputs(run, config, &folders) };
-    let goes_on = inputs.resume.is_some();
-    if !goes_on {
-        tell_leaks(&texts.split, &inputs, &mut recorder)?;
+    match (&inputs.resume, before) {
+        (Some(checkpoint), Some(before)) => tell_change(&before, device, checkpoint.step, &mut recorder)?,
+        (Some(_), None) => {}
+        (None, _) => tell_leaks(&texts.split, &inputs, &mut recorder)?,
     }
     let outcome = match train::run(&inputs, &mut |progress| recorder.take(progress)) {
         Ok(outcome) => outcome,
@@ -270,6 +272,20 @@ fn on(config: &TrainConfig, device: &UsedDevice) -> Result<TrainConfig> {
     let mut config = config.clone();
     config.set("device", &device.device)?;
     Ok(config)
+}
+
+/// Notes that a run is resumed on another device: its record has room for the one that it computes on now.
+fn tell_change(before: &UsedDevice, now: &UsedDevice, step: u32, recorder: &mut Recorder) -> Result<()> {
+    if (&before.device, &before.name) == (&now.device, &now.name) {
+        return Ok(());
+    }
+    let [from, to] = [before, now].map(|used| format!("{} ({})", used.name, used.device));
+    let message = format!("From here on the run computes on {to}. Before, it computed on {from}.");
+    let problem = Problem::new(ProblemCode::DeviceChanged, message).with("from", from).with("to", to);
+    recorder
+        .take(Progress::Event(&Event::Notice(Notice { step, problem })))
+        .map_err(train::Error::Progress)?;
+    Ok(())
 }
 
 /// Texts of a split that are looked at for leaks before a run; of more, `mbti datasets leaks` tells.

@@ -213,12 +213,22 @@ fn memory_that_runs_short_halves_the_batches_as_long_as_it_can_and_is_told() {
     // Less than the program itself takes: every size is too large, down to a single text.
     let (code, error) = train("5");
     assert_eq!(code, Some(1), "{error}");
-    assert!(error.contains("Memory ran out in step 1 with one text at a time"), "{error}");
+    assert!(
+        error.contains("The memory of this computer ran out in step 1, with one text at a time."),
+        "{error}"
+    );
+    assert!(
+        error.contains("max_length=128") && error.contains("Closing other programs may help, too."),
+        "{error}"
+    );
+    assert!(!error.contains("device=cpu"), "it is the processor already: {error}");
     let shown = engine.json(&["runs", "show", "1"]);
     let notices = shown["notices"].as_array().unwrap();
     let sizes: Vec<&str> =
         notices.iter().map(|notice| notice["problem"]["params"]["batch_size"].as_str().unwrap()).collect();
     assert_eq!(sizes, ["4", "2", "1"]);
+    let message = |place: usize| notices[place]["problem"]["message"].as_str().unwrap();
+    assert!(message(1).contains("with 2 texts at once") && message(2).contains("with one text at once"));
     assert_eq!(notices[0]["problem"]["params"]["gradient_accumulation_steps"], "2");
     assert_eq!(shown["run"]["failure"]["code"], "out_of_memory");
     // Less than the weights, their gradients and the optimizer: refused before anything is read.

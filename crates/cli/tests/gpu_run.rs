@@ -117,8 +117,106 @@ fn a_gpu_that_is_lost_in_mid_run_leaves_a_run_that_can_be_resumed() {
         "{error}"
     );
     assert_eq!(run["resumable"], true);
+    let kept: u64 = run["run"]["failure"]["params"]["checkpoint"].as_str().unwrap().parse().unwrap();
+    assert!(kept >= 2 && error.contains(&format!("of step {kept}")), "{error}");
     ok(output(&engine, &[], &["train", "--resume", "2"]));
     assert!(weights(&engine, "1") == weights(&engine, "2"), "other weights");
+    assert_eq!(shown(&engine, "2")["notices"].as_array().unwrap().len(), 0, "it was the same device");
+}
+
+#[test]
+fn a_run_that_is_resumed_on_another_device_keeps_which_it_was_on_and_until_when() {
+    let engine = prepared();
+    output(&engine, &[("EMULATED_GPU_LOSE", "launch:2900")], &train("cuda:0", "12", &[]));
+    let kept = shown(&engine, "1")["run"]["failure"]["params"]["checkpoint"].clone();
+    ok(output(&engine, &[], &["train", "--resume", "1", "--device", "cpu"]));
+    let run = shown(&engine, "1");
+    assert_eq!(
+        (&run["run"]["status"], &run["run"]["used_device"]["device"]),
+        (&"finished".into(), &"cpu".into())
+    );
+    let notices = run["notices"].as_array().unwrap();
+    let [notice] = &notices[..] else { panic!("{notices:?}") };
+    assert_eq!(
+        (&notice["problem"]["code"], notice["step"].to_string()),
+        (&"device_changed".into(), kept.as_str().unwrap().to_owned())
+    );
+    let params = &notice["problem"]["params"];
+    assert!(
+        params["from"].as_str().unwrap().ends_with("(cuda:0)")
+            && params["to"].as_str().unwrap().ends_with("(cpu)")
+    );
+    let text = ok(output(&engine, &[], &["runs", "show", "1"]));
+    assert!(text.contains("From here on the run computes on") && text.contains("(cuda:0)"), "{text}");
+}
+
+#[test]
+fn a_gpu_that_is_lost_before_a_checkpoint_has_none_to_resume_from_and_a_sweep_says_that_its_runs_were_interrupted()
+ {
+    let engine = prepared();
+    let sweep = [&train("cuda:0", "12", &[])[..], &["--sweep", "seed=0,1"]].concat();
+    let lost = output(&engine, &[("EMULATED_GPU_LOSE", "launch:50")], &sweep);
+    let error = String::from_utf8_lossy(&lost.stderr);
+    assert!(!lost.status.success() && !error.contains("panicked"), "{error}");
+    assert!(error.contains("It had no checkpoint yet: start it again"), "{error}");
+    assert!(!error.contains("from its last checkpoint"), "{error}");
+    assert!(error.contains("2 of 2 runs of the sweep were interrupted."), "{error}");
+    for run in ["1", "2"] {
+        let run = shown(&engine, run);
+        assert_eq!((&run["run"]["status"], &run["resumable"]), (&"interrupted".into(), &false.into()));
+        assert_eq!(run["run"]["failure"]["params"]["checkpoint"], "0");
+    }
+}
+
+#[test]
+fn a_card_that_runs_out_of_memory_anywhere_says_whose_it_is_and_what_to_do() {
+    let engine = prepared();
+    let ways: [&[&str]; 4] = [
+        &[],
+        &["--trainable", "head"],
+        &["--trainable", "lora", "--quantization", "nf4", "--dtype", "bf16"],
+        &["--optim", "adamw_8bit", "--max-grad-norm", "0", "--gradient-accumulation-steps", "1"],
+    ];
+    let mut found = std::collections::BTreeMap::<String, usize>::new();
+    // From too little for the driver's own work up to enough.
+    for kib in [4, 60, 92, 96, 100, 120, 200] {
+        for way in ways {
+            for estimate in [&[][..], &["--estimate"]] {
+                if !estimate.is_empty() && !way.is_empty() {
+                    continue;
+                }
+                let memory = format!("{kib}KiB");
+                let args =
+                    [&train("cuda:0", "2", &["--max-length", "8", "--json"])[..], way, estimate].concat();
+                let output = output(&engine, &[("EMULATED_GPU_MEMORY", &memory)], &args);
+                let told = String::from_utf8_lossy(&output.stdout).into_owned();
+                let last: Value = serde_json::from_str(told.lines().last().unwrap_or("{}")).unwrap();
+                if output.status.success() {
+                    *found.entry("enough".into()).or_default() += 1;
+                    continue;
+                }
+                let problem = &last["problem"];
+                let code = problem["code"].as_str().unwrap();
+                assert!(
+                    ["cannot_fit", "out_of_memory"].contains(&code),
+                    "{memory} {way:?} {estimate:?}: {problem}"
+                );
+                *found.entry(code.to_owned()).or_default() += 1;
+                let [message, card, settings] =
+                    [&problem["message"], &problem["params"]["card"], &problem["params"]["settings"]]
+                        .map(|text| text.as_str().unwrap());
+                assert!(card.contains("cuda:0") && message.contains(card), "{problem}");
+                assert!(message.contains("The processor has room for it: device=cpu."), "{problem}");
+                assert!(settings.contains("device=cpu") || code == "cannot_fit", "{problem}");
+                assert!(!message.contains("other programs") && !settings.contains("max_length"), "{problem}");
+                for set in way.chunks(2) {
+                    let set = format!("{}={}", set[0].trim_start_matches("--").replace('-', "_"), set[1]);
+                    assert!(!settings.contains(&set), "{set} is set already: {problem}");
+                }
+            }
+        }
+    }
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["cannot_fit", "enough", "out_of_memory"], "{found:?}");
 }
 
 #[test]
@@ -162,7 +260,7 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
     let none = output(&engine, &[("EMULATED_GPU_MEMORY", "100KiB")], &args("4"));
     let error = String::from_utf8_lossy(&none.stderr);
     assert!(!none.status.success() && !error.contains("panicked"), "{error}");
-    assert!(error.to_lowercase().contains("memory"), "{error}");
+    assert!(error.contains("The memory of ") && error.contains("(cuda:0) ran out"), "{error}");
 }
 
 #[test]
@@ -176,10 +274,10 @@ fn auto_passes_over_a_card_that_cannot_hold_the_run_and_keeps_why() {
     assert!(notes.contains("was found, but this run needs at least"), "{notes}");
     let used = shown(&engine, "1")["run"]["used_device"].clone();
     assert_eq!((&used["device"], &used["why_not_gpu"]["kind"]), (&"cpu".into(), &"too_little_memory".into()));
-    // One that is asked for is refused.
+    // One that is asked for is refused, before the run is written down.
     let refused = output(&engine, &small, &train("cuda:0", "2", &[]));
     let error = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && error.contains("needs at least"), "{error}");
     ok(output(&engine, &[], &train("auto", "2", &[])));
-    assert_eq!(shown(&engine, "3")["run"]["used_device"]["device"], "cuda:0");
+    assert_eq!(shown(&engine, "2")["run"]["used_device"]["device"], "cuda:0");
 }

@@ -136,7 +136,7 @@ fn devices_are_those_that_the_engine_for_gpus_lists_after_the_processor() {
     assert_eq!(listed.as_array().unwrap()[1..], two_cards().as_array().unwrap()[..]);
     machine.lists(&old_driver());
     let table = String::from_utf8(machine.output(&["devices"]).stdout).unwrap();
-    assert!(table.contains("its driver is CUDA 12.2: 580 or newer is needed"), "{table}");
+    assert!(table.contains("its driver supports only CUDA 12.2: driver 580 or newer"), "{table}");
     std::fs::remove_file(machine.path("libcublas.so.13")).unwrap();
     let table = String::from_utf8(machine.output(&["devices"]).stdout).unwrap();
     assert!(table.contains("which does not have libcublas.so.13"), "{table}");
@@ -207,7 +207,7 @@ fn auto_computes_on_the_processor_where_no_gpu_can_be_used_and_the_run_keeps_why
     let machine = Machine::new(&old_driver());
     let output = machine.train(&[]);
     assert!(output.status.success(), "{}", said(&output));
-    let why = "Card cuda:0 was found, but its driver is CUDA 12.2: 580 or newer is needed.";
+    let why = "Card cuda:0 was found, but its driver supports only CUDA 12.2: driver 580 or newer, for CUDA 13, is needed.";
     assert!(said(&output).contains(why), "{}", said(&output));
     assert_eq!(machine.started().len(), 0);
     let run = machine.engine.json(&["runs", "show", "1"])["run"].clone();
@@ -218,7 +218,7 @@ fn auto_computes_on_the_processor_where_no_gpu_can_be_used_and_the_run_keeps_why
     assert_eq!(run["used_device"]["why_not_gpu"], old_driver()[0]["unusable"]);
     assert_eq!(run["config"]["device"], "auto", "what was asked for stays");
     let shown = machine.engine.ok(&["runs", "show", "1"]);
-    assert!(shown.contains("Card cuda:0 was found, but its driver is CUDA 12.2"), "{shown}");
+    assert!(shown.contains("Card cuda:0 was found, but its driver supports only CUDA 12.2"), "{shown}");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_run_that_is_written_down_fails_with_the_reason_where_its_gpu_cannot_be_used
 }
 
 #[test]
-fn auto_passes_over_a_gpu_that_cannot_hold_the_run_and_one_that_is_asked_for_is_tried() {
+fn auto_passes_over_a_gpu_that_cannot_hold_the_run_and_one_that_is_asked_for_is_refused_unwritten() {
     let machine = Machine::new(&json!([gpu("cuda:0", 0.01, Value::Null), gpu("cuda:1", 0.02, Value::Null)]));
     let output = machine.train(&[]);
     assert!(output.status.success(), "{}", said(&output));
@@ -277,11 +277,31 @@ fn auto_passes_over_a_gpu_that_cannot_hold_the_run_and_one_that_is_asked_for_is_
     assert_eq!(used["why_not_gpu"]["kind"], "too_little_memory");
     let number = |name: &str| used["why_not_gpu"][name].as_str().unwrap().parse::<f64>().unwrap();
     assert!(number("needed") > number("free") && number("free") > 0.0, "{used}");
-    assert!(machine.train(&["--device", "cuda:0"]).status.success());
+    for asked in [
+        &["--device", "cuda:0", "--json"][..],
+        &["--device", "cuda:0", "--estimate", "--json"],
+        &["--sweep", "device=cpu,cuda:0", "--json"],
+    ] {
+        let output = machine.train(asked);
+        assert_eq!(output.status.code(), Some(1));
+        let problem = serde_json::from_slice::<Value>(&output.stdout).unwrap()["problem"].clone();
+        assert_eq!(
+            (&problem["code"], &problem["params"]["card"]),
+            (&json!("cannot_fit"), &json!("Card cuda:0 (cuda:0)"))
+        );
+        assert_eq!(problem["params"]["processor"], "device=cpu");
+        let error = said(&output);
+        assert!(error.contains("10 KiB can be had of Card cuda:0 (cuda:0)"), "{error}");
+        assert!(
+            error.contains("The processor has room for it: device=cpu.") && !error.contains("Run 2"),
+            "{error}"
+        );
+        assert_eq!(machine.engine.json(&["runs", "list"]).as_array().unwrap().len(), 1);
+    }
     machine.lists(&json!([gpu("cuda:0", 0.01, Value::Null), gpu("cuda:1", 64.0, Value::Null)]));
     assert!(machine.train(&[]).status.success());
     let started = machine.started();
-    assert_eq!(started.iter().map(|start| &start[1][..]).collect::<Vec<_>>(), ["cuda:0", "cuda:1"]);
+    assert_eq!(started.iter().map(|start| &start[1][..]).collect::<Vec<_>>(), ["cuda:1"]);
 }
 
 #[test]

@@ -54,6 +54,15 @@ impl Device {
     pub fn is_cpu(&self) -> bool {
         matches!(self, Device::Cpu)
     }
+
+    /// What its maker calls a GPU, where its driver still tells; none for the CPU.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Device::Cpu => None,
+            #[cfg(feature = "cuda")]
+            Device::Cuda(cuda) => cuda.name(),
+        }
+    }
 }
 
 /// As the settings name it: `cpu`, `cuda:0`.

@@ -299,7 +299,7 @@ pub fn bad_setting(name: &str, value: impl fmt::Display, allowed: &str) -> Probl
     }
     Problem::new(
         ProblemCode::BadSetting,
-        format!("{name} cannot be {value}: it must be {allowed}. Change it and start again."),
+        format!("{name} cannot be {value}. Allowed: {allowed}. Change it and start again."),
     )
     .with("name", name)
     .with("value", value)
@@ -332,15 +332,16 @@ impl FromStr for Device {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
+        let name = text.to_ascii_lowercase();
+        match name.as_str() {
             "auto" => Ok(Device::Auto),
             "cpu" => Ok(Device::Cpu),
             "cuda" => Ok(Device::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|index| index.parse().ok())
-                .map(Device::Cuda)
-                .ok_or_else(|| format!("\"{text}\" is not a device; allowed are auto, cpu and cuda:0")),
+            _ => {
+                name.strip_prefix("cuda:").and_then(|index| index.parse().ok()).map(Device::Cuda).ok_or_else(
+                    || format!("\"{text}\" is no device; allowed are auto, cpu, cuda:0, cuda:1 …"),
+                )
+            }
         }
     }
 }
@@ -432,6 +433,14 @@ mod tests {
             assert_eq!(problem.params["name"], name);
             assert!(!problem.params["allowed"].is_empty());
         }
+    }
+
+    #[test]
+    fn a_device_is_known_in_capitals_too_and_written_small() {
+        for (text, device) in [("CUDA:0", "cuda:0"), ("Cuda", "cuda:0"), ("CPU", "cpu"), ("Auto", "auto")] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), device);
+        }
+        assert!("cuda:x".parse::<Device>().is_err() && "cuda:-1".parse::<Device>().is_err());
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub enum Unusable {
     NoEngine,
     /// The system has no NVIDIA driver.
     NoDriver,
-    /// The driver is too old. `found` is its version, or the CUDA version that it supports.
+    /// The driver is too old. `found` is its version or, where that is not known, the CUDA version that it supports, such
+    /// as `CUDA 12.2`.
     OldDriver { found: String, needed: String },
     /// No folder has cuBLAS and cuRAND of CUDA 13.
     NoLibraries,
@@ -106,7 +107,10 @@ impl fmt::Display for Unusable {
                 "the GPU engine mbti-cuda is not installed: install the package mbti-tuner-cuda, or run `make cuda`",
             ),
             Unusable::NoDriver => {
-                write!(f, "the system has no NVIDIA driver: {LEAST_DRIVER} or newer is needed")
+                write!(f, "the system has no NVIDIA driver: install {LEAST_DRIVER} or newer")
+            }
+            Unusable::OldDriver { found, needed } if found.starts_with("CUDA ") => {
+                write!(f, "its driver supports only {found}: driver {needed} or newer, for CUDA 13, is needed")
             }
             Unusable::OldDriver { found, needed } => {
                 write!(f, "its driver is {found}: {needed} or newer is needed")
@@ -125,9 +129,11 @@ impl fmt::Display for Unusable {
                 f,
                 "MBTI_CUDA_LIBRARIES names {folder}, which is not an absolute path: it must begin with /"
             ),
-            Unusable::FolderLacks { folder, library } => {
-                write!(f, "MBTI_CUDA_LIBRARIES names {folder}, which does not have {library}")
-            }
+            Unusable::FolderLacks { folder, library } => write!(
+                f,
+                "MBTI_CUDA_LIBRARIES names {folder}, which does not have {library}: cuBLAS and cuRAND of CUDA 13 must lie \
+                 in one folder, as the package mbti-tuner-cuda has them"
+            ),
             Unusable::Unsafe { path } => write!(
                 f,
                 "{path} was not loaded, since other users can change it: it must belong to you or to root, and not be \
@@ -137,7 +143,9 @@ impl fmt::Display for Unusable {
                 let [needed, free] = [needed, free].map(|mib| mib.parse().map_or_else(|_| mib.clone(), memory));
                 write!(f, "this run needs at least {needed} and {free} of its memory are free")
             }
-            Unusable::NotListed => f.write_str("the driver lists no such GPU"),
+            Unusable::NotListed => f.write_str(
+                "the driver does not list it: CUDA_VISIBLE_DEVICES may hide it, and `nvidia-smi` shows what there is",
+            ),
             Unusable::WordsModel => f.write_str("the bag of words is computed on the processor"),
             Unusable::Failed { reason } => write!(f, "it does not work: {reason}"),
         }
@@ -217,6 +225,25 @@ mod tests {
             }
             assert_eq!(told, expected);
             assert_eq!(serde_json::from_value::<Unusable>(expected).unwrap(), reason);
+        }
+    }
+
+    #[test]
+    fn a_reason_says_what_to_do() {
+        let text = String::from;
+        for (reason, remedy) in [
+            (Unusable::NoDriver, "install 580 or newer"),
+            (
+                Unusable::OldDriver { found: text("CUDA 12.2"), needed: text("580") },
+                "supports only CUDA 12.2: driver 580 or newer, for CUDA 13, is needed",
+            ),
+            (Unusable::NotListed, "CUDA_VISIBLE_DEVICES may hide it, and `nvidia-smi` shows"),
+            (
+                Unusable::FolderLacks { folder: text("/a"), library: text("libcublas.so.13") },
+                "cuBLAS and cuRAND of CUDA 13 must lie in one folder, as the package mbti-tuner-cuda has them",
+            ),
+        ] {
+            assert!(reason.to_string().contains(remedy), "{reason}");
         }
     }
 

@@ -109,13 +109,15 @@ pub enum ProblemCode {
     /// The loss or the gradient became infinite or not a number. `step`, `rows`: the places of the
     /// step's texts in the data set, from 1; `checkpoint`: the step of the newest one, 0 for none.
     LossNotFinite,
-    /// The run would need more memory than there is. `needed`, `available` (MiB), `settings`: what
-    /// would fit, as `name=value` with commas between, or nothing.
+    /// The run would need more memory than there is. `needed`, `available` (MiB), `card`: whose memory that is, or nothing
+    /// for the computer's own; `settings`: what would fit, as `name=value` with commas between, or nothing; `processor`:
+    /// `device=cpu` where the processor has room and the run would be on another device, or nothing.
     CannotFit,
     /// Memory ran short, so that fewer texts are worked on at once. `step`, `batch_size`,
     /// `gradient_accumulation_steps`: the new values.
     BatchHalved,
-    /// Memory ran short with one text at a time. `step`.
+    /// Memory ran short, with one text at a time where it was in a step. `step`, 0 for none; `card`: whose memory, or
+    /// nothing for the computer's own; `settings`: what needs less, each as `name=value`, with commas between, or nothing.
     OutOfMemory,
     /// A checkpoint is damaged and was passed over. `path`, `reason`.
     CheckpointPassedOver,
@@ -134,8 +136,11 @@ pub enum ProblemCode {
     NoSuchDevice,
     /// The GPU asked for cannot be used. `device`; `kind` and its parameters as in `Unusable`.
     DeviceUnusable,
-    /// The GPU failed in the middle of a run, which can be resumed. `device`, `reason`.
+    /// The GPU failed in the middle of a run, which can be resumed where it has a checkpoint. `device`, `reason`,
+    /// `checkpoint`: the step of the newest one, 0 for none.
     DeviceLost,
+    /// A run was resumed on another device than it was on before. `from`, `to`.
+    DeviceChanged,
     /// A text without any word. No parameters.
     EmptyText,
     /// The run has nothing to predict with yet. `run`, `status`.

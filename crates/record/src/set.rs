@@ -38,8 +38,33 @@ impl TrainConfig {
         // A value of the wrong kind was not what was meant, where another reading is of the right one.
         let of_its_kind = reasons.iter().find(|reason| !reason.starts_with("invalid type"));
         let reason = of_its_kind.or(reasons.first()).cloned().unwrap_or_default();
-        Err(bad_setting(name, text, &format!("what it takes ({reason})")))
+        Err(match reason.strip_prefix("unknown field") {
+            Some(_) => unknown_setting(name, text, &allowed(&reason)),
+            None => bad_setting(name, text, &allowed(&reason)),
+        })
     }
+}
+
+/// What a setting may be, out of the reason for which serde or the type of the setting refused a value.
+fn allowed(reason: &str) -> String {
+    if let Some((_, allowed)) = reason.split_once("allowed are ") {
+        return allowed.to_owned();
+    }
+    let Some((_, expected)) = reason.rsplit_once(", expected ") else { return reason.to_owned() };
+    match expected {
+        "f64" | "f32" => "a number".to_owned(),
+        "u8" | "u32" | "u64" | "usize" => "a whole number, 0 or above".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "words with commas between".to_owned(),
+        "a string" => "a word".to_owned(),
+        names => names.trim_start_matches("one of ").replace(" or ", ", ").replace('`', ""),
+    }
+}
+
+/// A setting that is none.
+fn unknown_setting(name: &str, value: &str, allowed: &str) -> Problem {
+    let message = format!("There is no setting {name}. `mbti train --help` lists all of them.");
+    Problem { message, ..bad_setting(name, value, allowed) }
 }
 
 /// The name that a setting has now, by that one or by the one of older versions.
@@ -90,5 +115,30 @@ mod tests {
             assert_eq!(problem.params["name"], name);
         }
         assert_eq!(config, TrainConfig::default());
+    }
+
+    #[test]
+    fn a_value_that_is_refused_is_answered_with_those_that_are_allowed() {
+        for (name, text, allowed) in [
+            ("device", "gpu", "auto, cpu, cuda:0, cuda:1 …"),
+            ("dtype", "f16", "f32, bf16, bf16_mixed, tf32"),
+            ("optim", "sgd", "adamw, adamw_8bit"),
+            ("class_weights", "heavy", "balanced, none, or two numbers above 0 such as 0.6,0.4"),
+            ("seed", "x", "a whole number, 0 or above"),
+            ("seed", "-1", "a whole number, 0 or above"),
+            ("learning_rate", "x", "a number"),
+            ("load_best_model_at_end", "maybe", "true or false"),
+            ("max_length", "2", "a whole number from 4 to 1048576"),
+        ] {
+            let problem = TrainConfig::default().set(name, text).unwrap_err();
+            assert_eq!(problem.params["allowed"], allowed, "{name}");
+            let message = format!("{name} cannot be {text}. Allowed: {allowed}. Change it and start again.");
+            assert_eq!(problem.message, message);
+        }
+        let problem = TrainConfig::default().set("lerning_rate", "1").unwrap_err();
+        assert_eq!(
+            problem.message,
+            "There is no setting lerning_rate. `mbti train --help` lists all of them."
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use compute::{Backend, Device, on_device};
 
-use crate::{Error, error::Result, progress::Tell};
+use crate::{Error, Inputs, checkpoint::newest_checkpoint, error::Result, progress::Tell};
 
 /// Opens the device of a run.
 #[cfg(not(feature = "cuda"))]
@@ -38,7 +38,7 @@ pub(crate) fn open(wanted: record::Device, tell: &mut Tell) -> Result<Device> {
 }
 
 /// An error of arithmetic after which the device answers no more is a device that is lost, and no fault of the run's.
-pub(crate) fn or_lost(error: Error, device: &Device) -> Error {
+pub(crate) fn or_lost(error: Error, inputs: &Inputs, device: &Device) -> Error {
     let reason = match &error {
         Error::Candle(error) | Error::Model(model::Error::Candle(error)) => compute::message(error),
         _ => return error,
@@ -46,5 +46,6 @@ pub(crate) fn or_lost(error: Error, device: &Device) -> Error {
     if device.is_cpu() || on_device!(device, backend => backend.synchronise().is_ok()) {
         return error;
     }
-    Error::DeviceLost { device: device.to_string(), reason }
+    let checkpoint = newest_checkpoint(inputs.run, inputs.run_folder).ok().map(|found| found.step);
+    Error::DeviceLost { device: device.to_string(), reason, checkpoint }
 }

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use mbti::{Axis, Letter};
-use record::{Problem, ProblemCode, memory};
+use record::{Problem, ProblemCode};
+
+use crate::memory_problem::{CannotFit, RanOut, Remedies};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -26,33 +28,18 @@ pub enum Error {
         /// The step of the newest checkpoint.
         checkpoint: Option<u32>,
     },
-    #[error(
-        "Memory ran out in step {step} with one text at a time. Choose a smaller max_length, gradient_checkpointing, \
-         or trainable = lora; what was saved before can be gone on with."
-    )]
+    /// What a part of a run says when its device has no memory left; the run makes [`Error::RanOut`] of it.
+    #[error("Memory ran out in step {step} with one text at a time.")]
     OutOfMemory { step: u32 },
-    #[error(
-        "Memory ran out in the middle of step {step}, after the optimizer had moved some of the weights, so the step \
-         cannot be repeated with fewer texts at once. Choose a smaller per_device_train_batch_size or max_length, or \
-         gradient_checkpointing, and resume from the last checkpoint."
-    )]
+    /// The same, after the optimizer had moved some of the weights, so that the step cannot be repeated.
+    #[error("Memory ran out in the middle of step {step}.")]
     OutOfMemoryInStep { step: u32 },
-    #[error(
-        "Memory ran out in an evaluation with one text at a time. Choose a smaller max_length, or a smaller model; \
-         what was saved before can be resumed."
-    )]
+    #[error("Memory ran out in an evaluation with one text at a time.")]
     OutOfMemoryInEvaluation,
-    #[error(
-        "This run needs at least {} of memory and {} can be had. {}",
-        memory(*.needed),
-        memory(*.available),
-        if .settings.is_empty() {
-            "Choose a smaller model.".to_owned()
-        } else {
-            format!("These settings would fit: {}.", .settings)
-        }
-    )]
-    CannotFit { needed: f64, available: f64, settings: String },
+    #[error("{0}")]
+    RanOut(Box<RanOut>),
+    #[error("{0}")]
+    CannotFit(Box<CannotFit>),
     #[error(
         "The checkpoint in {} was made of other texts: the data set has changed. Start the run anew.",
         .path.display()
@@ -69,10 +56,21 @@ pub enum Error {
     )]
     DeviceNotOpened { device: record::Device, source: candle_core::Error },
     #[error(
-        "{device} failed in the middle of the run: {reason}. Resume the run from its last checkpoint when the GPU works \
-         again, or on the processor with --device cpu. A run without a checkpoint has to be started again."
+        "{device} failed in the middle of the run: {reason}. {}",
+        .checkpoint.map_or_else(
+            || "It had no checkpoint yet: start it again when the GPU works again, or on the processor with --device cpu.".to_owned(),
+            |step| format!(
+                "Resume the run from its last checkpoint, of step {step}, when the GPU works again, or on the processor \
+                 with --device cpu."
+            )
+        )
     )]
-    DeviceLost { device: String, reason: String },
+    DeviceLost {
+        device: String,
+        reason: String,
+        /// The step of the newest checkpoint.
+        checkpoint: Option<u32>,
+    },
     #[error(
         "The optimizer's state in {} cannot be used: {reason}. Start the run anew from its model.",
         .path.display()
@@ -107,10 +105,26 @@ impl Error {
                 Problem::new(Code::OutOfMemory, self).with("step", step)
             }
             Error::OutOfMemoryInEvaluation => Problem::new(Code::OutOfMemory, self).with("step", 0),
-            Error::CannotFit { needed, available, settings } => Problem::new(Code::CannotFit, self)
-                .with("needed", needed)
-                .with("available", available)
-                .with("settings", settings),
+            Error::RanOut(ran_out) => {
+                let Remedies { of, settings, processor } = &ran_out.remedies;
+                let processor = processor.then_some("device=cpu");
+                let settings: Vec<&str> = settings.iter().map(String::as_str).chain(processor).collect();
+                Problem::new(Code::OutOfMemory, self)
+                    .with("step", ran_out.when.step())
+                    .with("card", of.name())
+                    .with("settings", settings.join(","))
+            }
+            Error::CannotFit(found) => {
+                let Remedies { of, processor, .. } = &found.remedies;
+                let processor = if *processor { "device=cpu" } else { "" };
+                let settings = Some(found.remedies.settings()).filter(|settings| !settings.is_empty());
+                Problem::new(Code::CannotFit, self)
+                    .with("needed", found.needed)
+                    .with("available", found.available)
+                    .with("settings", settings.as_deref().unwrap_or(processor))
+                    .with("processor", processor)
+                    .with("card", of.name())
+            }
             Error::OtherTexts { path } => Problem::new(Code::CheckpointMismatch, self)
                 .with("path", path.display())
                 .with("reason", "the data set has changed"),
@@ -119,9 +133,10 @@ impl Error {
             Error::DeviceNotOpened { device, .. } => {
                 Problem::new(Code::NoSuchDevice, self).with("device", device)
             }
-            Error::DeviceLost { device, reason } => {
-                Problem::new(Code::DeviceLost, self).with("device", device).with("reason", reason)
-            }
+            Error::DeviceLost { device, reason, checkpoint } => Problem::new(Code::DeviceLost, self)
+                .with("device", device)
+                .with("reason", reason)
+                .with("checkpoint", checkpoint.unwrap_or(0)),
             Error::NoSuchDevice { device } => Problem::new(Code::NoSuchDevice, self).with("device", device),
             Error::BadState { path, reason } => {
                 Problem::new(Code::CannotRead, self).with("path", path.display()).with("reason", reason)
@@ -134,6 +149,12 @@ impl Error {
             Error::Candle(_) => Problem::new(Code::Internal, self),
             Error::Progress(problem) => problem.clone(),
         }
+    }
+}
+
+impl From<CannotFit> for Error {
+    fn from(found: CannotFit) -> Error {
+        Error::CannotFit(Box::new(found))
     }
 }
 

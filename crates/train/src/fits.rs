@@ -7,23 +7,30 @@ use compute::{Device, on_device};
 use model::{Setup, Weights};
 use record::{Optim, TrainConfig, free_mib, needed_mib};
 
-use crate::{Error, adamw::bears_8_bits, error::Result, learner::takes_pieces, memory};
+use crate::{
+    Error,
+    adamw::bears_8_bits,
+    error::Result,
+    learner::takes_pieces,
+    memory,
+    memory_problem::{CannotFit, LEFT_FREE, MemoryOf, Remedies},
+};
 
 const MIB: f64 = 1024.0 * 1024.0;
-
-/// Activations want room, too, so settings are proposed only where they leave this part of the memory free.
-const LEFT_FREE: f64 = 0.2;
 
 /// Settings that may lower what a run needs, each with the others that it goes with. The earlier ones change less of
 /// what a run learns.
 const OPTIMS: [&[(&str, &str)]; 2] = [&[], &[("optim", "adamw_8bit")]];
 const DTYPES: [&[(&str, &str)]; 2] = [&[], &[("dtype", "bf16")]];
-const LEARNING: [&[(&str, &str)]; 4] = [
+const LEARNING: [&[(&str, &str)]; 5] = [
     &[],
     &[("trainable", "lora")],
     &[("trainable", "lora"), ("quantization", "int8")],
     &[("trainable", "lora"), ("quantization", "nf4")],
+    HEAD,
 ];
+/// What changes the most of what a run learns, so that it is proposed only where nothing else is enough.
+const HEAD: &[(&str, &str)] = &[("trainable", "head"), ("quantization", "none")];
 
 /// What a run with these settings surely needs of its device, in MiB: its weights, their gradients and the optimizer.
 ///
@@ -57,17 +64,25 @@ fn of_the_optimizer(name: &str, tensor: &Tensor, optim: Optim) -> f64 {
 /// anything of the model is read, and names settings that would leave room.
 pub(crate) fn check_fits(model_folder: &Path, config: &TrainConfig, device: &Device) -> Result<()> {
     let Some(available) = on_device!(device, backend => memory::limit_mib(backend)) else { return Ok(()) };
+    check_room(model_folder, config, available, MemoryOf::of(device))
+}
+
+/// The same where so much memory, in MiB, is known to be available.
+///
+/// Errors: [`Error::CannotFit`], or the folder is no model that can be trained with these settings.
+pub fn check_room(model_folder: &Path, config: &TrainConfig, available: f64, of: MemoryOf) -> Result<()> {
     let needed = least_mib(model_folder, config)?;
     if needed <= available {
         return Ok(());
     }
     let settings = fewest_changes(model_folder, config, available)?;
-    Err(Error::CannotFit { needed: needed_mib(needed), available: free_mib(available), settings })
+    let remedies = Remedies::new(of, settings, Some(needed));
+    Err(CannotFit { needed: needed_mib(needed), available: free_mib(available), remedies }.into())
 }
 
-/// The fewest settings by whose change the run would fit, as `name=value` with commas between; nothing where none are
-/// enough. What is among them is needed: without it, fewer would do.
-fn fewest_changes(model_folder: &Path, config: &TrainConfig, available: f64) -> Result<String> {
+/// The fewest settings by whose change the run would fit, as `name=value`; none where none are enough. What is among them
+/// is needed: without it, fewer would do.
+fn fewest_changes(model_folder: &Path, config: &TrainConfig, available: f64) -> Result<Vec<String>> {
     let mut ways = Vec::new();
     for learning in LEARNING {
         for dtype in DTYPES {
@@ -81,19 +96,19 @@ fn fewest_changes(model_folder: &Path, config: &TrainConfig, available: f64) -> 
                         names.push(format!("{name}={value}"));
                     }
                 }
-                ways.push((names, changed));
+                ways.push((learning == HEAD, names, changed));
             }
         }
     }
-    ways.retain(|(names, changed)| !names.is_empty() && changed.check_together().is_ok());
+    ways.retain(|(_, names, changed)| !names.is_empty() && changed.check_together().is_ok());
     // Of equally many, those that come first stay first.
-    ways.sort_by_key(|(names, _)| names.len());
-    for (names, changed) in ways {
+    ways.sort_by_key(|(is_head, names, _)| (*is_head, names.len()));
+    for (_, names, changed) in ways {
         if least_mib(model_folder, &changed)? <= (1.0 - LEFT_FREE) * available {
-            return Ok(names.join(","));
+            return Ok(names);
         }
     }
-    Ok(String::new())
+    Ok(Vec::new())
 }
 
 #[cfg(test)]

@@ -42,5 +42,13 @@ pub(crate) fn mib(bytes: u64) -> f64 {
 
 /// Whether this is a device that has no memory left, which says so in words.
 pub(crate) fn has_run_out(error: &model::Error) -> bool {
-    error.to_string().to_lowercase().replace('_', " ").contains("out of memory")
+    is_out_of_memory(&error.to_string())
+}
+
+/// Whether the words of an error are those of a device, or of a library of its, that has no memory left.
+pub(crate) fn is_out_of_memory(text: &str) -> bool {
+    let text = text.to_lowercase().replace('_', " ");
+    ["out of memory", "status alloc failed", "status allocation failed"]
+        .iter()
+        .any(|words| text.contains(words))
 }

@@ -10,6 +10,8 @@ use crate::{
     error::Result,
     fits::check_fits,
     memory::peak_rss_mib,
+    memory_problem::MemoryOf,
+    out_of_memory,
     prepare::{load, prepare},
     progress::{Listener, Tell, notice},
     training_loop::TrainingLoop,
@@ -27,13 +29,27 @@ const BASELINE: &str = "baseline.json";
 pub fn run(inputs: &Inputs, listener: &mut Listener) -> Result<Outcome> {
     let mut tell = |what: Progress| listener(what).map_err(Error::Progress);
     check(inputs)?;
-    let device = device::open(inputs.config.device, &mut tell)?;
+    let device = open(inputs, &mut tell)?;
     if inputs.config.dtype == Dtype::Tf32 && device.is_cpu() {
         let message = "tf32 is a GPU's. On this device everything is computed in 32 bits, which is more.";
         let problem = Problem::new(ProblemCode::NoTf32, message);
         notice(&mut tell, 0, problem)?;
     }
-    on(inputs, &device, &mut tell).map_err(|error| device::or_lost(error, &device))
+    on(inputs, &device, &mut tell).map_err(|error| explained(error, inputs, &device))
+}
+
+fn open(inputs: &Inputs, tell: &mut Tell) -> Result<Device> {
+    let wanted = inputs.config.device;
+    device::open(wanted, tell)
+        .map_err(|error| out_of_memory::explained(error, inputs, MemoryOf::wanted(wanted)))
+}
+
+/// What ended a run, with what its device has to do with it, wherever in the run it came from.
+fn explained(error: Error, inputs: &Inputs, device: &Device) -> Error {
+    match device::or_lost(error, inputs, device) {
+        lost @ Error::DeviceLost { .. } => lost,
+        error => out_of_memory::explained(error, inputs, MemoryOf::of(device)),
+    }
 }
 
 /// The run on its device.
@@ -54,8 +70,8 @@ fn on(inputs: &Inputs, device: &Device, tell: &mut Tell) -> Result<Outcome> {
 pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
     let mut tell = |what: Progress| listener(what).map_err(Error::Progress);
     check(inputs)?;
-    let device = device::open(inputs.config.device, &mut tell)?;
-    estimate_on(inputs, &device, &mut tell).map_err(|error| device::or_lost(error, &device))
+    let device = open(inputs, &mut tell)?;
+    estimate_on(inputs, &device, &mut tell).map_err(|error| explained(error, inputs, &device))
 }
 
 fn estimate_on(inputs: &Inputs, device: &Device, tell: &mut Tell) -> Result<Estimate> {

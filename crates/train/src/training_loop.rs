@@ -265,10 +265,11 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
         let pieces = 1u32 << self.learner.halvings.min(31);
         let batch = config.per_device_train_batch_size.div_ceil(pieces);
         let accumulation = config.gradient_accumulation_steps.saturating_mul(pieces);
+        let texts = if batch == 1 { "one text".to_owned() } else { format!("{batch} texts") };
         Problem::new(
             ProblemCode::BatchHalved,
             format!(
-                "Memory ran short in step {step}, which is done again with {batch} texts at once and \
+                "Memory ran short in step {step}, which is done again with {texts} at once and \
                  {accumulation} passes a step: the same texts in all."
             ),
         )

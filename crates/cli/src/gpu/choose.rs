@@ -120,7 +120,7 @@ mod tests {
         };
         let small = DeviceInfo { unusable: why("201", "200"), ..gpus[1].clone() };
         assert_eq!(auto(200.4), Chosen::Cpu { passed_over: Some(small) });
-        // One that is asked for is tried, and what does not fit is the run's to say.
+        // Of one that is asked for, what does not fit is said together with what would.
         let asked = Wanted { needed: Some(1e6), ..wanted(Device::Cuda(0)) };
         assert_eq!(choose(asked, &gpus), Ok(Chosen::Gpu(gpus[0].clone())));
         // One that does not tell is tried, too.

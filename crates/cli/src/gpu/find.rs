@@ -51,15 +51,17 @@ fn find_in(places: &Places, is_started: bool, limit: Duration) -> Found {
 }
 
 fn ask(places: &Places, limit: Duration) -> Result<(Vec<DeviceInfo>, Engine), Unusable> {
-    let driver = libraries::driver(places)?;
+    let driver = libraries::driver(places);
     let version = system::driver_version(&places.root);
     // The version is that of the system's own driver, and not of one that was given.
-    let version = version.filter(|_| !places.given.contains(&driver));
+    let version = version.filter(|_| !driver.as_ref().is_ok_and(|driver| places.given.contains(driver)));
     let old = |found: String| Unusable::OldDriver { found, needed: LEAST_DRIVER.to_owned() };
     let least = system::major(LEAST_DRIVER);
+    // It goes before all that is missing beside it: a newer driver is needed whatever else is.
     if let Some(found) = version.as_ref().filter(|found| system::major(found) < least) {
         return Err(old(found.clone()));
     }
+    driver?;
     let program = libraries::engine(places)?;
     let libraries = libraries::libraries(places)?;
     let engine = Engine { program, libraries: libraries.folders };
@@ -172,6 +174,8 @@ mod tests {
         assert_eq!(machine.why(), old);
         assert_eq!(old.to_string(), "its driver is 535.183.01: 580 or newer is needed");
         machine.remove("usr/lib64/libcuda.so.1");
+        assert_eq!(machine.why(), old);
+        machine.remove("sys/module/nvidia/version");
         assert_eq!(machine.why(), Unusable::NoDriver);
     }
 

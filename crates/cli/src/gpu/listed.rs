@@ -34,6 +34,12 @@ fn unusable(why: Unfit) -> Unusable {
             Unusable::OldDriver { found: format!("CUDA {cuda}"), needed: LEAST_DRIVER.to_owned() }
         }
         Unfit::OldCard { capability } => Unusable::OldCard { capability },
+        // A program needs some memory of a card's to ask it anything.
+        Unfit::Driver { ref name, .. } if name.contains("OUT_OF_MEMORY") => Unusable::Failed {
+            reason: format!(
+                "no program can use it, as its memory is full ({name}): `nvidia-smi` lists those that have it"
+            ),
+        },
         Unfit::Driver { .. } => Unusable::Failed { reason: why.to_string() },
     }
 }
@@ -65,13 +71,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gpu_is_named_by_its_place_and_an_old_driver_by_its_cuda() {
+    fn a_gpu_is_named_by_its_place_an_old_driver_by_its_cuda_and_a_full_card_is_said_to_be_one() {
         let gpu = Gpu { name: "A".into(), total: 1 << 30, free: None, unfit: None };
         assert_eq!(info(1, gpu.clone()).device, "cuda:1");
         assert_eq!(info(1, gpu.clone()).memory_mib, Some(1024.0));
-        let old = Gpu { unfit: Some(Unfit::OldDriver { cuda: "12.2".into() }), ..gpu };
+        let old = Gpu { unfit: Some(Unfit::OldDriver { cuda: "12.2".into() }), ..gpu.clone() };
         let expected = Unusable::OldDriver { found: "CUDA 12.2".into(), needed: "580".into() };
         assert_eq!(info(0, old).unusable, Some(expected));
+        let (call, name) = ("cuDevicePrimaryCtxRetain", "CUDA_ERROR_OUT_OF_MEMORY".into());
+        let full = Gpu { unfit: Some(Unfit::Driver { call, name }), ..gpu };
+        assert!(
+            matches!(info(0, full).unusable, Some(Unusable::Failed { reason }) if reason.contains("its memory is full"))
+        );
     }
 
     #[test]

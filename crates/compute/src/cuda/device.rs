@@ -128,6 +128,11 @@ impl Cuda {
         &self.inner.device
     }
 
+    /// What its maker calls it, where the driver still tells.
+    pub fn name(&self) -> Option<String> {
+        self.stream().context().name().ok()
+    }
+
     pub(super) fn candle(&self) -> &CudaDevice {
         &self.inner.candle
     }

@@ -14,8 +14,8 @@ use compute::{Cpu, Moments};
 use model::Setup;
 use record::{Dtype, Optim, Quantization, TrainConfig, Trainable};
 
-use super::{fewest_changes, least_mib};
-use crate::{AdamW, Gradients, Hyperparameters};
+use super::{check_room, fewest_changes, least_mib};
+use crate::{AdamW, Gradients, Hyperparameters, MemoryOf};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -88,7 +88,7 @@ fn the_fewest_settings_that_make_a_run_fit_are_proposed_and_none_that_does_not_h
     let all = TrainConfig::default();
     let proposed = |folder: &Path, config: &TrainConfig, share: f64| {
         let available = least_mib(folder, config).unwrap() * share;
-        fewest_changes(folder, config, available).unwrap()
+        fewest_changes(folder, config, available).unwrap().join(",")
     };
     assert_eq!(proposed(&tables, &all, 0.6), "trainable=lora");
     assert_eq!(proposed(&tables, &all, 0.2), "dtype=bf16,trainable=lora");
@@ -103,4 +103,46 @@ fn the_fewest_settings_that_make_a_run_fit_are_proposed_and_none_that_does_not_h
     let lora = TrainConfig { trainable: Trainable::Lora, ..Default::default() };
     assert_eq!(proposed(&layers, &lora, 0.7), "quantization=int8");
     assert_eq!(proposed(&layers, &lora, 0.55), "quantization=nf4");
+}
+
+#[test]
+fn the_head_alone_is_proposed_where_nothing_else_is_enough() {
+    let home = tempfile::tempdir().unwrap();
+    // So small that LoRA's matrices are larger than the model's own.
+    let tiny = bert(home.path(), 100, 8);
+    let all = TrainConfig::default();
+    let [whole, lora] = [Trainable::All, Trainable::Lora].map(|trainable| {
+        let smallest = TrainConfig { trainable, dtype: Dtype::Bf16, optim: Optim::Adamw8bit, ..all.clone() };
+        least_mib(&tiny, &smallest).unwrap()
+    });
+    let head = least_mib(&tiny, &TrainConfig { trainable: Trainable::Head, ..all.clone() }).unwrap();
+    let available = head / 0.79;
+    assert!(available < whole.min(lora), "{head} for the head, {whole} for all, {lora} for LoRA");
+    assert_eq!(fewest_changes(&tiny, &all, available).unwrap(), ["trainable=head"]);
+}
+
+#[test]
+fn a_run_that_does_not_fit_a_card_names_it_and_the_processor_where_that_has_room() {
+    let home = tempfile::tempdir().unwrap();
+    let model = bert(home.path(), 3000, 128);
+    let refused = |available: f64, of: MemoryOf| {
+        check_room(&model, &TrainConfig::default(), available, of).unwrap_err().problem()
+    };
+    let card = refused(0.01, MemoryOf::card(Some("Card"), "cuda:1"));
+    assert!(card.message.contains("10 KiB can be had of Card (cuda:1)"), "{}", card.message);
+    assert!(card.message.contains("The processor has room for it: device=cpu."), "{}", card.message);
+    assert!(!card.message.contains("other programs"), "{}", card.message);
+    let [card_name, settings, processor] =
+        ["card", "settings", "processor"].map(|name| card.params[name].as_str());
+    assert_eq!((card_name, settings, processor), ("Card (cuda:1)", "device=cpu", "device=cpu"));
+    let own = refused(0.01, MemoryOf::Computer);
+    assert!(
+        own.message.contains("of this computer. Choose a smaller model, or close other"),
+        "{}",
+        own.message
+    );
+    assert_eq!(
+        (&own.params["card"][..], &own.params["settings"][..], &own.params["processor"][..]),
+        ("", "", "")
+    );
 }

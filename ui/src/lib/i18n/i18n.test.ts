@@ -90,9 +90,9 @@ describe("the dictionaries", () => {
       too_few_texts: ["part", "texts"],
       too_few_authors: ["authors", "folds"],
       loss_not_finite: ["checkpoint", "rows", "step"],
-      cannot_fit: ["available", "needed", "settings"],
+      cannot_fit: ["available", "memory_of", "needed", "settings"],
       batch_halved: ["batch_size", "gradient_accumulation_steps", "step"],
-      out_of_memory: ["step"],
+      out_of_memory: ["memory_of", "moment", "settings"],
       checkpoint_passed_over: ["path", "reason"],
       nothing_to_resume: ["run"],
       checkpoint_mismatch: ["path", "reason"],
@@ -102,6 +102,7 @@ describe("the dictionaries", () => {
       no_such_device: ["device"],
       device_unusable: ["device", "reason"],
       device_lost: ["device", "reason"],
+      device_changed: ["from", "to"],
       empty_text: [],
       run_has_no_model: ["run", "status"],
       no_finished_run: [],
@@ -260,11 +261,23 @@ describe("a problem's sentence", () => {
     const says = (settings: string) =>
       problemText({ code: "cannot_fit", params: { needed: "900.4", available: "0.5", settings }, message: "" });
     expect(says("trainable=lora,gradient_checkpointing=all")).toContain(
-      `900 MiB of memory, and 512 KiB are there. What would make it fit: What learns: ${en.trainables.lora}; Gradient checkpointing: ${en.checkpointings.all}.`,
+      `900 MiB of memory, and this computer has 512 KiB. What would make it fit: What learns: ${en.trainables.lora}; Gradient checkpointing: ${en.checkpointings.all}.`,
     );
     expect(says("")).toContain(en.window.fits_nothing);
     setLanguage("zh");
     expect(says("trainable=head,max_length=64")).toContain("学习哪些权重：仅分类头；每条文本最多词元数：64");
+    setLanguage("en");
+  });
+
+  it("says whose memory ran out and what needs less", () => {
+    const says = (step: string, card: string) =>
+      problemText({ code: "out_of_memory", params: { step, card, settings: "trainable=lora,device=cpu" }, message: "" });
+    expect(says("3", "NVIDIA A (cuda:0)")).toContain(
+      `The memory of NVIDIA A (cuda:0) ran out (step 3). Each of these needs less: What learns: ${en.trainables.lora}; Device: cpu.`,
+    );
+    expect(says("0", "")).toContain(`of this computer ran out (${en.window.no_step})`);
+    setLanguage("zh");
+    expect(says("3", "NVIDIA A (cuda:0)")).toContain("NVIDIA A (cuda:0)的内存用完了（第 3 步）");
     setLanguage("en");
   });
 

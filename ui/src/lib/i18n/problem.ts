@@ -23,8 +23,10 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
   if (problem.code === "bad_weights") replace(params, "reason", dictionary.weight_formats);
   if (problem.code === "too_few_texts") replace(params, "part", dictionary.parts);
   if (problem.code === "loss_not_finite") params["checkpoint"] = checkpointText(params["checkpoint"], dictionary);
-  if (problem.code === "cannot_fit") {
-    for (const name of ["needed", "available"]) params[name] = memoryText(params[name]);
+  if (problem.code === "cannot_fit" || problem.code === "out_of_memory") {
+    if (problem.code === "cannot_fit") for (const name of ["needed", "available"]) params[name] = memoryText(params[name]);
+    params["memory_of"] = params["card"] || dictionary.window.this_computer;
+    params["moment"] = checkpointText(params["step"], dictionary, dictionary.window.no_step);
     params["settings"] = settingsText(params["settings"] ?? "", dictionary);
   }
   if (problem.code === "device_unusable") params["reason"] = unusableText(dictionary, problem.params);
@@ -50,8 +52,8 @@ export function settingText(name: string, value: string, dictionary: Dictionary)
 }
 
 /** "step 40", or "none" for 0. What an older program wrote has no checkpoint. */
-function checkpointText(step: string | undefined, dictionary: Dictionary): string {
-  if (step === undefined || step === "0") return dictionary.window.none;
+function checkpointText(step: string | undefined, dictionary: Dictionary, none = dictionary.window.none): string {
+  if (step === undefined || step === "0") return none;
   return fill("en", dictionary.window.at_step, { step });
 }
 

@@ -275,7 +275,7 @@ export const allowed = {
   early_stopping_patience: from.zero,
   early_stopping_threshold: "a number from 0 to 1000",
   seed: from.zero,
-  device: "auto, cpu or cuda:0",
+  device: "auto, cpu, cuda:0, cuda:1 …",
   dtype: "f32, bf16, bf16_mixed or tf32",
   trainable: "all, lora or head",
   quantization: "none, nf4 or int8; other than none with LoRA alone",

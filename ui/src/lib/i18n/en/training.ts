@@ -31,6 +31,8 @@ export const training = {
   fit_nothing: "No change of settings makes it fit. Choose a smaller model, or close other programs.",
   fit_apply: "Use these settings",
   fits_nothing: "no change of settings, only a smaller model",
+  this_computer: "this computer",
+  no_step: "outside the steps of training",
   at_step: "step {step}",
   pause: "Pause",
   pausing: "Pausing…",

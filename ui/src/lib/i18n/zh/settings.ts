@@ -260,7 +260,7 @@ export const allowed: Dictionary["allowed"] = {
   early_stopping_patience: from.zero,
   early_stopping_threshold: "0 到 1000 的数",
   seed: from.zero,
-  device: "auto、cpu 或 cuda:0",
+  device: "auto、cpu、cuda:0、cuda:1 ……",
   dtype: "f32、bf16、bf16_mixed 或 tf32",
   trainable: "all、lora 或 head",
   quantization: "none、nf4 或 int8；除 none 外只能与 LoRA 一起使用",

@@ -33,6 +33,8 @@ export const training: Words<typeof english> = {
   fit_nothing: "怎样更改设置都放不下。请选择更小的模型，或关闭其他程序。",
   fit_apply: "采用这些设置",
   fits_nothing: "更改设置无济于事，只能换更小的模型",
+  this_computer: "本机",
+  no_step: "不在训练步中",
   at_step: "第 {step} 步",
   pause: "暂停",
   pausing: "正在暂停…",

@@ -5,7 +5,8 @@ use app::{
     runs::{self, Stop},
 };
 use record::{
-    Chosen, DataSet, DeviceInfo, Estimate, Model, Prediction, PresetConfig, Run, RunProgress, TrainConfig,
+    Chosen, DataSet, Device, DeviceInfo, Model, Prediction, PresetConfig, Run, RunEstimate, RunProgress,
+    TrainConfig,
 };
 use tauri::{AppHandle, State};
 
@@ -110,7 +111,7 @@ pub async fn list_devices(shell: State<'_, Shell>) -> Answer<Vec<DeviceInfo>> {
 }
 
 #[tauri::command]
-pub async fn estimate_run(shell: State<'_, Shell>, config: TrainConfig) -> Answer<Estimate> {
+pub async fn estimate_run(shell: State<'_, Shell>, config: TrainConfig) -> Answer<RunEstimate> {
     shell.estimator.estimate(&shell.home, &config).await.map_err(told)
 }
 
@@ -145,10 +146,10 @@ pub async fn stop_run(shell: State<'_, Shell>, run: i64, now: bool) -> Answer<()
 }
 
 #[tauri::command]
-pub async fn resume_run(shell: State<'_, Shell>, run: i64) -> Answer<()> {
+pub async fn resume_run(shell: State<'_, Shell>, run: i64, device: Option<Device>) -> Answer<()> {
     // An estimate that is still being made would hold the memory that the run needs.
     shell.estimator.end();
-    engine::resume(&shell.home, run).await.map_err(told)
+    engine::resume(&shell.home, run, device).await.map_err(told)
 }
 
 #[tauri::command]

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use record::{Problem, ProblemCode, RunStatus, TrainConfig};
+use record::{Device, Problem, ProblemCode, RunStatus, TrainConfig};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::process::{Child, Command};
 
@@ -59,13 +59,18 @@ async fn answer<T: DeserializeOwned>(engine: &Path, home: &Home, arguments: &[&s
 
 /// Why an engine that was to answer in JSON has failed: by the last of its lines that is a problem, else by its last words.
 fn failed(ended: &Output) -> Error {
+    let told = told_problem(&ended.stdout);
+    told.map_or_else(|| gone(ended.status, &ended.stderr), Error::Problem)
+}
+
+/// The last line that is a problem in JSON.
+fn told_problem(said: &[u8]) -> Option<Problem> {
     #[derive(Deserialize)]
     struct Told {
         problem: Problem,
     }
-    let mut lines = ended.stdout.rsplit(|&byte| byte == b'\n');
-    let told = lines.find_map(|line| serde_json::from_slice::<Told>(line).ok());
-    told.map_or_else(|| gone(ended.status, &ended.stderr), |told| Error::Problem(told.problem))
+    let mut lines = said.rsplit(|&byte| byte == b'\n');
+    lines.find_map(|line| serde_json::from_slice::<Told>(line).ok()).map(|told| told.problem)
 }
 
 /// Hands the token over to an engine that was started with `--token-stdin`.
@@ -95,7 +100,7 @@ fn into_file(pipe: tokio::process::ChildStdin) -> std::io::Result<std::fs::File>
 pub async fn start(home: &Home, config: &TrainConfig) -> Result<i64> {
     let run = runs::create(home, config).await?;
     let token = token_for(home, config);
-    let started = token.and_then(|token| spawn(&locate()?, home, "--run", run, token.as_ref()));
+    let started = token.and_then(|token| spawn(&locate()?, home, &["--run"], run, token.as_ref()));
     match started {
         Ok(child) => {
             tokio::spawn(watch(home.clone(), run, child));
@@ -112,14 +117,14 @@ fn log_path(home: &Home, run: i64) -> PathBuf {
     home.run_folder(run).join("engine.log")
 }
 
-/// Starts an engine that trains the run as `how` says: `--run` or `--resume`.
-fn spawn(engine: &Path, home: &Home, how: &str, run: i64, token: Option<&Token>) -> Result<Child> {
+/// Starts an engine that trains the run as `how` says: options, the last of which is `--run` or `--resume`.
+fn spawn(engine: &Path, home: &Home, how: &[&str], run: i64, token: Option<&Token>) -> Result<Child> {
     let path = log_path(home, run);
     // What an earlier engine said of the run stays.
     let log = File::options().create(true).append(true).open(&path);
     let log = log.map_err(|error| Error::write(&path, error))?;
     let mut command = command(engine, home);
-    command.arg("train").arg(how).arg(run.to_string());
+    command.arg("train").args(how).arg(run.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     if token.is_some() {
         command.arg("--token-stdin").stdin(Stdio::piped());
@@ -144,13 +149,14 @@ fn not_started(engine: &Path, error: &std::io::Error) -> Error {
     Error::EngineNotStarted { path: engine.to_owned(), reason: error.to_string() }
 }
 
-/// Starts an engine that goes on with a run that ended early, and waits until it has taken the run
-/// up. One that cannot leaves the run as it was, so that its reason is told here or nowhere.
-pub async fn resume(home: &Home, run: i64) -> Result<()> {
-    resume_by(&locate()?, home, run).await
+/// Starts an engine that resumes a run that ended early, on another device than its settings say where one is given, and
+/// waits until the engine has taken the run up. It decides on the device first. One that cannot resume the run leaves it
+/// as it was, so that its reason is told here or nowhere.
+pub async fn resume(home: &Home, run: i64, device: Option<Device>) -> Result<()> {
+    resume_by(&locate()?, home, run, device).await
 }
 
-async fn resume_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
+async fn resume_by(engine: &Path, home: &Home, run: i64, device: Option<Device>) -> Result<()> {
     runs::reconcile(home).await?;
     let found = home.store.run(run).await?;
     if found.status.is_active() {
@@ -160,7 +166,11 @@ async fn resume_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
         return Err(Error::NothingToResume { run });
     }
     let said_before = std::fs::metadata(log_path(home, run)).map_or(0, |log| log.len());
-    let mut child = spawn(engine, home, "--resume", run, token_for(home, &found.config)?.as_ref())?;
+    let device = device.map(|device| device.to_string());
+    let mut how = vec!["--problem-stderr"];
+    how.extend(device.iter().flat_map(|device| ["--device", device.as_str()]));
+    how.push("--resume");
+    let mut child = spawn(engine, home, &how, run, token_for(home, &found.config)?.as_ref())?;
     loop {
         tokio::select! {
             status = child.wait() => {
@@ -170,7 +180,7 @@ async fn resume_by(engine: &Path, home: &Home, run: i64) -> Result<()> {
                 }
                 let log = std::fs::read(log_path(home, run)).unwrap_or_default();
                 let said = log.get(said_before as usize..).unwrap_or_default();
-                return Err(gone(status, said));
+                return Err(told_problem(said).map_or_else(|| gone(status, said), Error::Problem));
             }
             () = tokio::time::sleep(LOOK) => {}
         }
@@ -347,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_goes_on_or_has_no_checkpoint_is_not_gone_on_with() {
         let (_folder, home, run) = adapted().await;
-        let code = async |run| resume(&home, run).await.unwrap_err().problem().code;
+        let code = async |run| resume(&home, run, None).await.unwrap_err().problem().code;
         assert_eq!(code(run).await, ProblemCode::RunIsActive);
         home.store.interrupt_run(run).await.unwrap();
         assert_eq!(code(run).await, ProblemCode::NothingToResume);
@@ -367,10 +377,11 @@ mod tests {
             tokio::time::sleep(LOOK).await;
             assert!(home.store.resume_run(run, 2).await.unwrap());
         };
-        let (resumed, ()) = tokio::join!(resume_by(&engine, &home, run), take_up);
+        let (resumed, ()) = tokio::join!(resume_by(&engine, &home, run, None), take_up);
         resumed.unwrap();
+        let home_folder = home.folder.display();
         let expected =
-            format!("what was said before\n--home {} train --resume {run}\n", home.folder.display());
+            format!("what was said before\n--home {home_folder} train --problem-stderr --resume {run}\n");
         assert_eq!(std::fs::read_to_string(log_path(&home, run)).unwrap(), expected);
 
         // One that ends without a word is noticed.
@@ -388,11 +399,33 @@ mod tests {
     #[tokio::test]
     async fn an_engine_that_cannot_go_on_tells_why_and_leaves_the_run_as_it_was() {
         let (folder, home, run) = ended_early().await;
-        let resume_with = async |script: &str| resume_by(&scripted(folder.path(), script), &home, run).await;
+        let resume_with =
+            async |script: &str| resume_by(&scripted(folder.path(), script), &home, run, None).await;
         let error = resume_with("echo 'error: Other texts.' >&2; exit 1").await.unwrap_err();
         assert!(matches!(&error, Error::EngineGone { reason } if reason == "Other texts."), "{error}");
         let error = resume_with("exit 7").await.unwrap_err();
         assert!(error.to_string().contains("exit status: 7"), "what was said before is no reason: {error}");
+        assert_eq!(home.store.run(run).await.unwrap().status, RunStatus::Interrupted);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_engine_that_cannot_resume_on_its_device_gives_the_problem_and_is_given_another_one() {
+        let (folder, home, run) = ended_early().await;
+        let problem = Problem::new(ProblemCode::DeviceUnusable, "cuda:0 cannot be used: it is not there.")
+            .with("device", "cuda:0")
+            .with("kind", "not_listed");
+        let line = serde_json::json!({ "problem": problem });
+        let script = format!(
+            "case \"$*\" in *' --device cpu --resume {run}') echo 'error: cpu' >&2; exit 1;; esac\n\
+             echo 'error: {}' >&2; echo '{line}' >&2; exit 1",
+            problem.message
+        );
+        let engine = scripted(folder.path(), &script);
+        let error = resume_by(&engine, &home, run, None).await.unwrap_err();
+        assert_eq!(error.problem(), problem);
+        let error = resume_by(&engine, &home, run, Some(Device::Cpu)).await.unwrap_err();
+        assert!(matches!(&error, Error::EngineGone { reason } if reason == "cpu"), "{error}");
         assert_eq!(home.store.run(run).await.unwrap().status, RunStatus::Interrupted);
     }
 
@@ -411,7 +444,7 @@ mod tests {
             (None, format!("train --run {run}")),
         ] {
             let token = token.map(|token| Token::parse(token).unwrap());
-            let mut child = spawn(&engine, &home, "--run", run, token.as_ref()).unwrap();
+            let mut child = spawn(&engine, &home, &["--run"], run, token.as_ref()).unwrap();
             assert!(child.wait().await.unwrap().success());
             let text = std::fs::read_to_string(&said).unwrap();
             let (first, rest) = text.split_once('\n').unwrap();

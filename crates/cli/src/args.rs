@@ -21,6 +21,9 @@ pub struct Cli {
     /// Print JSON on standard output
     #[arg(long, global = true)]
     pub json: bool,
+    /// End standard error with the problem as JSON where the command fails: for the window, whose language may be another
+    #[arg(long, global = true, hide = true)]
+    pub problem_stderr: bool,
     #[command(subcommand)]
     pub command: Command,
 }

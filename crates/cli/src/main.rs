@@ -54,7 +54,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let json = cli.json;
+    let (json, problem_stderr) = (cli.json, cli.problem_stderr);
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads any more, as after `mbti runs list | head`: no error, but no success.
@@ -66,6 +66,9 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             print::error(&error);
+            if problem_stderr {
+                print::json_beside(&serde_json::json!({ "problem": error.problem() }));
+            }
             if json {
                 // Whoever reads lines of JSON gets the problem as the last of them; that nobody reads is no new error.
                 print::json(&serde_json::json!({ "problem": error.problem() })).ok();

@@ -20,7 +20,7 @@ use record::{AxisMetrics, one_line, printable};
 use crate::error::Result;
 
 pub use bar::{bar, hidden_bar, message};
-pub use json::json;
+pub use json::{json, json_beside};
 
 /// Characters of a line, and of a cell, past which nobody reads.
 const LONGEST_LINE: usize = 20_000;

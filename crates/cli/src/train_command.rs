@@ -334,7 +334,11 @@ fn estimate(context: &Context, config: &TrainConfig) -> Result<()> {
 }
 
 fn try_estimate(context: &Context, config: &TrainConfig) -> Result<record::Estimate> {
-    let config = &on(config, &device::decide(context, config)?)?;
+    let used_device = device::decide(context, config)?;
+    if context.json {
+        print::json(&serde_json::json!({ "used_device": used_device }))?;
+    }
+    let config = &on(config, &used_device)?;
     let folders = Folders { words: None, ..folders(context, 0, config)? };
     let texts = read_texts(context, config)?;
     let inputs = texts.inputs(0, config, &folders);

@@ -321,6 +321,30 @@ fn a_run_that_is_finished_has_nothing_to_resume_and_no_device_is_chosen_for_it()
 }
 
 #[test]
+fn a_run_whose_gpu_is_gone_is_not_resumed_and_the_problem_is_given_as_json_where_that_is_wanted() {
+    let machine = Machine::new(&two_cards());
+    let run = machine.queue(record::Device::Cuda(0));
+    machine.interrupt(run);
+    machine.lists(&json!([]));
+    let run = &run.to_string();
+    let resume = ["train", "--resume", run];
+    let plain = machine.output(&resume);
+    assert!(!said(&plain).contains("\"problem\""), "{}", said(&plain));
+    let output = machine.output(&[&resume[..], &["--problem-stderr"]].concat());
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b""[..]));
+    let error = said(&output);
+    assert!(error.contains("error: cuda:0 cannot be used"), "{error}");
+    let told: Value = serde_json::from_str(error.lines().last().unwrap()).unwrap();
+    let problem = &told["problem"];
+    assert_eq!(
+        (&problem["code"], &problem["params"]["device"]),
+        (&json!("device_unusable"), &json!("cuda:0"))
+    );
+    assert_eq!(problem["params"]["kind"], "not_listed");
+    assert_eq!(machine.engine.json(&["runs", "show", run])["run"]["status"], "interrupted");
+}
+
+#[test]
 fn a_variable_that_somebody_sets_by_hand_is_no_word_of_another_engine() {
     let machine = Machine::new(&two_cards());
     for by_hand in ["", "1", "devices", "cuda:0"] {

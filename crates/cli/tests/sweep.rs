@@ -19,6 +19,7 @@ fn an_estimate_tells_what_a_run_needs_and_writes_nothing() {
     engine.import_small("d");
     let settings = ["train", "--data", "d", "--model", "words", "--estimate"];
     let events = engine.events(&settings);
+    assert_eq!(events.first().unwrap()["used_device"]["device"], "cpu");
     assert_eq!(events.last().unwrap()["event"], "estimate");
     assert!(events.last().unwrap()["peak_mib"].as_f64().unwrap() > 0.0);
     assert!(engine.ok(&settings).contains("peak"));

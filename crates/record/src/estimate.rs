@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::GradientCheckpointing;
+use crate::{GradientCheckpointing, UsedDevice};
 
 /// What a run will need. Memory in MiB, times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
@@ -30,4 +30,12 @@ pub struct Estimate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub checkpointing: Option<GradientCheckpointing>,
+}
+
+/// What a run will need, and on which device, as chosen for its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct RunEstimate {
+    pub estimate: Estimate,
+    pub used_device: UsedDevice,
 }

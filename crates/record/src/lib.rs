@@ -41,7 +41,7 @@ pub use config::{Device, MAX_STEPS, TrainConfig, bad_setting};
 pub use data_set::{DataSet, DataSetDetail, ImportReport, SampleText, SkipReason, SkippedRow};
 pub use device_info::{DeviceInfo, LEAST_DRIVER, Unusable, UsedDevice};
 pub use dtype::Dtype;
-pub use estimate::Estimate;
+pub use estimate::{Estimate, RunEstimate};
 pub use event::{Evaluation, Event, Finished, Notice, Step};
 pub use gradient_checkpointing::GradientCheckpointing;
 pub use hub::{

@@ -33,7 +33,7 @@ export function runFacts(run: Run, now: number): [name: string, value: string][]
 }
 
 /** What a run computed on, and why not on the graphics card that was found or that there may be. */
-function deviceText({ device, name, gpu, why_not_gpu }: UsedDevice): string {
+export function deviceText({ device, name, gpu, why_not_gpu }: UsedDevice): string {
   if (why_not_gpu !== null) {
     const reason = unusableReason(why_not_gpu);
     return gpu === null ? t("used_device_perhaps", { name, reason }) : t("used_device_instead", { name, gpu, reason });

@@ -11,6 +11,11 @@ export function activeRun(runs: readonly Run[]): Run | undefined {
   return runs.find((run) => isActive(run.status));
 }
 
+/** Whether a run was computed on a graphics card, or its settings ask for one, which it may have lost. */
+export function wantsGpu({ used_device, config }: Run): boolean {
+  return [used_device?.device, config.device].some((device) => device?.startsWith("cuda"));
+}
+
 export function canPredict(run: Run): boolean {
   return run.model_folder !== null;
 }

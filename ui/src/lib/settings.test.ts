@@ -86,7 +86,7 @@ describe.each(languages)("the settings of a run in %s", (language) => {
 });
 
 describe.each(languages)("the devices in %s", (language) => {
-  const { window, unusables } = dictionaries[language];
+  const { window, unusables, settings } = dictionaries[language];
 
   const oldDriver = unusables.old_driver.replace("{found}", "535.183.01").replace("{needed}", "580");
 
@@ -99,9 +99,18 @@ describe.each(languages)("the devices in %s", (language) => {
       ["cuda:0", false, oldDriver],
     ]);
     expect(found[1]?.text).toContain("16.0 GiB");
-    expect(found[2]?.text).toBe("Example graphics card");
+    expect(found[2]?.text).toBe("cuda:0 · Example graphics card");
     const nameless = deviceChoices([{ ...FAKE_DEVICES[1]!, name: "" }], "auto");
-    expect(nameless[1]?.text).toBe(window.device_cuda.replace("{index}", "0"));
+    expect(nameless[1]?.text).toBe(`cuda:0 · ${window.device_cuda}`);
+    expect(new Map(settingsOf({ ...FAKE_DEFAULTS, device: "cuda:1" })).get(settings.device)).toBe(`cuda:1 · ${window.device_cuda}`);
+  });
+
+  it("are told apart by their numbers where two graphics cards are equal", () => {
+    setLanguage(language);
+    const card = (device: string) => ({ device, name: "A card", memory_mib: 8192, free_mib: 8000, unusable: null });
+    const [, first, second] = deviceChoices([card("cuda:0"), card("cuda:1")], "auto");
+    expect(first?.text).toBe(window.device_option.replace("{name}", "cuda:0 · A card").replace("{memory}", "8.0 GiB"));
+    expect(second?.text).toBe(window.device_option.replace("{name}", "cuda:1 · A card").replace("{memory}", "8.0 GiB"));
   });
 
   it("are the processor and what is chosen where no list is there", () => {

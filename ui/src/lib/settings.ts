@@ -107,8 +107,7 @@ export function deviceChoices(listed: readonly DeviceInfo[], chosen: string): De
   const plain = (device: string): DeviceChoice => ({ device, text: deviceName(device), usable: true, why: null });
   const known = listed.map(({ device, name, memory_mib, unusable }) => ({
     device,
-    // A graphics card that nothing has shown has no name.
-    text: memory_mib === null ? name || deviceName(device) : t("device_option", { name, memory: formatMemory(language(), memory_mib) }),
+    text: memory_mib === null ? listedName(device, name) : t("device_option", { name: listedName(device, name), memory: formatMemory(language(), memory_mib) }),
     usable: unusable === null,
     why: unusable === null ? null : unusableReason(unusable),
   }));
@@ -116,8 +115,13 @@ export function deviceChoices(listed: readonly DeviceInfo[], chosen: string): De
   return choices.some(({ device }) => device === chosen) ? choices : [...choices, plain(chosen)];
 }
 
+/** With its number, by which reasons and messages name it. A graphics card that nothing has shown has no name. */
+function listedName(device: string, name: string): string {
+  return name === "" || device === "cpu" ? name || deviceName(device) : t("device_numbered", { device, name });
+}
+
 export function deviceName(device: string): string {
   if (device === "auto") return t("device_auto");
   if (device === "cpu") return t("device_cpu");
-  return t("device_cuda", { index: device.replace("cuda:", "") });
+  return t("device_numbered", { device, name: t("device_cuda") });
 }

@@ -1,7 +1,8 @@
-import { fireEvent, screen, waitFor, within } from "@testing-library/svelte";
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/svelte";
 import { describe, expect, it, vi } from "vitest";
+import RunNotices from "../components/RunNotices.svelte";
 import { problem } from "../lib/backend/fake-data";
-import { dictionaries, languages } from "../lib/i18n";
+import { dictionaries, languages, setLanguage } from "../lib/i18n";
 import { GROUPS, SETTING_GROUPS } from "../lib/settingGroups";
 import { at, choose, open, startAnew, type } from "./testing";
 
@@ -30,9 +31,85 @@ describe.each(languages)("in %s", (language) => {
     );
   });
 
+  const oldDriver = words.unusables.old_driver.replace("{found}", "535.183.01").replace("{needed}", "580");
+  /** The line that names the processor, and why the card that was found is not used. */
+  const passedOver = (when: "computes_on" | "computed_on" | "would_compute_on") => {
+    const { used_device_instead } = words.window;
+    const named = { "{name}": "Example processor, 8 threads", "{gpu}": "Example graphics card", "{reason}": oldDriver };
+    const device = Object.entries(named).reduce((text, [name, value]) => text.replace(name, value), used_device_instead);
+    return words.window[when].replace("{device}", device);
+  };
+  const usedDevice = async () => (await at("used-device")).textContent;
+
+  it("a run says on which device it computes and computed, and why not on the card that was found", async () => {
+    const fake = await open("training", "nav-train", language);
+    expect(await usedDevice()).toBe(passedOver("computes_on"));
+    fake.tick(200);
+    const outcome = await screen.findByTestId("outcome");
+    expect(within(outcome).getByTestId("used-device").textContent).toBe(passedOver("computed_on"));
+  });
+
+  it("an estimate says for which device it is, and why not for the card that was found", async () => {
+    await open("data", "nav-train", language);
+    await click("estimate-button");
+    const found = await at("estimate-result");
+    expect(within(found).getByTestId("used-device").textContent).toBe(passedOver("would_compute_on"));
+  });
+
+  it("a run whose graphics card was lost says so, and is resumed on the processor", async () => {
+    const fake = await open("training", "nav-train", language);
+    const resume = vi.spyOn(fake, "resumeRun");
+    fake.endRun(1, "lost");
+    const outcome = await screen.findByTestId("outcome");
+    expect(within(outcome).getByTestId("run-status").dataset["status"]).toBe("interrupted");
+    expect(outcome.textContent).toContain("CUDA_ERROR_LAUNCH_FAILED");
+    expect(outcome.textContent).toContain(words.window.outcome_broken_off);
+    expect(outcome.textContent).not.toContain(words.window.outcome_interrupted);
+    expect(within(outcome).getByTestId("used-device").textContent).toContain("cuda:0");
+    expect((await at("resume-cpu-button")).textContent).toContain(words.window.resume_cpu);
+    resume.mockRejectedValueOnce(problem("device_unusable", { device: "cuda:0", kind: "not_listed" }));
+    await click("resume-button");
+    expect((await at("problem")).textContent).toContain(words.unusables.not_listed);
+    await click("resume-cpu-button");
+    await screen.findByTestId("stop-button");
+    expect(resume.mock.calls).toEqual([
+      [1, null],
+      [1, "cpu"],
+    ]);
+    expect(screen.queryByTestId("problem")).toBeNull();
+    fake.tick();
+    await waitFor(async () =>
+      expect(await usedDevice()).toBe(words.window.computes_on.replace("{device}", "Example processor, 8 threads")),
+    );
+  });
+
+  it("an engine that went away without a word is told as such, and one that never had a card offers no processor", async () => {
+    const fake = await open("training", "nav-train", language);
+    fake.endRun(1, "interrupted");
+    const outcome = await screen.findByTestId("outcome");
+    expect(outcome.textContent).toContain(words.window.outcome_interrupted);
+    expect(within(outcome).queryByTestId("failure")).toBeNull();
+    await at("resume-button");
+    expect(screen.queryByTestId("resume-cpu-button")).toBeNull();
+  });
+
+  it("what happened is told at the step that it names, or before the first one", () => {
+    setLanguage(language);
+    const halved = problem("batch_halved", { step: "1", batch_size: "8", gradient_accumulation_steps: "2" });
+    render(RunNotices, {
+      notices: [
+        { step: 0, problem: halved },
+        { step: 0, problem: problem("no_tf32") },
+        { step: 7, problem: problem("no_tf32") },
+      ],
+    });
+    const places = [...screen.getByTestId("run-notices").querySelectorAll(".step")].map((place) => place.textContent);
+    const { notice_step, notice_start } = words.window;
+    expect(places).toEqual([notice_step.replace("{step}", "1"), notice_start, notice_step.replace("{step}", "7")]);
+  });
+
   it("a device that is there and cannot be used is listed with the reason, and cannot be chosen", async () => {
     await open("data", "nav-train", language);
-    const oldDriver = words.unusables.old_driver.replace("{found}", "535.183.01").replace("{needed}", "580");
     const field = (await at("train-device")) as HTMLSelectElement;
     await waitFor(() => expect(field.options).toHaveLength(3));
     expect([...field.options].map((option) => [option.value, option.disabled])).toEqual([
@@ -41,6 +118,8 @@ describe.each(languages)("in %s", (language) => {
       ["cuda:0", true],
     ]);
     expect((await at("device-why")).textContent).toContain(oldDriver);
+    // By the number that the reason names.
+    expect(field.options[2]?.textContent).toContain("cuda:0 · Example graphics card");
   });
 
   it("a preset fills in the form and is marked until something is changed", async () => {
@@ -105,6 +184,26 @@ describe.each(languages)("in %s", (language) => {
     expect(screen.queryByTestId("fit-apply")).toBeNull();
   });
 
+  it("a run that does not fit on a graphics card names it, and one click takes the processor", async () => {
+    const fake = await open("data", "nav-train", language);
+    const estimateRun = fake.estimateRun;
+    const card = { card: "A card (cuda:0)", needed: "20480", available: "7430", settings: "" };
+    const params = [{ ...card, processor: "" }, { ...card, processor: "device=cpu" }];
+    vi.spyOn(fake, "estimateRun").mockImplementation(async (config) => {
+      if (config.device === "cpu") return estimateRun(config);
+      throw problem("cannot_fit", params.shift());
+    });
+    await click("estimate-button");
+    const told = () => screen.getByTestId("fit-problem").textContent;
+    await waitFor(() => expect(told()).toContain("A card (cuda:0)"));
+    expect(told()).toContain(words.window.fit_nothing_card);
+    expect(screen.queryByTestId("fit-processor")).toBeNull();
+    await click("estimate-button");
+    await click("fit-processor");
+    await at("estimate-result");
+    expect(((await at("train-device")) as HTMLSelectElement).value).toBe("cpu");
+  });
+
   it("a run is paused and goes on", async () => {
     const fake = await open("training", "nav-train", language);
     await click("pause-button");
@@ -165,6 +264,35 @@ describe("an ended run in Runs", () => {
     await waitFor(async () => expect(Number((await at("loss-chart")).dataset["points"])).toBeGreaterThan(38));
     await click("nav-train");
     await screen.findByTestId("pause-button");
+  });
+
+  it("that lost its graphics card says so, and is resumed on the processor", async () => {
+    const fake = await open("lost", "nav-runs");
+    const resume = vi.spyOn(fake, "resumeRun");
+    await click("runs-row");
+    expect((await at("failure")).textContent).toContain("CUDA_ERROR_LAUNCH_FAILED");
+    await click("resume-cpu-button");
+    await screen.findByTestId("pause-button");
+    expect(resume).toHaveBeenCalledWith(1, "cpu");
+  });
+
+  it("leaves its problem on no other page", async () => {
+    const fake = await open("history", "nav-runs");
+    vi.spyOn(fake, "resumeRun").mockRejectedValue(problem("checkpoint_mismatch", { path: "/c", reason: "other texts" }));
+    const fail = async () => {
+      await waitFor(() => expect(document.querySelector("[data-run='4']")).not.toBeNull());
+      await click("resume-button");
+      await at("problem");
+    };
+    const openIt = async () => fireEvent.click((await screen.findAllByTestId("runs-row"))[2]!);
+    await openIt();
+    await fail();
+    await click("all-runs");
+    expect(screen.queryByTestId("problem")).toBeNull();
+    await openIt();
+    await fail();
+    await click("nav-train");
+    expect(screen.queryByTestId("problem")).toBeNull();
   });
 
   it("says why it cannot go on", async () => {

@@ -2,21 +2,26 @@
 
 use std::{io::Write, path::Path, process::Stdio};
 
-use record::{Estimate, Event, TrainConfig};
+use record::{Event, RunEstimate, TrainConfig, UsedDevice};
+use serde::Deserialize;
 use tempfile::TempPath;
 use tokio::sync::Notify;
 
 use super::{command, failed, locate, not_started};
 use crate::{Error, Home, error::Result};
 
-/// Lets an engine find out what a run with these settings will need. It is ended when the answer is
+/// Lets an engine find out what a run with these settings will need, and on which device. It is ended when the answer is
 /// no longer waited for.
-pub async fn estimate(home: &Home, config: &TrainConfig) -> Result<Estimate> {
+pub async fn estimate(home: &Home, config: &TrainConfig) -> Result<RunEstimate> {
     config.check_together().map_err(Error::Problem)?;
     estimate_by(&locate()?, home, config).await
 }
 
-async fn estimate_by(engine: &Path, home: &Home, config: &TrainConfig) -> Result<Estimate> {
+async fn estimate_by(engine: &Path, home: &Home, config: &TrainConfig) -> Result<RunEstimate> {
+    #[derive(Deserialize)]
+    struct Told {
+        used_device: UsedDevice,
+    }
     // Removed when it goes out of scope, which it also does when nobody waits any longer.
     let settings = settings_file(&home.folder, config)?;
     let mut command = command(engine, home);
@@ -32,7 +37,11 @@ async fn estimate_by(engine: &Path, home: &Home, config: &TrainConfig) -> Result
         Ok(Event::Estimate(estimate)) => Some(estimate),
         _ => None,
     });
-    estimate.ok_or_else(|| Error::EngineGone { reason: "it told no estimate".to_owned() })
+    let device =
+        said.lines().find_map(|line| serde_json::from_str(line).ok()).map(|told: Told| told.used_device);
+    let missing = |what| Error::EngineGone { reason: format!("it told no {what}") };
+    let estimate = estimate.ok_or_else(|| missing("estimate"))?;
+    Ok(RunEstimate { estimate, used_device: device.ok_or_else(|| missing("device"))? })
 }
 
 /// A file with the settings as JSON, which the engine tells from TOML by the end of its name.
@@ -54,7 +63,7 @@ pub struct Estimator {
 impl Estimator {
     /// Estimates as [`estimate`] does, and ends the engine of an estimate that is still being made
     /// of other settings: whoever asked for that has asked anew.
-    pub async fn estimate(&self, home: &Home, config: &TrainConfig) -> Result<Estimate> {
+    pub async fn estimate(&self, home: &Home, config: &TrainConfig) -> Result<RunEstimate> {
         self.alone(estimate(home, config)).await
     }
 
@@ -63,7 +72,7 @@ impl Estimator {
         self.end.notify_waiters();
     }
 
-    async fn alone(&self, work: impl Future<Output = Result<Estimate>>) -> Result<Estimate> {
+    async fn alone(&self, work: impl Future<Output = Result<RunEstimate>>) -> Result<RunEstimate> {
         self.end();
         tokio::select! {
             estimate = work => estimate,
@@ -79,7 +88,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::home::empty_home as home;
-    use record::{Problem, ProblemCode};
+    use record::{Estimate, Problem, ProblemCode, Unusable};
 
     #[cfg(unix)]
     fn left_over(home: &Home) -> usize {
@@ -109,6 +118,19 @@ mod tests {
         }
     }
 
+    fn a_device() -> UsedDevice {
+        UsedDevice {
+            device: "cpu".into(),
+            name: "A processor".into(),
+            gpu: Some("A card".into()),
+            why_not_gpu: Some(Unusable::TooLittleMemory { needed: "90".into(), free: "64".into() }),
+        }
+    }
+
+    fn told(measured: bool) -> RunEstimate {
+        RunEstimate { estimate: an_estimate(measured), used_device: a_device() }
+    }
+
     #[tokio::test]
     async fn settings_that_are_not_allowed_are_refused_without_an_engine() {
         let (_folder, home) = home().await;
@@ -118,22 +140,23 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn the_last_estimate_that_the_engine_tells_is_the_answer() {
+    async fn the_last_estimate_that_the_engine_tells_is_the_answer_with_its_device() {
         let (folder, home) = home().await;
         let copy = folder.path().join("copy.json");
-        let told = [false, true].map(|measured| {
+        let lines = [false, true].map(|measured| {
             let event = Event::Estimate(an_estimate(measured));
             format!("echo '{}'", serde_json::to_string(&event).unwrap())
         });
+        let device = serde_json::json!({ "used_device": a_device() });
         let script = format!(
             "[ \"$3 $4 $5 $7\" = 'train --estimate --config --json' ] || exit 1\n\
-             cp \"$6\" '{}'; echo 'Reading.' >&2; {}; echo 'not JSON'",
+             cp \"$6\" '{}'; echo 'Reading.' >&2; echo '{device}'; {}; echo 'not JSON'",
             copy.display(),
-            told.join("; "),
+            lines.join("; "),
         );
         let engine = super::super::tests::scripted(folder.path(), &script);
         let found = estimate_by(&engine, &home, &settings()).await.unwrap();
-        assert_eq!(found, an_estimate(true));
+        assert_eq!(found, told(true));
         let read: TrainConfig = serde_json::from_slice(&std::fs::read(copy).unwrap()).unwrap();
         assert_eq!(read, settings());
         assert_eq!(left_over(&home), 0);
@@ -153,8 +176,11 @@ mod tests {
         assert_eq!(error.problem(), problem);
         let error = estimate_with("echo 'error: No such model.' >&2; exit 1").await;
         assert!(matches!(&error, Error::EngineGone { reason } if reason == "No such model."), "{error}");
-        let error = estimate_with("true").await;
-        assert_eq!(error.problem().code, ProblemCode::EngineGone);
+        let estimate = serde_json::to_string(&Event::Estimate(an_estimate(true))).unwrap();
+        for said in ["true".to_owned(), format!("echo '{estimate}'")] {
+            let error = estimate_with(&said).await;
+            assert_eq!(error.problem().code, ProblemCode::EngineGone);
+        }
         assert_eq!(left_over(&home), 0);
     }
 
@@ -172,13 +198,13 @@ mod tests {
             while !begun() {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
-            estimator.alone(async { Ok(an_estimate(true)) }).await
+            estimator.alone(async { Ok(told(true)) }).await
         };
         let settings = settings();
         let older = estimator.alone(estimate_by(&engine, &home, &settings));
         let (older, newer) = tokio::join!(older, newer);
         assert_eq!(older.unwrap_err().problem().code, ProblemCode::EngineGone);
-        assert_eq!(newer.unwrap(), an_estimate(true));
+        assert_eq!(newer.unwrap(), told(true));
         assert_eq!(left_over(&home), 0);
         let id = std::fs::read_to_string(&id).unwrap();
         let is_up =

@@ -15,6 +15,12 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// The same on standard error. When nobody reads it the work itself need not end.
+pub fn json_beside(value: &impl Serialize) {
+    let written = to_bytes(value).map(|text| std::io::stderr().write_all(&text));
+    drop(written);
+}
+
 /// Made as a whole before any of it is written: an error of the writing is then one, and not one of JSON.
 fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut text = Vec::new();

@@ -7,7 +7,6 @@ import type { DataSet } from "./types/DataSet";
 import type { DataSetDetail } from "./types/DataSetDetail";
 import type { DownloadPlan } from "./types/DownloadPlan";
 import type { DeviceInfo } from "./types/DeviceInfo";
-import type { Estimate } from "./types/Estimate";
 import type { ExportFormat } from "./types/ExportFormat";
 import type { FoundRepo } from "./types/FoundRepo";
 import type { HubChange } from "./types/HubChange";
@@ -24,6 +23,7 @@ import type { PushPlan } from "./types/PushPlan";
 import type { Pushed } from "./types/Pushed";
 import type { RepoKind } from "./types/RepoKind";
 import type { Run } from "./types/Run";
+import type { RunEstimate } from "./types/RunEstimate";
 import type { RunProgress } from "./types/RunProgress";
 import type { SplitBy } from "./types/SplitBy";
 import type { TrainConfig } from "./types/TrainConfig";
@@ -91,16 +91,16 @@ export interface Backend {
   defaultConfig(): Promise<TrainConfig>;
   /** Starts the engine, a process of its own, and tells the run's number. A dialog asks first where it is to be pushed. */
   startTraining(config: TrainConfig): Promise<number>;
-  /** What a run with this config would need; measures two steps, which may take a minute. */
-  estimateRun(config: TrainConfig): Promise<Estimate>;
+  /** What a run with this config would need, and on which device; measures two steps, which may take a minute. */
+  estimateRun(config: TrainConfig): Promise<RunEstimate>;
   presets(): Promise<PresetConfig[]>;
   /** Asks the run to wait after its current step, with its work saved. */
   pauseRun(run: number): Promise<void>;
   unpauseRun(run: number): Promise<void>;
   /** Asks the run to end after its current step and to keep what it has learned, or to end at once. */
   stopRun(run: number, now: boolean): Promise<void>;
-  /** Lets a run that ended early go on from its last checkpoint. */
-  resumeRun(run: number): Promise<void>;
+  /** Resumes a run that ended early from its last checkpoint: on the device of its settings, or on another one. */
+  resumeRun(run: number, device: string | null): Promise<void>;
   removeRun(run: number): Promise<void>;
   /** Makes a whole model of a run's adapter and its base model, which may take a minute. */
   mergeRun(run: number): Promise<void>;

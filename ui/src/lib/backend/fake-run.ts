@@ -22,6 +22,8 @@ export interface FakeRun {
   adapter: boolean;
   /** Whether it was told to stop at once. */
   stopNow: boolean;
+  /** The device that it was resumed on in place of the one of its settings. */
+  device: string | null;
 }
 
 const SECONDS_A_STEP = 0.085;
@@ -81,7 +83,7 @@ export function createRun(
     pushed: null,
     used_device: null,
   };
-  return { run, steps: [], evaluations: [], notices: [], held, adapter: false, stopNow: false };
+  return { run, steps: [], evaluations: [], notices: [], held, adapter: false, stopNow: false, device: null };
 }
 
 /** Goes on by one step, and ends or waits where the real thing would. */
@@ -90,7 +92,7 @@ export function advance(fake: FakeRun): void {
   if (run.status === "queued") {
     run.status = "running";
     run.started_at ??= new Date().toISOString();
-    run.used_device = usedDevice(run.config.device);
+    run.used_device = usedDevice(fake.device ?? run.config.device);
     if (run.config.dtype === "bf16_mixed") fake.notices.push({ step: 0, problem: problem("no_bf16_products") });
     if (run.config.dtype === "tf32") fake.notices.push({ step: 0, problem: problem("no_tf32") });
     return;
@@ -109,7 +111,7 @@ export function advance(fake: FakeRun): void {
 }
 
 /** The processor, as the one graphics card cannot be used. */
-function usedDevice(asked: string): UsedDevice {
+export function usedDevice(asked: string): UsedDevice {
   const [cpu, gpu] = FAKE_DEVICES;
   const passedOver = asked === "auto" ? gpu : undefined;
   return {
@@ -178,12 +180,21 @@ export function isResumable({ run, evaluations }: FakeRun): boolean {
   return ["stopped", "interrupted", "failed"].includes(run.status) && evaluations.length > 0;
 }
 
-export function resume(fake: FakeRun): void {
+/** Ends a run as a graphics card does that fails in the middle of it. */
+export function loseDevice(fake: FakeRun): void {
+  end(fake, "interrupted");
+  const reason = "unspecified launch failure (CUDA_ERROR_LAUNCH_FAILED)";
+  fake.run.failure = problem("device_lost", { device: "cuda:0", reason });
+  fake.run.used_device = { device: "cuda:0", name: "Example graphics card", gpu: null, why_not_gpu: null };
+}
+
+export function resume(fake: FakeRun, device: string | null): void {
   const { run } = fake;
   Object.assign(run, { finished_at: null, train_seconds: null, peak_rss_mib: null, optimizer_mib: null });
   Object.assign(run, { failure: null, assessment: null, baseline: null, best_step: null, stop_requested: false });
   run.status = "queued";
   fake.stopNow = false;
+  fake.device = device;
 }
 
 function evaluate(fake: FakeRun, done: number): void {

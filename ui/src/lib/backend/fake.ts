@@ -5,7 +5,7 @@ import { createFakeHub, type FakeHub } from "./fake-hub";
 import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
 import { predict } from "./fake-predict";
 import { bytesOf, cleanedOf, leaksOf, partNames, previewOf, sampledOf, TYPE_WORDS_ALONE, WORK_SHARES } from "./fake-texts";
-import { advance, createRun, end, isResumable, resume, type FakeRun } from "./fake-run";
+import { advance, createRun, end, isResumable, loseDevice, resume, usedDevice, type FakeRun } from "./fake-run";
 import type { Axis } from "./types/Axis";
 import type { Chosen } from "./types/Chosen";
 import type { Estimate } from "./types/Estimate";
@@ -17,7 +17,7 @@ import type { WorkProgress } from "./types/WorkProgress";
 
 export { FAKE_DEFAULTS } from "./fake-config";
 
-const startingPoints = ["empty", "data", "training", "paused", "finished", "stopped", "interrupted", "failed", "history"] as const;
+const startingPoints = ["empty", "data", "training", "paused", "finished", "stopped", "interrupted", "lost", "failed", "history"] as const;
 export type StartingPoint = (typeof startingPoints)[number];
 
 export interface FakeOptions {
@@ -40,7 +40,7 @@ export interface Fake extends Backend {
   hub: FakeHub["world"];
   /** Every active run goes on by so many steps. */
   tick(steps?: number): void;
-  endRun(run: number, status: "interrupted" | "failed"): void;
+  endRun(run: number, how: "interrupted" | "lost" | "failed"): void;
 }
 
 /** From an address such as `?fake=training`, for looking at a state in a browser. */
@@ -155,7 +155,7 @@ export function createFake(options: FakeOptions = {}): Fake {
         if (config.push_to_hub !== null) hub.agree();
         return start(config).run.id;
       }),
-    estimateRun: (config) => answer(() => estimate(config)),
+    estimateRun: (config) => answer(() => ({ estimate: estimate(config), used_device: usedDevice(config.device) })),
     presets: () => answer(() => [...FAKE_PRESETS]),
     pauseRun: (id) => answer(() => void (activeRunOf(id).run.pause_requested = true)),
     unpauseRun: (id) => answer(() => void (activeRunOf(id).run.pause_requested = false)),
@@ -165,12 +165,12 @@ export function createFake(options: FakeOptions = {}): Fake {
         found.run.stop_requested = true;
         found.stopNow = now;
       }),
-    resumeRun: (id) =>
+    resumeRun: (id, device) =>
       answer(() => {
         const found = runOf(id);
         if (isActive(found.run.status)) throw problem("run_is_active", { run: String(id) });
         if (!isResumable(found)) throw problem("nothing_to_resume", { run: String(id) });
-        resume(found);
+        resume(found, device);
         clock = Date.now();
       }),
     removeRun: (id) =>
@@ -206,7 +206,7 @@ export function createFake(options: FakeOptions = {}): Fake {
     tick(steps = 1) {
       for (let step = 0; step < steps; step += 1) runs.forEach(advance);
     },
-    endRun: (id, status) => end(runOf(id), status),
+    endRun: (id, how) => (how === "lost" ? loseDevice(runOf(id)) : end(runOf(id), how)),
   };
   goTo(startingPoint);
   return fake;
@@ -362,7 +362,7 @@ export function createFake(options: FakeOptions = {}): Fake {
       advance(run);
     }
     if (point === "stopped") run.run.stop_requested = true;
-    if (point === "interrupted" || point === "failed") end(run, point);
+    if (point === "interrupted" || point === "lost" || point === "failed") fake.endRun(run.run.id, point);
     else if (point === "stopped") advance(run);
   }
 

@@ -52,7 +52,8 @@ describe("the door to Rust", () => {
     await tauri.pauseRun(1);
     await tauri.unpauseRun(1);
     await tauri.stopRun(1, true);
-    await tauri.resumeRun(1);
+    await tauri.resumeRun(1, null);
+    await tauri.resumeRun(1, "cpu");
     await tauri.removeRun(1);
     await tauri.mergeRun(1);
     await tauri.listRuns();
@@ -100,7 +101,8 @@ describe("the door to Rust", () => {
       ["pause_run", { run: 1 }],
       ["unpause_run", { run: 1 }],
       ["stop_run", { run: 1, now: true }],
-      ["resume_run", { run: 1 }],
+      ["resume_run", { run: 1, device: null }],
+      ["resume_run", { run: 1, device: "cpu" }],
       ["remove_run", { run: 1 }],
       ["merge_run", { run: 1 }],
       ["list_runs", {}],

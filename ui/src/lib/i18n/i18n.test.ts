@@ -101,7 +101,7 @@ describe("the dictionaries", () => {
       bad_config_file: ["path", "reason"],
       no_such_device: ["device"],
       device_unusable: ["device", "reason"],
-      device_lost: ["device", "reason"],
+      device_lost: ["device", "reason", "remedy"],
       device_changed: ["from", "to"],
       empty_text: [],
       run_has_no_model: ["run", "status"],
@@ -228,9 +228,14 @@ describe("a problem's sentence", () => {
     const params = { device: "cuda:0", kind: "old_driver", found: "535.183.01", needed: "580" };
     const problem: Problem = { code: "device_unusable", params, message: "" };
     setLanguage("zh");
-    expect(problemText(problem)).toContain("无法使用 cuda:0：其驱动程序为 535.183.01：需要 580 或更新版本。");
+    expect(problemText(problem)).toContain("无法使用 cuda:0：其驱动程序为 535.183.01：请安装 580 或更新版本。");
     setLanguage("en");
-    expect(problemText(problem)).toContain("cuda:0 cannot be used: its driver is 535.183.01: 580 or newer is needed.");
+    expect(problemText(problem)).toContain("cuda:0 cannot be used: its driver is 535.183.01: install 580 or newer.");
+    const byCuda = { ...problem, params: { ...params, found: "CUDA 12.2" } };
+    expect(problemText(byCuda)).toContain(": its driver supports only CUDA 12.2: driver 580 or newer, for CUDA 13, is needed.");
+    setLanguage("zh");
+    expect(problemText(byCuda)).toContain("：其驱动程序最高只支持 CUDA 12.2：需要支持 CUDA 13 的 580 或更新版本驱动程序。");
+    setLanguage("en");
     const failed = { ...problem, params: { device: "cuda:0", kind: "failed", reason: "CUDA_ERROR_UNKNOWN" } };
     expect(problemText(failed)).toContain("it does not work: CUDA_ERROR_UNKNOWN.");
     const small = { ...problem, params: { device: "cuda:0", kind: "too_little_memory", needed: "2048", free: "0.25" } };
@@ -240,6 +245,18 @@ describe("a problem's sentence", () => {
     setLanguage("en");
     const later = { ...problem, params: { device: "cuda:0", kind: "constructor" } };
     expect(problemText(later)).toContain("cannot be used: constructor.");
+  });
+
+  it.each(["zh", "en"] as const)("says in %s what to do where a graphics card lacks something", (language) => {
+    setLanguage(language);
+    const says = (kind: string, more = {}) =>
+      problemText({ code: "device_unusable", params: { device: "cuda:0", kind, ...more }, message: "" });
+    expect(says("not_listed")).toMatch(/nvidia-smi.*CUDA_VISIBLE_DEVICES/);
+    expect(says("folder_lacks", { folder: "/x", library: "libcublas.so.13" })).toMatch(
+      /\/x.*libcublas\.so\.13.*cuBLAS.*cuRAND.*mbti-tuner-cuda/,
+    );
+    expect(says("no_driver")).toMatch(/(install|安装).*580/);
+    setLanguage("en");
   });
 
   it("keeps a setting that is not known here as it was sent", () => {
@@ -255,6 +272,18 @@ describe("a problem's sentence", () => {
     expect(says("too_few_texts", { part: "validation", texts: "0" })).toContain("验证");
     expect(says("no_usable_row", { path: "a", rows: "3", line: "2", reason: "no_type" })).toContain("缺少类型");
     setLanguage("en");
+  });
+
+  it("resumes from a checkpoint only a run that has one", () => {
+    const says = (checkpoint: string) =>
+      problemText({ code: "device_lost", params: { device: "cuda:0", reason: "X", checkpoint }, message: "" });
+    expect(says("4")).toBe(`cuda:0 failed in the middle of the run: X. ${en.window.lost_resume}`);
+    expect(says("0")).toBe(`cuda:0 failed in the middle of the run: X. ${en.window.lost_start_again}`);
+  });
+
+  it("counts no text as several where memory ran short", () => {
+    const params = { step: "1", batch_size: "1", gradient_accumulation_steps: "8" };
+    expect(problemText({ code: "batch_halved", params, message: "" })).toContain("the batch size is 1, and a step has 8 passes");
   });
 
   it("names the settings that would fit, with their values, or says that none would", () => {

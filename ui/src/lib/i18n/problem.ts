@@ -30,6 +30,7 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
     params["settings"] = settingsText(params["settings"] ?? "", dictionary);
   }
   if (problem.code === "device_unusable") params["reason"] = unusableText(dictionary, problem.params);
+  if (problem.code === "device_lost") params["remedy"] = lostRemedy(params["checkpoint"], dictionary);
   if (problem.code === "wrong_token") replace(params, "source", dictionary.token_places);
   if (problem.code === "nothing_usable") replace(params, "needed", dictionary.hub_needs);
   if (problem.code === "bad_hub_setting") replace(params, "name", dictionary.hub_settings);
@@ -55,6 +56,11 @@ export function settingText(name: string, value: string, dictionary: Dictionary)
 function checkpointText(step: string | undefined, dictionary: Dictionary, none = dictionary.window.none): string {
   if (step === undefined || step === "0") return none;
   return fill("en", dictionary.window.at_step, { step });
+}
+
+/** What to do with a run whose device failed: 0 is a run without a checkpoint. */
+function lostRemedy(checkpoint: string | undefined, { window }: Dictionary): string {
+  return checkpoint === "0" ? window.lost_start_again : window.lost_resume;
 }
 
 function replace(params: Record<string, string>, name: string, section: Readonly<Record<string, string>>): void {

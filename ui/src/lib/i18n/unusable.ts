@@ -9,5 +9,7 @@ export function unusableText(dictionary: Dictionary, reason: Readonly<Record<str
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) params[name] = value;
   if (kind === "too_little_memory") for (const name of ["needed", "free"]) params[name] = memoryText(params[name]);
   const known: Readonly<Record<string, string>> = dictionary.unusables;
+  // Where the system tells no version of the driver, it is known by the newest CUDA that it supports.
+  if (kind === "old_driver" && params["found"]?.startsWith("CUDA ")) return fill("en", dictionary.window.old_driver_cuda, params);
   return Object.hasOwn(known, kind) ? fill("en", known[kind]!, params) : kind;
 }

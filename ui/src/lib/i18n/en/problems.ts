@@ -40,7 +40,7 @@ export const problems = {
   too_few_authors: "There are only {authors} authors for {folds} folds, and no author is in two of them. Choose fewer folds, split by text, or import texts by more authors.",
   loss_not_finite: "The loss or the gradient ran out of bounds at step {step}, so training was ended. The texts of that step are these rows of the data set: {rows}. Newest checkpoint before it: {checkpoint}. Look at these texts, or start again with a lower learning rate.",
   cannot_fit: "The run needs {needed} of memory, and {memory_of} has {available}. What would make it fit: {settings}.",
-  batch_halved: "Memory ran short at step {step}. From there on a pass has {batch_size} texts, and a step has {gradient_accumulation_steps} passes; what is learned stays the same.",
+  batch_halved: "Memory ran short at step {step}. From there on the batch size is {batch_size}, and a step has {gradient_accumulation_steps} passes; what is learned stays the same.",
   out_of_memory: "The memory of {memory_of} ran out ({moment}). Each of these needs less: {settings}. Change one and start again.",
   checkpoint_passed_over: "The checkpoint {path} is damaged and was passed over: {reason}. An older one is used.",
   nothing_to_resume: "Run {run} has no whole checkpoint to go on from. Start a new run in Train.",
@@ -50,8 +50,7 @@ export const problems = {
   bad_config_file: "The file of settings {path} cannot be understood: {reason}. Mend it and try again.",
   no_such_device: "The device {device} is not there. Choose the processor, or leave the choice to the program.",
   device_unusable: "{device} cannot be used: {reason}. Choose another device, or the processor.",
-  device_lost:
-    "{device} failed in the middle of the run: {reason}. Resume the run from its last checkpoint when the GPU works again, or on the processor. A run without a checkpoint has to be started again.",
+  device_lost: "{device} failed in the middle of the run: {reason}. {remedy}",
   device_changed: "From here on the run computes on {to}. Before, it computed on {from}.",
   empty_text: "The text has no words. Type a few, and the prediction appears.",
   run_has_no_model: "Run {run} ({status}) has nothing to predict with. Choose another run, or wait until it has learned something.",

@@ -93,7 +93,7 @@ export const setting_hints = {
   metric_for_best_model: "All but the loss are the mean over the axes, on the held-out texts.",
   early_stopping_patience: "Ends the run after so many evaluations that are no better. 0 never does.",
   early_stopping_threshold: "An evaluation must be better by so much to count as progress.",
-  device: "What there is not is refused before the run begins.",
+  device: "A graphics card is faster. One that cannot be used is refused before the run begins.",
   dtype: "Numbers of 16 bits are less exact. What has to be exact, such as sums and the head, keeps 32 bits.",
   gradient_checkpointing: "These layers keep less and compute it again when it is needed: less memory, up to a half more time. What is learned is the same.",
   trainable: "The head is the small last part, which turns what was read into letters. With LoRA or the head alone the base model stays as it is, and less memory is needed.",
@@ -172,18 +172,18 @@ export const checkpointings = {
 
 export const unusables = {
   no_engine: "the GPU engine mbti-cuda is not installed: install the package mbti-tuner-cuda",
-  no_driver: "the system has no NVIDIA driver: 580 or newer is needed",
-  old_driver: "its driver is {found}: {needed} or newer is needed",
+  no_driver: "the system has no NVIDIA driver: install version 580 or newer",
+  old_driver: "its driver is {found}: install {needed} or newer",
   no_libraries: "cuBLAS and cuRAND of CUDA 13 were not found: install the package mbti-tuner-cuda, or CUDA 13",
   old_card: "its compute capability is {capability}: 8.0 or newer is needed (Ampere, 2020)",
   no_card: "no NVIDIA graphics card was found in this computer",
   folder_missing: "MBTI_CUDA_LIBRARIES names {folder}, and there is no such folder",
   folder_not_absolute: "MBTI_CUDA_LIBRARIES names {folder}, which is not an absolute path: it must begin with /",
-  folder_lacks: "MBTI_CUDA_LIBRARIES names {folder}, which does not have {library}",
+  folder_lacks: "MBTI_CUDA_LIBRARIES names {folder}, which lacks {library}: let it name the one folder that has both cuBLAS and cuRAND of CUDA 13, or install the package mbti-tuner-cuda and unset it",
   unsafe:
     "{path} was not loaded, since other users can change it: it must belong to you or to root, and not be writable for everybody",
   too_little_memory: "this run needs at least {needed} and {free} of its memory are free",
-  not_listed: "the driver lists no such graphics card",
+  not_listed: "the driver does not list it: see with nvidia-smi which graphics cards it lists, and whether CUDA_VISIBLE_DEVICES hides one",
   words_model: "the bag of words is computed on the processor",
   failed: "it does not work: {reason}",
 } as const satisfies Record<Unusable["kind"], string>;

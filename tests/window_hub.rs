@@ -168,6 +168,32 @@ async fn trip() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_the_environment_is_used_and_no_process_of_the_page_has_it() {
+    in_turn(token_of_the_environment()).await;
+}
+
+async fn token_of_the_environment() {
+    let hub = small_hub();
+    let variables = [("HF_ENDPOINT", hub.url()), ("HF_TOKEN", TOKEN), ("HUGGING_FACE_HUB_TOKEN", TOKEN)];
+    let window = open_with(tempfile::tempdir().unwrap(), &variables).await;
+    window.choose("language", "en").await;
+    window.click("nav-hub").await;
+    window.wait_until("the account", async || window.text("account").await.contains("alice")).await;
+    // The system keeps what a process was started with, so those that were given the token have it still.
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |name: &str| std::fs::read(process.path().join(name)).unwrap_or_default();
+        let has = read("environ").windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes());
+        if has { &mut with } else { &mut without }
+            .push(String::from_utf8(read("comm")).unwrap().trim().to_owned());
+    }
+    with.retain(|name| name != "WebKitWebDriver" && name != "mbti-tuner");
+    assert_eq!(with, Vec::<String>::new());
+    assert!(without.iter().any(|name| name.starts_with("WebKitWeb")), "{without:?}");
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_address_is_agreed_to_in_a_dialog_and_gets_no_token_that_was_given_for_this_one() {
     in_turn(two_hubs()).await;
 }

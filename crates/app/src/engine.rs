@@ -3,6 +3,7 @@
 mod devices;
 mod estimate;
 mod leaks;
+mod output;
 
 use std::{
     fs::File,
@@ -15,7 +16,7 @@ use record::{Device, Problem, ProblemCode, RunStatus, TrainConfig};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::process::{Child, Command};
 
-use crate::{Error, Home, Token, account, error::Result, runs};
+use crate::{Error, Home, SECRETS, Token, account, error::Result, runs};
 
 pub use devices::devices;
 pub use estimate::{Estimator, estimate};
@@ -42,15 +43,17 @@ pub(crate) fn command(engine: &Path, home: &Home) -> Command {
     command.arg("--home").arg(&home.folder);
     // A token goes to an engine through its pipe and only to one that needs it: everybody on this machine who may look
     // at its environment, and whoever gets its core dump, would see it there.
-    command.env_remove("HF_TOKEN").env_remove("HF_HUB_TOKEN");
+    SECRETS.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     command
 }
 
 /// What an engine answers to a question, in JSON. It is ended where nobody waits for the answer any longer.
 async fn answer<T: DeserializeOwned>(engine: &Path, home: &Home, arguments: &[&str]) -> Result<T> {
     let mut command = command(engine, home);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
+    command.args(arguments).stdin(Stdio::null());
+    let ended = output::limited(&mut command).await.map_err(|error| not_started(engine, &error))?;
     if !ended.status.success() {
         return Err(failed(&ended));
     }

@@ -27,7 +27,7 @@ pub use error::Error;
 pub use home::{Home, Unrecorded, locate};
 pub use hub::{
     Transfer,
-    access::{Kept, Token},
+    access::{Kept, SECRETS, Token, hold_tokens},
     told,
 };
 pub use outside::check_outside;

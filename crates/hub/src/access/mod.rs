@@ -18,7 +18,7 @@ mod waits;
 pub use account::{whoami, writes_to};
 pub use limits::Limits;
 pub use network::{Network, connect};
-pub use settings::{Variables, cache_folder, from_environment, origin};
+pub use settings::{SECRETS, Variables, cache_folder, from_environment, hold_tokens, origin};
 pub use token::Token;
 pub use token_places::{Found, Kept, find, forget, keep};
 pub use waits::tell_of_waits;

@@ -1,18 +1,39 @@
 //! What of the way to the Hub stands in the environment, under the names that `huggingface_hub` reads.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
 use record::HubSettings;
 use reqwest::Url;
+use zeroize::Zeroizing;
 
 use super::endpoint::DEFAULT_ENDPOINT;
+
+/// The names under which a token may stand in the environment or in a `.env` file; the second is the tutorial's.
+pub(super) const TOKEN_NAMES: [&str; 2] = ["HF_TOKEN", "HF_HUB_TOKEN"];
+
+/// All variables that may hold a token, also those that only other programs read: what a child process need not have.
+pub const SECRETS: [&str; 3] = [TOKEN_NAMES[0], TOKEN_NAMES[1], "HUGGING_FACE_HUB_TOKEN"];
+
+/// The tokens that the environment had, by their names.
+static HELD: OnceLock<Vec<(&'static str, Zeroizing<String>)>> = OnceLock::new();
+
+/// Copies the tokens of the environment, which [`from_environment`] gives from then on. A program whose children inherit
+/// its environment can then take [`SECRETS`] out of it.
+pub fn hold_tokens() {
+    HELD.get_or_init(|| {
+        let value = |name| Some((name, Zeroizing::new(std::env::var(name).ok()?)));
+        TOKEN_NAMES.into_iter().filter_map(value).collect()
+    });
+}
 
 /// Looks a variable of the environment up. Tests give their own.
 pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// The environment of this process.
+/// The environment of this process, with the tokens that it had.
 pub fn from_environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    let held = HELD.get().and_then(|held| held.iter().find(|(known, _)| *known == name));
+    let value = held.map(|(_, value)| value.to_string()).or_else(|| std::env::var(name).ok());
+    value.filter(|value| !value.is_empty())
 }
 
 /// Whose the Hub's address is, as scheme, host and port: what a token is bound to. None where the address is none.

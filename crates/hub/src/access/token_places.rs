@@ -13,13 +13,11 @@ use zeroize::Zeroizing;
 
 use super::{
     Token, keyring,
-    settings::{Variables, origin},
+    settings::{TOKEN_NAMES, Variables, origin},
     token_file,
 };
 use crate::error::{Error, Result};
 
-/// The names under which a token may stand in the environment or in a `.env` file; the second is the tutorial's.
-const NAMES: [&str; 2] = ["HF_TOKEN", "HF_HUB_TOKEN"];
 /// The most that a `.env` file may hold.
 const LONGEST_ENV_FILE: u64 = 1 << 20;
 
@@ -38,7 +36,7 @@ pub struct Found {
 /// What is there but cannot be a token, such as an empty variable, is passed over.
 pub fn find(home: &Path, settings: &HubSettings, variables: &Variables) -> Result<Found> {
     let found = |token, source| Ok(Found { token: Some((token, source)), kept_for: None });
-    for name in NAMES {
+    for name in TOKEN_NAMES {
         if let Some(token) = variables(name).and_then(|value| Token::parse(&value).ok()) {
             return found(token, TokenSource::Environment { name: name.to_owned() });
         }
@@ -78,7 +76,7 @@ fn in_env_file(settings: &HubSettings) -> Result<Option<(Token, TokenSource)>> {
     let lines: Vec<(String, String)> = dotenvy::from_read_iter(text.as_bytes())
         .collect::<std::result::Result<_, _>>()
         .map_err(|_| unreadable("has a line that is not NAME=VALUE".to_owned()))?;
-    for name in NAMES {
+    for name in TOKEN_NAMES {
         let value = lines.iter().find(|(key, _)| key == name).map(|(_, value)| value);
         if let Some(token) = value.and_then(|value| Token::parse(value).ok()) {
             return Ok(Some((token, TokenSource::EnvFile { name: name.to_owned(), path: path.to_owned() })));

@@ -23,6 +23,13 @@ pub(super) struct Pass<'a, B: Backend> {
     pub(super) mode: Mode,
 }
 
+/// The norm of what a half of a block gives, a layer that reads it, and those of which it makes what LoRA has in its midst.
+struct Follows<'a> {
+    norm: &'a Norm,
+    reader: &'a Linear,
+    layers: &'a [(&'a Linear, Mode)],
+}
+
 impl<B: Backend> Pass<'_, B> {
     // The places of dropout are those of the oracle in `oracle.rs`, so that both drop the same elements.
 
@@ -158,7 +165,8 @@ impl<B: Backend> Pass<'_, B> {
         let mode = self.attention_output_mode();
         let (layers, gated) = self.mlp_inputs();
         let norm = if first { Some(&block.mlp_norm) } else { block.attention_norm.as_ref() };
-        let norm = norm.zip(layers.first()).map(|(norm, (layer, _))| (norm, *layer, &layers[..]));
+        let norm =
+            norm.zip(layers.first()).map(|(norm, (reader, _))| Follows { norm, reader, layers: &layers });
         let Closed { out: middle, normed, low: attention_output } =
             self.output(&attention.output, &attended, mode, self.attention_dropout(), x, norm)?;
         // It is kept as the backward reads it.
@@ -181,11 +189,13 @@ impl<B: Backend> Pass<'_, B> {
         let residual = if first { &middle } else { read };
         let readers = next.map_or_else(Vec::new, Pass::projections);
         let after = next.and_then(|next| {
-            next.block.first_norm().map(|norm| (norm, next.block.first_layer(), &readers[..]))
+            let reader = next.block.first_layer();
+            next.block.first_norm().map(|norm| Follows { norm, reader, layers: &readers })
         });
         // Norms last, the next block reads what the norm gives; its matrices are held as this one's are. As it may be
         // computed again from there, it makes itself what LoRA has in its midst.
-        let norm = if first { after } else { Some((&block.mlp_norm, &block.mlp.output, &[][..])) };
+        let last = Follows { norm: &block.mlp_norm, reader: &block.mlp.output, layers: &[] };
+        let norm = if first { after } else { Some(last) };
         let mode = self.mlp_output_mode();
         let Closed { out: last, normed, low: mlp_output } =
             self.output(&block.mlp.output, &activated, mode, self.mlp_dropout(), residual, norm)?;
@@ -198,8 +208,7 @@ impl<B: Backend> Pass<'_, B> {
         Ok(Forward { result, normed, kept })
     }
 
-    /// `dropout(x wᵀ + b) + residual`, and the norm of that, if one follows, which another layer reads; with what LoRA has in
-    /// its midst of the layers that are told besides.
+    /// `dropout(x wᵀ + b) + residual`, and the norm of that, if one follows, which another layer reads.
     fn output(
         &self,
         layer: &Linear,
@@ -207,7 +216,7 @@ impl<B: Backend> Pass<'_, B> {
         mode: Mode,
         dropout: Option<Dropout>,
         residual: &Matrix<B>,
-        norm: Option<(&Norm, &Linear, &[(&Linear, Mode)])>,
+        follows: Option<Follows>,
     ) -> Result<Closed<B>> {
         let backend = self.backend;
         let mut out = self.matrix(x, residual.cols)?;
@@ -217,13 +226,13 @@ impl<B: Backend> Pass<'_, B> {
         let added = linear::added(layer, low.as_ref(), mode);
         let (to, width) = (out.all_mut().values, residual.cols);
         let closing = Closing { added, bias: bias.as_ref(), dropout, residual: residual.all().values };
-        let Some((norm, reader, beginning)) = norm else {
+        let Some(Follows { norm, reader, layers }) = follows else {
             backend.close(to, closing, width)?;
             return Ok(Closed { out, normed: None, low });
         };
         let mut values = self.read_by(x, width, reader)?;
-        let mut lows = linear::lows(backend, beginning, x.rows)?;
-        let (y, thin) = (values.all_mut().values, linear::thin(beginning, &mut lows));
+        let mut lows = linear::lows(backend, layers, x.rows)?;
+        let (y, thin) = (values.all_mut().values, linear::thin(layers, &mut lows));
         norm::with(norm, |norm| backend.close_and_norm(to, closing, norm, y, thin))?;
         Ok(Closed { out, normed: Some(Normed { values, lows }), low })
     }

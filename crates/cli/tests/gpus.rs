@@ -326,8 +326,8 @@ fn a_run_whose_gpu_is_gone_is_not_resumed_and_the_problem_is_given_as_json_where
     let run = machine.queue(record::Device::Cuda(0));
     machine.interrupt(run);
     machine.lists(&json!([]));
-    let run = &run.to_string();
-    let resume = ["train", "--resume", run];
+    let run = run.to_string();
+    let resume = ["train", "--resume", run.as_str()];
     let plain = machine.output(&resume);
     assert!(!said(&plain).contains("\"problem\""), "{}", said(&plain));
     let output = machine.output(&[&resume[..], &["--problem-stderr"]].concat());
@@ -341,7 +341,7 @@ fn a_run_whose_gpu_is_gone_is_not_resumed_and_the_problem_is_given_as_json_where
         (&json!("device_unusable"), &json!("cuda:0"))
     );
     assert_eq!(problem["params"]["kind"], "not_listed");
-    assert_eq!(machine.engine.json(&["runs", "show", run])["run"]["status"], "interrupted");
+    assert_eq!(machine.engine.json(&["runs", "show", &run])["run"]["status"], "interrupted");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! A GPU: its stream, its kernels, and launching them.
 #![allow(unsafe_code)]
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use candle_core::{
     Device, Result, bail,
@@ -11,7 +14,11 @@ use candle_core::{
     },
 };
 
-use super::{books::Books, memory, profile::Profile};
+use super::{
+    books::Books,
+    memory,
+    profile::{Profile, Spent},
+};
 
 /// The kernels by the file that they are in, as PTX.
 const MODULES: [(&str, &str); 12] = [
@@ -141,8 +148,23 @@ impl Cuda {
         &self.inner.stream
     }
 
-    pub(super) fn profile(&self) -> &Profile {
-        &self.inner.profile
+    /// Begins to record our kernels and products; candle's own, those of the head, are not among them.
+    pub fn begin_profile(&self) {
+        self.inner.profile.begin();
+    }
+
+    /// Ends it and waits for the device: what has been spent, by kernel. Nothing if it was not begun.
+    pub fn end_profile(&self) -> Result<BTreeMap<String, Spent>> {
+        self.inner.profile.end()
+    }
+
+    /// Launches something, between two events if that is recorded.
+    pub(super) fn profiled(
+        &self,
+        name: impl FnOnce() -> String,
+        launch: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        self.inner.profile.around(&self.inner.stream, name, launch)
     }
 
     pub(super) fn books(&self) -> &Books {

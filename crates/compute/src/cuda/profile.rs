@@ -2,18 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use candle_core::{
     Result,
     cuda_backend::{
         WrapErr,
-        cudarc::driver::{CudaEvent, sys::CUevent_flags::CU_EVENT_DEFAULT},
+        cudarc::driver::{CudaEvent, CudaStream, sys::CUevent_flags::CU_EVENT_DEFAULT},
     },
 };
-
-use super::device::Cuda;
 
 /// Launches so far; none where nothing is recorded.
 #[derive(Default)]
@@ -33,20 +31,17 @@ pub struct Spent {
 }
 
 impl Profile {
-    fn launches(&self) -> std::sync::MutexGuard<'_, Option<Vec<Launch>>> {
+    fn launches(&self) -> MutexGuard<'_, Option<Vec<Launch>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Cuda {
-    /// Begins to record our kernels and products; candle's own, those of the head, are not among them.
-    pub fn begin_profile(&self) {
-        *self.profile().launches() = Some(Vec::new());
+    pub(super) fn begin(&self) {
+        *self.launches() = Some(Vec::new());
     }
 
-    /// Ends it and waits for the device: what has been spent, by kernel. Nothing if it was not begun.
-    pub fn end_profile(&self) -> Result<BTreeMap<String, Spent>> {
-        let launches = self.profile().launches().take().unwrap_or_default();
+    /// Ends it and waits for the device: what has been spent, by kernel.
+    pub(super) fn end(&self) -> Result<BTreeMap<String, Spent>> {
+        let launches = self.launches().take().unwrap_or_default();
         let mut spent = BTreeMap::<String, Spent>::new();
         for Launch { name, begin, end } in launches {
             let milliseconds = f64::from(begin.elapsed_ms(&end).w()?);
@@ -58,19 +53,20 @@ impl Cuda {
     }
 
     /// Launches something, between two events if that is recorded.
-    pub(super) fn profiled(
+    pub(super) fn around(
         &self,
+        stream: &CudaStream,
         name: impl FnOnce() -> String,
         launch: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        if self.profile().launches().is_none() {
+        if self.launches().is_none() {
             return launch();
         }
-        let event = || self.stream().record_event(Some(CU_EVENT_DEFAULT)).w();
+        let event = || stream.record_event(Some(CU_EVENT_DEFAULT)).w();
         let begin = event()?;
         launch()?;
         let launch = Launch { name: name(), begin, end: event()? };
-        if let Some(launches) = &mut *self.profile().launches() {
+        if let Some(launches) = &mut *self.launches() {
             launches.push(launch);
         }
         Ok(())

@@ -61,7 +61,8 @@ pub(crate) fn measured<B: Backend>(
     let optimizer = learner.optimizer.state_bytes() as f64 / MIB;
     let gradients = learner.gradients.bytes() as f64 / MIB;
     let backend = &learner.gradients.backend().clone();
-    let saving = saving_mib(learner);
+    // A checkpoint is made in the host's memory, which is this device's on the CPU alone.
+    let saving = if backend.device().is_cpu() { saving_mib(learner) } else { 0.0 };
     let available = memory::limit_mib(backend);
     backend.forget_peak();
     let before = memory::held_mib(backend).unwrap_or(0.0);

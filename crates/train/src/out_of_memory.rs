@@ -1,6 +1,6 @@
 //! What becomes of an error of a device that has no memory left, wherever in a run it comes from.
 
-use record::{TrainConfig, Trainable};
+use record::{GradientCheckpointing, TrainConfig, Trainable};
 
 use crate::{
     Error, Inputs,
@@ -18,7 +18,11 @@ pub(crate) fn explained(error: Error, inputs: &Inputs, of: MemoryOf) -> Error {
     let Some(when) = when(&error) else { return error };
     let least = |config: &TrainConfig| least_mib(inputs.model_folder, config).ok();
     let needed = least(inputs.config);
-    let settings = settings_that_need_less(inputs.config, when, &least);
+    let mut settings = settings_that_need_less(inputs.config, when, &least);
+    // On a card `auto` has let all layers be computed again before memory ran out.
+    if inputs.config.gradient_checkpointing == GradientCheckpointing::Auto && of != MemoryOf::Computer {
+        settings.retain(|setting| !setting.starts_with("gradient_checkpointing"));
+    }
     let checkpoint = newest_checkpoint(inputs.run, inputs.run_folder).ok().map(|found| found.step);
     Error::RanOut(Box::new(RanOut { when, remedies: Remedies::new(of, settings, needed), checkpoint }))
 }
@@ -37,7 +41,7 @@ fn settings_that_need_less(
     // Each with whether it counts here: what a pass holds is not in what a run needs at least.
     let of_passes = [
         ("per_device_train_batch_size", halves(batch), matches!(when, When::MidStep(_)) && batch > 1),
-        ("gradient_checkpointing", "true".to_owned(), learns && in_step),
+        ("gradient_checkpointing", "all".to_owned(), learns && in_step),
         (
             "max_length",
             halves(config.max_length),
@@ -122,7 +126,7 @@ mod tests {
         let all = proposed(&[("max_length", "128")], When::Step(1));
         assert_eq!(
             all,
-            "gradient_checkpointing=true max_length=64 optim=adamw_8bit dtype=bf16 trainable=lora trainable=head"
+            "gradient_checkpointing=all max_length=64 optim=adamw_8bit dtype=bf16 trainable=lora trainable=head"
         );
         let small = [
             ("max_length", "8"),

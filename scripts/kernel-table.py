@@ -28,6 +28,11 @@ PAIRS = TEXTS * (TOKENS // TEXTS) * (TOKENS // TEXTS + 1) // 2 * HIDDEN
 THIN = 4 * RANK * (TOKENS + HIDDEN)
 ROWS_ARE, WEIGHT_IS = f"{TOKENS} × {HIDDEN:,}", f"{HIDDEN:,} × {INNER:,}"
 
+# Products with a weight that is decoded tile by tile: its bytes, x in bf16 and the result.
+NF4, INT8 = WEIGHT // 2 + WEIGHT // 64 + WEIGHT // 4096, WEIGHT + 4 * INNER
+OF_TILES = {way: 2 * TOKENS * x + 4 * TOKENS * out for way, x, out in [("", HIDDEN, INNER), ("_turned", INNER, HIDDEN)]}
+TILED, TILED_IS = 2 * TOKENS * WEIGHT, f"{TOKENS} × {WEIGHT_IS}"
+
 # Kernels that the layer does not launch, for which a shape is stated: bytes, FLOP and the shape.
 OWN = {
     "adamw_f32": (28 * WEIGHT, 15 * WEIGHT, WEIGHT_IS),
@@ -48,6 +53,10 @@ OWN = {
     "gather_bf16": (6 * ROWS, 0, ROWS_ARE),
     "gather_f32": (8 * ROWS, 0, ROWS_ARE),
     "norm_forward": (10 * ROWS + THIN, (2 * RANK + 4) * ROWS, ROWS_ARE),
+    "product_int8": (INT8 + OF_TILES[""], TILED, TILED_IS),
+    "product_int8_turned": (INT8 + OF_TILES["_turned"], TILED, TILED_IS),
+    "product_nf4": (NF4 + OF_TILES[""], TILED, TILED_IS),
+    "product_nf4_turned": (NF4 + OF_TILES["_turned"], TILED, TILED_IS),
     "norm_weight_parts": (8 * ROWS + 4 * ROWS // 64, 5 * ROWS, ROWS_ARE),
     "scatter": (12 * ROWS, ROWS, ROWS_ARE),
     "sum_parts": (4 * ROWS // 64 + 4 * HIDDEN, ROWS // 64, f"{TOKENS // 64} × {HIDDEN:,}"),
@@ -68,7 +77,7 @@ def attention(kernel):
 
 
 def on_tensor_cores(kernel):
-    return kernel.startswith("cublas") or (kernel.startswith("attention") and "_bf16_" in kernel)
+    return kernel.startswith(("cublas", "product_")) or (kernel.startswith("attention") and "_bf16_" in kernel)
 
 
 def threads(kernel):
@@ -76,7 +85,9 @@ def threads(kernel):
 
 
 def shared_at_launch(kernel):
-    """Bytes of shared memory that attention asks for at its launch: the formulas of cuda/attention.rs."""
+    """Bytes of shared memory that are asked for at the launch: the formulas of cuda/attention.rs and cuda/tiles.rs."""
+    if kernel.startswith("product_"):
+        return 5 * 128 * 32 * 2 + (4 * (16 + 256) if "nf4" in kernel else 0)
     found = re.fullmatch(r"attention_(forward|backward_queries|backward_keys)(_bf16)?_(\d+)", kernel)
     if not found:
         return 0

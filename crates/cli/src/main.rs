@@ -43,7 +43,6 @@ pub struct Context {
 }
 
 fn main() -> ExitCode {
-    gpu::end_with_whom_it_lists_for();
     print::panics_too();
     signals::listen();
     app::account::tell_of_waits(transfer::told_to_wait);

@@ -347,7 +347,8 @@ fn a_run_whose_gpu_is_gone_is_not_resumed_and_the_problem_is_given_as_json_where
 #[test]
 fn a_variable_that_somebody_sets_by_hand_is_no_word_of_another_engine() {
     let machine = Machine::new(&two_cards());
-    for by_hand in ["", "1", "devices", "cuda:0"] {
+    let parent = std::process::id();
+    for by_hand in ["", "1", "devices", "cuda:0", "devices@1", "cuda:1@7", &format!("cuda:0@{parent}")] {
         let mut command = machine.command(&["devices", "--json"]);
         let output = command.env("MBTI_STARTED_FOR", by_hand).output().unwrap();
         let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -383,7 +384,7 @@ fn an_engine_that_hangs_ends_with_the_program_that_asked_it() {
     let script = "#!/bin/sh\nsleep 600 & echo \"$$ $!\" >\"$(dirname \"$0\")/new\"\n\
                   mv \"$(dirname \"$0\")/new\" \"$(dirname \"$0\")/hangs\"\nsleep 600\n";
     std::fs::write(machine.path("mbti-cuda"), script).unwrap();
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "KILL"] {
         let mut asking = machine.command(&["devices"]).stdout(Stdio::null()).spawn().unwrap();
         wait_until("the engine hangs", || machine.path("hangs").exists());
         let kill = Command::new("kill").args([&format!("-{signal}"), &asking.id().to_string()]).status();
@@ -422,6 +423,62 @@ fn an_engine_for_gpus_that_was_built_without_cuda_starts_no_other() {
     assert!(listed[1]["unusable"]["reason"].as_str().unwrap().contains("without CUDA"), "{listed}");
     let output = machine.train(&["--device", "cuda:0"]);
     assert!(said(&output).contains("without CUDA"), "{}", said(&output));
+}
+
+#[test]
+fn an_engine_for_gpus_that_only_calls_this_program_again_is_started_once() {
+    let machine = Machine::new(&two_cards());
+    for back in ["env -u MBTI_STARTED_FOR ./mbti", "./mbti", "exec ./mbti"] {
+        let script = format!("#!/bin/sh\ncd \"$(dirname \"$0\")\"\necho again >>calls\n{back} \"$@\"\n");
+        std::fs::write(machine.path("mbti-cuda"), script).unwrap();
+        let listed: Value = serde_json::from_slice(&machine.output(&["devices", "--json"]).stdout).unwrap();
+        assert!(
+            listed[1]["unusable"]["reason"].as_str().unwrap().contains("without CUDA"),
+            "{back}: {listed}"
+        );
+        assert_eq!(std::fs::read_to_string(machine.path("calls")).unwrap(), "again\n", "{back}");
+        std::fs::remove_file(machine.path("calls")).unwrap();
+    }
+}
+
+#[test]
+fn an_engine_that_is_only_asked_what_there_is_gets_no_token_and_no_password() {
+    let machine = Machine::new(&two_cards());
+    let script = format!("#!/bin/sh\nenv >\"$(dirname \"$0\")/environment\"\necho '{}'\n", two_cards());
+    std::fs::write(machine.path("mbti-cuda"), script).unwrap();
+    let mut command = machine.command(&["devices"]);
+    for name in ["HF_TOKEN", "HF_HUB_TOKEN", "HUGGING_FACE_HUB_TOKEN"] {
+        command.env(name, "a-secret");
+    }
+    for name in ["HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "HF_ENDPOINT"] {
+        command.env(name, "http://user:a-secret@proxy");
+    }
+    assert!(command.env("CUDA_VISIBLE_DEVICES", "1").status().unwrap().success());
+    let environment = std::fs::read_to_string(machine.path("environment")).unwrap();
+    assert!(
+        environment.contains("CUDA_VISIBLE_DEVICES=1") && !environment.contains("a-secret"),
+        "{environment}"
+    );
+}
+
+#[test]
+fn an_engine_below_a_folder_that_everybody_may_write_to_is_not_started() {
+    let machine = Machine::new(&two_cards());
+    let open = machine.path("pub");
+    std::fs::create_dir_all(open.join("app")).unwrap();
+    for name in ["mbti", "mbti-cuda"] {
+        std::fs::hard_link(machine.path(name), open.join("app").join(name)).unwrap();
+    }
+    let listed = |mode| {
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
+        let usual = machine.command(&["devices", "--json"]);
+        let mut command = Command::new(open.join("app/mbti"));
+        command.args(usual.get_args()).env("MBTI_CUDA_LIBRARIES", machine.folder.path());
+        let listed: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        listed[1]["unusable"].clone()
+    };
+    assert_eq!(listed(0o755), Value::Null);
+    assert_eq!(listed(0o777), json!({"kind": "unsafe", "path": open}));
 }
 
 #[test]

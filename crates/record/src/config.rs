@@ -332,16 +332,18 @@ impl FromStr for Device {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let name = text.to_ascii_lowercase();
+        let name = text.trim().to_ascii_lowercase();
         match name.as_str() {
             "auto" => Ok(Device::Auto),
             "cpu" => Ok(Device::Cpu),
             "cuda" => Ok(Device::Cuda(0)),
-            _ => {
-                name.strip_prefix("cuda:").and_then(|index| index.parse().ok()).map(Device::Cuda).ok_or_else(
-                    || format!("\"{text}\" is no device; allowed are auto, cpu, cuda:0, cuda:1 …"),
-                )
-            }
+            _ => name
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Device::Cuda)
+                // "cuda:00" and "cuda:+0" are no names that a GPU has.
+                .filter(|device| device.to_string() == name)
+                .ok_or_else(|| format!("\"{text}\" is no device; allowed are auto, cpu, cuda:0, cuda:1 …")),
         }
     }
 }
@@ -441,6 +443,19 @@ mod tests {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), device);
         }
         assert!("cuda:x".parse::<Device>().is_err() && "cuda:-1".parse::<Device>().is_err());
+    }
+
+    #[test]
+    fn a_gpu_has_one_name_and_spaces_around_it_are_not_part_of_it() {
+        for name in ["cuda:0", " cuda:0", "cuda:0 ", "\tcuda:0\n", "cuda"] {
+            assert_eq!(name.parse(), Ok(Device::Cuda(0)), "{name}");
+        }
+        assert_eq!("cuda:4294967295".parse(), Ok(Device::Cuda(u32::MAX)));
+        for other in
+            ["cuda:+0", "cuda:00", "cuda:01", "cuda: 0", "cuda:-1", "cuda:", "cuda:4294967296", "cu da"]
+        {
+            assert!(other.parse::<Device>().is_err(), "{other}");
+        }
     }
 
     #[test]

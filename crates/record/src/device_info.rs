@@ -49,7 +49,10 @@ pub enum Unusable {
     FolderNotAbsolute { folder: String },
     /// `MBTI_CUDA_LIBRARIES` names a folder without a library that is needed. `library` may be several, with commas.
     FolderLacks { folder: String, library: String },
-    /// A library, the engine, or a folder of them could be changed by other users of the machine. It was not loaded.
+    /// A folder of libraries has a colon, a semicolon or a dollar sign in its path, which the loader takes for something else.
+    FolderName { folder: String },
+    /// A library, the engine, a folder of them, or the way there could be changed by other users of the machine. It was not
+    /// loaded.
     Unsafe { path: String },
     /// The run needs more memory than is free on the card. `needed` and `free` are MiB.
     TooLittleMemory { needed: String, free: String },
@@ -75,6 +78,7 @@ impl Unusable {
             Unusable::FolderMissing { .. } => "folder_missing",
             Unusable::FolderNotAbsolute { .. } => "folder_not_absolute",
             Unusable::FolderLacks { .. } => "folder_lacks",
+            Unusable::FolderName { .. } => "folder_name",
             Unusable::Unsafe { .. } => "unsafe",
             Unusable::TooLittleMemory { .. } => "too_little_memory",
             Unusable::WordsModel => "words_model",
@@ -87,9 +91,9 @@ impl Unusable {
         match self {
             Unusable::OldDriver { found, needed } => vec![("found", found), ("needed", needed)],
             Unusable::OldCard { capability } => vec![("capability", capability)],
-            Unusable::FolderMissing { folder } | Unusable::FolderNotAbsolute { folder } => {
-                vec![("folder", folder)]
-            }
+            Unusable::FolderMissing { folder }
+            | Unusable::FolderNotAbsolute { folder }
+            | Unusable::FolderName { folder } => vec![("folder", folder)],
             Unusable::FolderLacks { folder, library } => vec![("folder", folder), ("library", library)],
             Unusable::Unsafe { path } => vec![("path", path)],
             Unusable::TooLittleMemory { needed, free } => vec![("needed", needed), ("free", free)],
@@ -133,6 +137,11 @@ impl fmt::Display for Unusable {
                 f,
                 "MBTI_CUDA_LIBRARIES names {folder}, which does not have {library}: cuBLAS and cuRAND of CUDA 13 must lie \
                  in one folder, as the package mbti-tuner-cuda has them"
+            ),
+            Unusable::FolderName { folder } => write!(
+                f,
+                "no library can be loaded from {folder}, as its path has a colon, a semicolon or a dollar sign: rename or \
+                 move the folder"
             ),
             Unusable::Unsafe { path } => write!(
                 f,
@@ -211,6 +220,7 @@ mod tests {
                 Unusable::FolderLacks { folder: text("/a"), library: text("b") },
                 json!({"kind": "folder_lacks", "folder": "/a", "library": "b"}),
             ),
+            (Unusable::FolderName { folder: text("/a") }, json!({"kind": "folder_name", "folder": "/a"})),
             (Unusable::Unsafe { path: text("/a") }, json!({"kind": "unsafe", "path": "/a"})),
             (
                 Unusable::TooLittleMemory { needed: text("2"), free: text("1") },

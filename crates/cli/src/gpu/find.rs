@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use record::{DeviceInfo, LEAST_DRIVER, Unusable};
 
-use super::{Engine, Found, libraries, places::Places, probe, start::is_started, system};
+use super::{Engine, Found, libraries, lineage, places::Places, probe, start::is_started, system};
 use crate::print;
 
 /// The GPUs, and the engine for them if it has listed any, which may take some seconds.
 pub fn find() -> Found {
     let places = Places::of_this_process();
-    let found = find_in(&places, is_started(), probe::LIMIT);
+    let found = find_in(&places, probe::LIMIT);
     if found.engine.is_some() {
         // Where there is no engine to start, one of them is the reason.
         for mistake in libraries::mistakes(&places) {
@@ -20,8 +20,7 @@ pub fn find() -> Found {
     found
 }
 
-/// `is_started`: whether this program was itself started as the engine for GPUs, which it is not.
-fn find_in(places: &Places, is_started: bool, limit: Duration) -> Found {
+fn find_in(places: &Places, limit: Duration) -> Found {
     let mut cards = system::cards(&places.root);
     if cards.is_empty() {
         if places.given.is_empty() && !system::has_other_gpu(&places.root) {
@@ -40,9 +39,6 @@ fn find_in(places: &Places, is_started: bool, limit: Duration) -> Found {
         };
         Found { gpus: cards.iter().enumerate().map(gpu).collect(), engine: None }
     };
-    if is_started {
-        return unusable(Unusable::Failed { reason: "mbti-cuda was built without CUDA".to_owned() });
-    }
     match ask(places, limit) {
         Ok((gpus, _)) if gpus.is_empty() => unusable(Unusable::NotListed),
         Ok((gpus, engine)) => Found { gpus: named(gpus, places), engine: Some(engine) },
@@ -63,6 +59,10 @@ fn ask(places: &Places, limit: Duration) -> Result<(Vec<DeviceInfo>, Engine), Un
     }
     driver?;
     let program = libraries::engine(places)?;
+    if is_started() || lineage::runs(&program) {
+        // What was started as the engine has come back to here, where there is no CUDA, and would be started again.
+        return Err(Unusable::Failed { reason: "mbti-cuda was built without CUDA".to_owned() });
+    }
     let libraries = libraries::libraries(places)?;
     let engine = Engine { program, libraries: libraries.folders };
     match probe::ask(&engine, limit) {
@@ -89,8 +89,6 @@ fn named(mut gpus: Vec<DeviceInfo>, places: &Places) -> Vec<DeviceInfo> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{super::scripted, *};
-    use std::path::Path;
-
     /// A machine with one card and its driver, a program with the engine beside it, and CUDA's libraries.
     struct Machine {
         root: tempfile::TempDir,
@@ -98,7 +96,8 @@ mod tests {
 
     impl Machine {
         fn new() -> Machine {
-            let machine = Machine { root: tempfile::tempdir().unwrap() };
+            let machine =
+                Machine { root: tempfile::tempdir_in(std::env::temp_dir().canonicalize().unwrap()).unwrap() };
             machine.write("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
             machine.write("sys/bus/pci/devices/0000:01:00.0/class", "0x030000\n");
             machine.write(
@@ -139,7 +138,7 @@ mod tests {
         }
 
         fn find(&self) -> Found {
-            find_in(&self.places(), false, Duration::from_secs(10))
+            find_in(&self.places(), Duration::from_secs(10))
         }
 
         /// Why its one card cannot be used.
@@ -210,11 +209,12 @@ mod tests {
     #[test]
     fn nothing_is_started_where_there_is_no_card_or_where_this_is_the_engine_already() {
         let machine = Machine::new();
+        machine.remove("usr/bin/mbti-cuda");
+        let this = std::env::current_exe().unwrap();
+        std::os::unix::fs::symlink(this, machine.path("usr/bin/mbti-cuda")).unwrap();
+        assert!(matches!(machine.why(), Unusable::Failed { reason } if reason.contains("without CUDA")));
+        machine.remove("usr/bin/mbti-cuda");
         machine.engine("touch \"$(dirname \"$0\")/started\"");
-        let found = find_in(&machine.places(), true, Duration::from_secs(10));
-        assert!(
-            matches!(&found.gpus[0].unusable, Some(Unusable::Failed { reason }) if reason.contains("without CUDA"))
-        );
         for file in ["vendor", "class"] {
             machine.remove(&format!("sys/bus/pci/devices/0000:01:00.0/{file}"));
         }
@@ -234,12 +234,9 @@ mod tests {
             machine.write(&format!("given/{library}"), "");
         }
         let given = machine.path("given");
-        let found = find_in(
-            &Places { given: vec![given.clone()], ..machine.places() },
-            false,
-            Duration::from_secs(10),
-        );
+        let places = Places { given: vec![given.clone()], ..machine.places() };
+        let found = find_in(&places, Duration::from_secs(10));
         assert_eq!((found.gpus.len(), &found.gpus[0].unusable), (1, &None));
-        assert_eq!(found.engine.unwrap().libraries, [Path::new(&given)]);
+        assert_eq!(found.engine.unwrap().libraries, [given]);
     }
 }

@@ -1,4 +1,4 @@
-//! A child process and all that it starts, which end together: at a limit, or when this program is ended by a signal.
+//! A child process and all that it starts, which end together: at a limit, or when this program ends, in whatever way.
 
 use std::{
     io::Result,
@@ -13,14 +13,13 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A child in a process group of its own, where the system has such.
 pub struct Group {
     pub child: Child,
+    watcher: Watcher,
 }
 
 impl Group {
     pub fn start(command: &mut Command) -> Result<Group> {
-        own_group(command);
-        let child = command.spawn()?;
-        remember(&child);
-        Ok(Group { child })
+        let watcher = watch(command)?;
+        Ok(Group { child: command.spawn()?, watcher })
     }
 
     /// Waits for the child until then, and ends what is left of the group. `None` where the child itself had to be ended:
@@ -31,9 +30,10 @@ impl Group {
             thread::sleep(LOOK);
             ended = has_ended(&mut self.child);
         }
-        // The child has not been waited for yet, so its number is nobody else's.
-        end(&mut self.child);
-        forget();
+        if !ended {
+            self.child.kill().ok();
+        }
+        drop(self.watcher);
         if ended {
             return self.child.wait().ok();
         }
@@ -45,26 +45,30 @@ impl Group {
 #[cfg(unix)]
 mod system {
     use std::{
+        io::Result,
         os::unix::process::CommandExt,
-        process::{Child, Command},
+        process::{Child, Command, Stdio},
         sync::atomic::{AtomicI32, Ordering},
     };
 
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+    /// A shell that begins the group and ends it as soon as its input ends: nobody writes to that, and the system closes it
+    /// when this program is gone, in whatever way. So the end of a child depends on nothing that the child does.
+    pub struct Watcher(Child);
+
     /// The group that is to be ended with this program; 0 for none.
     static GROUP: AtomicI32 = AtomicI32::new(0);
 
-    pub fn own_group(command: &mut Command) {
-        command.process_group(0);
-    }
-
-    pub fn remember(child: &Child) {
-        GROUP.store(Pid::from_child(child).as_raw_nonzero().get(), Ordering::SeqCst);
-    }
-
-    pub fn forget() {
-        GROUP.store(0, Ordering::SeqCst);
+    /// Begins a group, which the command will belong to.
+    pub fn watch(command: &mut Command) -> Result<Watcher> {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "read -r line; kill -KILL 0"]).env_clear().process_group(0);
+        let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let group = Pid::from_child(&shell).as_raw_nonzero().get();
+        GROUP.store(group, Ordering::SeqCst);
+        command.process_group(group);
+        Ok(Watcher(shell))
     }
 
     /// Ends the group that is under way, if there is one.
@@ -81,28 +85,37 @@ mod system {
         !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
     }
 
-    pub fn end(child: &mut Child) {
-        kill_process_group(Pid::from_child(child), Signal::KILL).ok();
+    /// Ends all that is left of the group.
+    impl Drop for Watcher {
+        fn drop(&mut self) {
+            // The shell has not been waited for yet, so its number is nobody else's.
+            kill_process_group(Pid::from_child(&self.0), Signal::KILL).ok();
+            GROUP.store(0, Ordering::SeqCst);
+            self.0.wait().ok();
+        }
     }
 }
 
 #[cfg(not(unix))]
 mod system {
-    use std::process::{Child, Command};
+    use std::{
+        io::Result,
+        process::{Child, Command},
+    };
 
-    pub fn own_group(_: &mut Command) {}
-    pub fn remember(_: &Child) {}
-    pub fn forget() {}
+    /// Nobody: there are no groups.
+    pub struct Watcher;
+
+    pub fn watch(_: &mut Command) -> Result<Watcher> {
+        Ok(Watcher)
+    }
+
     pub fn end_remembered() {}
 
     pub fn has_ended(child: &mut Child) -> bool {
         !matches!(child.try_wait(), Ok(None))
     }
-
-    pub fn end(child: &mut Child) {
-        child.kill().ok();
-    }
 }
 
 pub use system::end_remembered;
-use system::{end, forget, has_ended, own_group, remember};
+use system::{Watcher, has_ended, watch};

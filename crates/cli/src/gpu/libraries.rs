@@ -10,7 +10,8 @@ use record::Unusable;
 
 use super::{
     places::Places,
-    safe::{Look, look, unsafe_library},
+    safe::{Look, closed_folder, look, unsafe_library},
+    start::can_be_told,
 };
 
 const DRIVER: &str = "libcuda.so.1";
@@ -55,7 +56,7 @@ pub fn driver(places: &Places) -> Result<PathBuf, Unusable> {
     let mut refused = None;
     for folder in absolute(places).cloned().chain(usual) {
         match look(&folder, DRIVER) {
-            Look::Has => return Ok(folder),
+            Look::Has(_) => return Ok(folder),
             Look::Lacks => {}
             Look::Unsafe(path) => refused = refused.or(Some(path)),
         }
@@ -80,34 +81,37 @@ pub fn libraries(places: &Places) -> Result<Libraries, Unusable> {
     for cuda in candidates {
         match whole(&cuda, &driver, &loaders) {
             Ok(found) => folders = found,
-            Err(path) => refused = refused.or(Some(path)),
+            Err(why) => refused = refused.or(Some(why)),
         }
         if folders.is_some() {
             break;
         }
     }
-    let why = || mistakes(places).next().or(refused.map(unsafe_at)).or_else(|| wrong_folder(places, &CUDA));
+    let why = || mistakes(places).next().or(refused).or_else(|| wrong_folder(places, &CUDA));
     let folders = folders.ok_or_else(|| why().unwrap_or(Unusable::NoLibraries))?;
     Ok(Libraries { folders })
 }
 
-/// The folders that the loader has to be told of, if this one has CUDA's libraries. The loader's own folders have much
-/// else, which must not go before what is found elsewhere.
+/// The folders that the loader has to be told of, by paths without links, if this one has CUDA's libraries. The loader's
+/// own folders have much else, which must not go before what is found elsewhere.
 ///
-/// Errors: what of them others can change.
-fn whole(cuda: &Path, driver: &Path, loaders: &[PathBuf]) -> Result<Option<Vec<PathBuf>>, PathBuf> {
+/// Errors: others can change something of them, or the loader cannot be told of one.
+fn whole(cuda: &Path, driver: &Path, loaders: &[PathBuf]) -> Result<Option<Vec<PathBuf>>, Unusable> {
     for name in CUDA {
         match look(cuda, name) {
-            Look::Has => {}
+            Look::Has(_) => {}
             Look::Lacks => return Ok(None),
-            Look::Unsafe(path) => return Err(path),
+            Look::Unsafe(path) => return Err(unsafe_at(path)),
         }
     }
     let told = [cuda, driver].into_iter().filter(|folder| !loaders.iter().any(|known| known == folder));
-    let mut folders: Vec<PathBuf> = told.map(Path::to_owned).collect();
+    let mut folders = told.map(closed_folder).collect::<Result<Vec<_>, _>>().map_err(unsafe_at)?;
     folders.dedup();
+    if let Some(folder) = folders.iter().find(|folder| !can_be_told(folder)) {
+        return Err(Unusable::FolderName { folder: folder.display().to_string() });
+    }
     match folders.iter().find_map(|folder| unsafe_library(folder)) {
-        Some(path) => Err(path),
+        Some(path) => Err(unsafe_at(path)),
         None => Ok(Some(folders)),
     }
 }
@@ -144,11 +148,11 @@ fn unsafe_at(path: PathBuf) -> Unusable {
     Unusable::Unsafe { path: path.display().to_string() }
 }
 
-/// The engine for GPUs beside this program.
+/// The engine for GPUs beside this program, by a path without links.
 pub fn engine(places: &Places) -> Result<PathBuf, Unusable> {
     let (folder, name) = places.engine();
     match look(&folder, &name) {
-        Look::Has => Ok(folder.join(name)),
+        Look::Has(program) => Ok(program),
         Look::Lacks => Err(Unusable::NoEngine),
         Look::Unsafe(path) => Err(unsafe_at(path)),
     }
@@ -223,7 +227,7 @@ mod tests {
 
     /// A file system with a driver where the loader finds it.
     fn system() -> (tempfile::TempDir, Places) {
-        let root = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir_in(std::env::temp_dir().canonicalize().unwrap()).unwrap();
         let places = Places {
             root: root.path().to_owned(),
             own: "/opt/program".into(),
@@ -435,6 +439,37 @@ mod tests {
             assert_eq!(libraries(&places), refused(&path));
             set(&path, before);
         }
+    }
+
+    #[test]
+    fn a_folder_that_the_loader_would_take_for_another_is_refused_by_its_name() {
+        for name in ["semi;colon", "co:lon", "$ORIGIN"] {
+            let (_root, mut places) = system();
+            let folder = put(&places, &format!("/opt/{name}/lib"), &CUDA).canonicalize().unwrap();
+            let refused = Err(Unusable::FolderName { folder: folder.display().to_string() });
+            places.environments = vec![format!("/opt/{name}").into()];
+            assert_eq!(libraries(&places), refused);
+            places.given = vec![folder];
+            assert_eq!(libraries(&places), refused);
+            // What is refused is passed over where there is another.
+            places.given.clear();
+            places.toolkits = vec!["/opt/cuda-by-variable".into()];
+            put(&places, "/opt/cuda-by-variable/lib", &CUDA);
+            assert!(libraries(&places).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_loader_is_told_of_folders_by_paths_without_links() {
+        let (root, mut places) = system();
+        let newest = put(&places, "/usr/local/cuda-13.1/lib64", &CUDA).canonicalize().unwrap();
+        std::os::unix::fs::symlink("cuda-13.1", root.path().join("usr/local/cuda")).unwrap();
+        places.toolkits = vec!["/usr/local/cuda".into()];
+        assert_eq!(libraries(&places).unwrap().folders, [newest]);
+        // So is the engine started.
+        let program = put(&places, "/opt/program", &["real"]).join("real").canonicalize().unwrap();
+        std::os::unix::fs::symlink("real", root.path().join("opt/program/mbti-cuda")).unwrap();
+        assert_eq!(engine(&places), Ok(program));
     }
 
     #[test]

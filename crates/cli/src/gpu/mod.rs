@@ -4,6 +4,8 @@
 //!
 //!     system: what Linux shows → libraries: where CUDA's lie → probe: ask mbti-cuda → find → choose → start
 
+#[cfg(not(feature = "cuda"))]
+mod access_list;
 mod choose;
 #[cfg(not(feature = "cuda"))]
 mod find;
@@ -11,6 +13,8 @@ mod find;
 mod group;
 #[cfg(not(feature = "cuda"))]
 mod libraries;
+#[cfg(not(feature = "cuda"))]
+mod lineage;
 #[cfg(feature = "cuda")]
 mod listed;
 #[cfg(not(feature = "cuda"))]
@@ -34,7 +38,7 @@ pub use find::find;
 pub use group::end_remembered;
 #[cfg(feature = "cuda")]
 pub use listed::find;
-pub use start::{Engine, chosen_before, end_with_whom_it_lists_for, replace};
+pub use start::{Engine, chosen_before, replace};
 
 /// The GPUs, and what is to be started to use one; none where this program can itself.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use record::{Device, DeviceInfo, one_line};
+use serde_json::Value;
 
 use super::{Engine, group::Group, start::LISTING};
 
@@ -19,11 +20,30 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// The most that is read of an answer, in bytes.
 const MOST_BYTES: u64 = 1 << 20;
+/// What is read of it at once.
+const PIECE: usize = 1 << 16;
 /// Lines and characters of what the engine said last that a reason quotes.
 const LINES_SAID: usize = 3;
 const MOST_SAID: usize = 300;
-/// What was said last may come a little after the end.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Characters that are kept of each text in an answer.
+const MOST_TOLD: usize = 200;
+/// More memory than a GPU has, in MiB: a pebibyte.
+const MOST_MIB: f64 = (1_u64 << 30) as f64;
+/// What was said last may come a little after the end, and somebody else may hold a pipe open.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// What is none of its business: tokens, and addresses that may have a password in them.
+const SECRETS: [&str; 10] = [
+    "HF_TOKEN",
+    "HF_HUB_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HF_ENDPOINT",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
@@ -50,22 +70,40 @@ pub fn ask(engine: &Engine, limit: Duration) -> Result<Vec<DeviceInfo>, Error> {
     let mut command = engine.command(LISTING);
     command.args(["devices", "--json"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A token is none of its business.
-    command.env_remove("HF_TOKEN").env_remove("HF_HUB_TOKEN");
+    for name in SECRETS {
+        command.env_remove(name);
+    }
     let until = Instant::now() + limit;
     let mut group = Group::start(&mut command).map_err(Error::Start)?;
     let (answer, said) = (read(group.child.stdout.take()), read(group.child.stderr.take()));
     let status = group.end_by(until).ok_or(Error::Slow(limit))?;
     if !status.success() {
-        let said = said.recv_timeout(LAST_WORDS).unwrap_or_default();
-        return Err(Error::Ended { status, said: last_lines(&String::from_utf8_lossy(&said)) });
+        return Err(Error::Ended { status, said: last_lines(&String::from_utf8_lossy(&all_of(&said))) });
     }
-    let left = until.saturating_duration_since(Instant::now()).max(LAST_WORDS);
-    let answer = answer.recv_timeout(left).map_err(|_| Error::Slow(limit))?;
-    let mut devices: Vec<DeviceInfo> = serde_json::from_slice(&answer).map_err(|_| Error::Answer)?;
+    let mut answer: Value = serde_json::from_slice(&all_of(&answer)).map_err(|_| Error::Answer)?;
+    tidy(&mut answer);
+    let mut devices: Vec<DeviceInfo> = serde_json::from_value(answer).map_err(|_| Error::Answer)?;
     // The processor is known here.
     devices.retain(|device| device.device != "cpu");
+    devices.iter_mut().for_each(believe);
     if are_gpus(&devices) { Ok(devices) } else { Err(Error::Answer) }
+}
+
+/// Leaves of every text what can be shown in a line.
+fn tidy(answer: &mut Value) {
+    match answer {
+        Value::String(text) => *text = one_line(text).chars().take(MOST_TOLD).collect(),
+        Value::Array(all) => all.iter_mut().for_each(tidy),
+        Value::Object(all) => all.values_mut().for_each(tidy),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Leaves of a GPU's memory what can be true.
+fn believe(gpu: &mut DeviceInfo) {
+    let most = gpu.memory_mib.unwrap_or(MOST_MIB).min(MOST_MIB);
+    gpu.memory_mib = gpu.memory_mib.filter(|mib| (0.0..=MOST_MIB).contains(mib));
+    gpu.free_mib = gpu.free_mib.filter(|mib| (0.0..=most).contains(mib));
 }
 
 /// Whether these are named as GPUs are, each otherwise than all others.
@@ -78,17 +116,25 @@ fn are_gpus(devices: &[DeviceInfo]) -> bool {
     })
 }
 
-/// Reads a pipe on a thread, which nobody waits for longer than he wants to: what has left the group may hold it open.
+/// Reads a pipe on a thread, piece by piece, since nobody waits for its end: what has left the group may hold it open.
 fn read(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (send, receive) = channel();
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(pipe) = pipe {
-            pipe.take(MOST_BYTES).read_to_end(&mut bytes).ok();
-        }
-        send.send(bytes).ok();
+        let mut pipe = pipe.map(|pipe| pipe.take(MOST_BYTES));
+        let mut piece = vec![0; PIECE];
+        while let Some(length) = pipe.as_mut().and_then(|pipe| pipe.read(&mut piece).ok())
+            && length > 0
+            && send.send(piece.get(..length).unwrap_or_default().to_vec()).is_ok()
+        {}
     });
     receive
+}
+
+/// What was read of a pipe whose writer has ended: all until its end, or until nobody has the time to wait for that.
+fn all_of(pieces: &Receiver<Vec<u8>>) -> Vec<u8> {
+    let until = Instant::now() + LAST_WORDS;
+    let next = || pieces.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+    std::iter::from_fn(next).flatten().collect()
 }
 
 /// The last lines that say something, in one.
@@ -188,6 +234,55 @@ mod tests {
         ] {
             assert!(matches!(listed(wrong), Err(Error::Answer)), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_daemon_that_holds_the_output_open_delays_a_whole_answer_by_little() {
+        let folder = tempfile::tempdir().unwrap();
+        // It has left the group, and so outlives this.
+        let script = format!(
+            "cd \"$(dirname \"$0\")\"\nsetsid sh -c 'echo $$ >new; mv new daemon; exec sleep 30' &\n\
+             while [ ! -e daemon ]; do sleep 0.01; done\ncat <<'END'\n{CARDS}\nEND"
+        );
+        let begun = Instant::now();
+        let found = ask(&engine(folder.path(), &script), Duration::from_secs(25)).unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        let daemon = std::fs::read_to_string(folder.path().join("daemon")).unwrap();
+        std::process::Command::new("kill").arg(daemon.trim()).status().unwrap();
+    }
+
+    #[test]
+    fn texts_of_a_list_are_short_and_in_one_line_and_memory_that_cannot_be_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("A\u{202e}\u{1b}[2J{}", "x".repeat(180_000));
+        let reason = format!("error:\nerror: {}", "y".repeat(480_000));
+        let listed = |memory: Value, free: Value| {
+            let unusable = serde_json::json!({"kind": "failed", "reason": reason});
+            let card = serde_json::json!([{"device": "cuda:0", "name": name, "memory_mib": memory, "free_mib": free,
+                "unusable": unusable}]);
+            std::fs::write(folder.path().join("list"), card.to_string()).unwrap();
+            ask(&engine(folder.path(), "cat \"$(dirname \"$0\")/list\""), LIMIT).unwrap().remove(0)
+        };
+        let card = listed(8192.0.into(), 100.0.into());
+        assert!(card.name.starts_with("A\u{FFFD}\u{FFFD}[2Jxxx") && card.name.chars().count() == MOST_TOLD);
+        let Some(Unusable::Failed { reason }) = card.unusable else { unreachable!() };
+        assert!(reason.starts_with("error:\u{FFFD}error: yyy") && reason.chars().count() == MOST_TOLD);
+        assert_eq!((card.memory_mib, card.free_mib), (Some(8192.0), Some(100.0)));
+        let huge = 17_592_186_044_416.0; // 2^64 bytes in MiB
+        for (memory, free, kept) in [
+            (8192.0, -5.0, (Some(8192.0), None)),
+            (8192.0, huge, (Some(8192.0), None)),
+            (8192.0, 8192.5, (Some(8192.0), None)),
+            (8192.0, 8192.0, (Some(8192.0), Some(8192.0))),
+            (-1.0, 5.0, (None, None)),
+            (huge, 5.0, (None, Some(5.0))),
+            (1e300, 1e300, (None, None)),
+        ] {
+            let card = listed(memory.into(), free.into());
+            assert_eq!((card.memory_mib, card.free_mib), kept, "{memory} {free}");
+        }
+        assert_eq!(listed(Value::Null, 5.0.into()).free_mib, Some(5.0));
     }
 
     #[test]

@@ -1,17 +1,25 @@
 //! Starting the engine for GPUs, in a child process or in the place of this one.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use record::Device;
 
 /// Set for the engine for GPUs: the device that was chosen for it, or [`LISTING`], and after an `@` the number of the process
 /// that says so. That is the engine's own where it takes the place of another, and its parent's where it lists. Somebody who
-/// sets the variable by hand does not write it so, and what he writes means nothing.
+/// sets the variable by hand does not know it, and what he writes means nothing.
 const STARTED_FOR: &str = "MBTI_STARTED_FOR";
 /// In the place of a device, where the engine is only asked what there is.
+#[cfg_attr(feature = "cuda", allow(dead_code, reason = "a build with CUDA asks no other"))]
 pub const LISTING: &str = "devices";
 /// Where Linux' loader looks before all other places.
 const LIBRARIES: &str = "LD_LIBRARY_PATH";
+/// What glibc's loader takes such a list apart at, and what begins a word that it puts something else for.
+const LOADERS_OWN: [char; 3] = [':', ';', '$'];
 
 /// The engine for GPUs and the folders of the libraries that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,61 +33,51 @@ impl Engine {
     pub fn command(&self, started_for: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.env(STARTED_FOR, format!("{started_for}@{}", std::process::id()));
-        let known = env::var_os(LIBRARIES).filter(|known| !known.is_empty());
-        let known = known.iter().flat_map(|known| env::split_paths(known));
-        // A folder whose name has a colon in it cannot be named so; the engine then says which library is missing.
-        if let Ok(all) = env::join_paths(self.libraries.iter().cloned().chain(known))
-            && !all.is_empty()
-        {
-            command.env(LIBRARIES, all);
-        }
+        let known = env::var_os(LIBRARIES).unwrap_or_default();
+        match env::join_paths(self.libraries.iter().cloned().chain(certain(&known))) {
+            Ok(all) if !all.is_empty() => command.env(LIBRARIES, all),
+            _ => command.env_remove(LIBRARIES),
+        };
         command
     }
 }
 
-/// What the engine for GPUs is started for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Started {
-    /// None where it is to list.
-    device: Option<Device>,
-    /// The number of the process that says so.
-    by: u32,
+/// Whether the loader takes a folder for the one that it is.
+#[cfg_attr(feature = "cuda", allow(dead_code, reason = "a build with CUDA has its libraries"))]
+pub fn can_be_told(folder: &Path) -> bool {
+    !folder.to_string_lossy().contains(LOADERS_OWN)
 }
 
-/// Nothing where the text is not what [`Engine::command`] writes.
-fn read(text: &str) -> Option<Started> {
-    let (what, by) = text.split_once('@')?;
-    let by = by.parse().ok()?;
-    let device = match what {
-        LISTING => None,
-        _ => Some(what.parse().ok().filter(|device| matches!(device, Device::Cuda(_)))?),
-    };
-    Some(Started { device, by })
+/// The folders of a list that are the same wherever a program is started: nobody means the folder he is in to have
+/// libraries, which an empty entry names.
+fn certain(list: &OsStr) -> Vec<PathBuf> {
+    // The loader would take what is after a semicolon for a folder, too.
+    env::split_paths(list).filter(|path| path.is_absolute() && can_be_told(path)).collect()
 }
 
-fn started() -> Option<Started> {
-    read(env::var_os(STARTED_FOR)?.to_str()?)
+/// What a process was started for, by what [`STARTED_FOR`] says to it and by the process that may say so. Nothing where that
+/// does not.
+fn read(text: &str, by: u32) -> Option<&str> {
+    let (started_for, said_by) = text.split_once('@')?;
+    (said_by == by.to_string()).then_some(started_for)
 }
 
-/// Whether this process was started as the engine for GPUs, which is to start no other, whoever passed it on.
+/// Whether this process was started as the engine for GPUs, which is to start no other.
 #[cfg(not(feature = "cuda"))]
 pub fn is_started() -> bool {
-    started().is_some()
+    #[cfg(unix)]
+    let parent = std::os::unix::process::parent_id();
+    #[cfg(not(unix))]
+    let parent = 0;
+    let said = env::var(STARTED_FOR).unwrap_or_default();
+    read(&said, parent) == Some(LISTING) || chosen_before().is_some()
 }
 
 /// The device that was chosen before this program took the place of the one that chose it.
 pub fn chosen_before() -> Option<Device> {
-    started().filter(|started| started.by == std::process::id())?.device
-}
-
-/// Where this process only lists for another: ends it when the other ends, in whatever way.
-pub fn end_with_whom_it_lists_for() {
-    #[cfg(target_os = "linux")]
-    if started().is_some_and(|started| started.device.is_none()) {
-        use rustix::process::{Signal, set_parent_process_death_signal};
-        // Where it cannot be set, the list ends by itself.
-        set_parent_process_death_signal(Some(Signal::KILL)).ok();
-    }
+    let said = env::var(STARTED_FOR).ok()?;
+    let device = read(&said, std::process::id())?.parse().ok();
+    device.filter(|device| matches!(device, Device::Cuda(_)))
 }
 
 /// Lets the engine for GPUs take the place of this process, with the same arguments. Returns only where that fails.
@@ -104,19 +102,36 @@ mod tests {
         let engine = Engine { program: "mbti-cuda".into(), libraries: vec!["/a".into(), "/b".into()] };
         let command = engine.command("cuda:1");
         let set = |name: &str| command.get_envs().find(|(set, _)| *set == name).and_then(|(_, value)| value);
-        let started = read(set(STARTED_FOR).unwrap().to_str().unwrap()).unwrap();
-        assert_eq!(started, Started { device: Some(Device::Cuda(1)), by: std::process::id() });
         let paths: Vec<_> = env::split_paths(set(LIBRARIES).unwrap()).take(2).collect();
         assert_eq!(paths, engine.libraries);
+        let said = set(STARTED_FOR).unwrap().to_str().unwrap();
+        assert_eq!(read(said, std::process::id()), Some("cuda:1"));
+    }
+
+    #[test]
+    fn of_the_environments_folders_only_those_stay_that_are_the_same_wherever_a_program_is_started() {
+        let list = OsStr::new(":/a:.:lib:/b;lib:/c/$LIB::/d e:$ORIGIN/..:");
+        assert_eq!(certain(list), ["/a", "/d e"].map(PathBuf::from));
+        assert!(certain(OsStr::new("")).is_empty() && certain(OsStr::new(":")).is_empty());
     }
 
     #[test]
     fn what_somebody_writes_by_hand_is_no_word_of_another_engine() {
-        assert_eq!(read("devices@7"), Some(Started { device: None, by: 7 }));
-        for by_hand in
-            ["", "1", "cuda:0", "devices", "auto@7", "cpu@7", "cuda:0@", "cuda:0@me", "@7", "cuda:x@7"]
-        {
-            assert_eq!(read(by_hand), None, "{by_hand}");
+        assert_eq!(read("cuda:1@7", 7), Some("cuda:1"));
+        for by_hand in [
+            "",
+            "1",
+            "cuda:0",
+            "devices",
+            "@",
+            "cuda:0@",
+            "cuda:0@me",
+            "cuda:0@8",
+            "cuda:0@1",
+            "cuda:0@07",
+            "devices@1",
+        ] {
+            assert_eq!(read(by_hand, 7), None, "{by_hand}");
         }
     }
 }

@@ -180,6 +180,8 @@ export const unusables = {
   folder_missing: "MBTI_CUDA_LIBRARIES names {folder}, and there is no such folder",
   folder_not_absolute: "MBTI_CUDA_LIBRARIES names {folder}, which is not an absolute path: it must begin with /",
   folder_lacks: "MBTI_CUDA_LIBRARIES names {folder}, which lacks {library}: let it name the one folder that has both cuBLAS and cuRAND of CUDA 13, or install the package mbti-tuner-cuda and unset it",
+  folder_name:
+    "no library can be loaded from {folder}, as its path has a colon, a semicolon or a dollar sign: rename or move the folder",
   unsafe:
     "{path} was not loaded, since other users can change it: it must belong to you or to root, and not be writable for everybody",
   too_little_memory: "this run needs at least {needed} and {free} of its memory are free",

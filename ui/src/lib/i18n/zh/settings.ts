@@ -166,6 +166,7 @@ export const unusables: Dictionary["unusables"] = {
   folder_missing: "MBTI_CUDA_LIBRARIES 中的文件夹 {folder} 不存在",
   folder_not_absolute: "MBTI_CUDA_LIBRARIES 中的 {folder} 不是绝对路径：请写成以 / 开头的路径",
   folder_lacks: "MBTI_CUDA_LIBRARIES 中的文件夹 {folder} 缺少 {library}：请改为同时含有 CUDA 13 的 cuBLAS 和 cuRAND 的同一个文件夹，或安装软件包 mbti-tuner-cuda 并取消该变量",
+  folder_name: "无法从 {folder} 加载库：路径中含有冒号、分号或美元符号，请重命名或移动该文件夹",
   unsafe: "{path} 可被其他用户改动，因此没有加载：它必须属于您或 root，且不能对所有人可写",
   too_little_memory: "这次训练至少需要 {needed} 显存，而空闲显存只有 {free}",
   not_listed: "驱动程序没有列出它：请用 nvidia-smi 查看列出了哪些显卡，以及 CUDA_VISIBLE_DEVICES 是否将其隐藏",

@@ -95,7 +95,7 @@ export const setting_hints = {
   early_stopping_threshold: "An evaluation must be better by so much to count as progress.",
   device: "A graphics card is faster. One that cannot be used is refused before the run begins.",
   dtype: "Numbers of 16 bits are less exact. What has to be exact, such as sums and the head, keeps 32 bits.",
-  gradient_checkpointing: "These layers keep less and compute it again when it is needed: less memory, up to a half more time. What is learned is the same.",
+  gradient_checkpointing: "These layers keep less and compute it again when it is needed: less memory, up to a half more time. What is learned is the same. Automatic keeps what the memory of the GPU has room for, and everything on the processor.",
   trainable: "The head is the small last part, which turns what was read into letters. With LoRA or the head alone the base model stays as it is, and less memory is needed.",
   quantization: "Holds the base model in fewer bits while LoRA learns beside it: far less memory, a little less exact, and slower on a processor.",
   lora_rank: "The width of the small matrices. A larger one can learn more and takes more memory.",
@@ -164,7 +164,7 @@ export const quantizations = {
 } as const satisfies Record<Quantization, string>;
 
 export const checkpointings = {
-  auto: "As the memory of the GPU asks for; none on the processor",
+  auto: "Automatic",
   none: "Keep everything",
   alternate: "Every other layer",
   all: "Every layer",

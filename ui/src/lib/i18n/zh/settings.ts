@@ -82,7 +82,7 @@ export const setting_hints: Dictionary["setting_hints"] = {
   early_stopping_threshold: "至少要好这么多才算进步。",
   device: "显卡更快。无法使用的设备会在训练开始前被拒绝。",
   dtype: "16 位的数值没有那么精确；求和、分类头等需要精确的部分仍用 32 位。",
-  gradient_checkpointing: "这些层不保留中间结果，用到时再算一遍：内存更少，时间最多多出一半；学到的内容完全相同。",
+  gradient_checkpointing: "这些层不保留中间结果，用到时再算一遍：内存更少，时间最多多出一半；学到的内容完全相同。“自动”会尽量保留显存容得下的部分，在处理器上则全部保留。",
   trainable: "分类头是模型最后的一小部分，把读到的内容变成字母。选择 LoRA 或仅分类头时，基础模型保持不变，所需内存更少。",
   quantization: "LoRA 训练时以更少的位数保存基础模型：内存大幅减少，精度略低，在 CPU 上会慢一些。",
   lora_rank: "小矩阵的宽度。越大能学到的越多，占用内存也越多。",
@@ -150,7 +150,7 @@ export const quantizations: Dictionary["quantizations"] = {
 };
 
 export const checkpointings: Dictionary["checkpointings"] = {
-  auto: "按显存需要自动选择；处理器上不使用",
+  auto: "自动",
   none: "全部保留",
   alternate: "每隔一层",
   all: "所有层",

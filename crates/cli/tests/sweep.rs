@@ -28,7 +28,9 @@ fn an_estimate_tells_what_a_run_needs_and_writes_nothing() {
     // What is wrong is told in the place of the estimate.
     let wrong = engine.output(&["train", "--data", "none", "--model", "words", "--estimate", "--json"]);
     assert_eq!(wrong.status.code(), Some(1));
-    let told: Value = serde_json::from_slice(&wrong.stdout).unwrap();
+    // After the device comes what is wrong.
+    let told = String::from_utf8(wrong.stdout).unwrap();
+    let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
     assert_eq!(told["problem"]["code"], "unknown_data_set");
 }
 

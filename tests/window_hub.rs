@@ -178,6 +178,7 @@ async fn token_of_the_environment() {
     let window = open_with(tempfile::tempdir().unwrap(), &variables).await;
     window.choose("language", "en").await;
     window.click("nav-hub").await;
+    window.click("check-button").await;
     window.wait_until("the account", async || window.text("account").await.contains("alice")).await;
     // The system keeps what a process was started with, so those that were given the token have it still.
     let (mut with, mut without) = (Vec::new(), Vec::new());

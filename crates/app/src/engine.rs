@@ -52,12 +52,17 @@ pub(crate) fn command(engine: &Path, home: &Home) -> Command {
 /// What an engine answers to a question, in JSON. It is ended where nobody waits for the answer any longer.
 async fn answer<T: DeserializeOwned>(engine: &Path, home: &Home, arguments: &[&str]) -> Result<T> {
     let mut command = command(engine, home);
-    command.args(arguments).stdin(Stdio::null());
-    let ended = output::limited(&mut command).await.map_err(|error| not_started(engine, &error))?;
-    if !ended.status.success() {
-        return Err(failed(&ended));
-    }
+    command.args(arguments);
+    let ended = to_its_end(engine, &mut command).await?;
     serde_json::from_slice(&ended.stdout).map_err(|error| Error::EngineGone { reason: error.to_string() })
+}
+
+/// Runs an engine that works and answers, and returns what it printed. It is ended where it prints too much, or where
+/// nobody waits for it any longer.
+async fn to_its_end(engine: &Path, command: &mut Command) -> Result<Output> {
+    let ended = output::limited(command.stdin(Stdio::null())).await;
+    let ended = ended.map_err(|error| not_started(engine, &error))?;
+    if ended.status.success() { Ok(ended) } else { Err(failed(&ended)) }
 }
 
 /// Why an engine that was to answer in JSON has failed: by the last of its lines that is a problem, else by its last words.

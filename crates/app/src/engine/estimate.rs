@@ -1,13 +1,13 @@
 //! What a run will need, as an engine finds out.
 
-use std::{io::Write, path::Path, process::Stdio};
+use std::{io::Write, path::Path};
 
 use record::{Event, RunEstimate, TrainConfig, UsedDevice};
 use serde::Deserialize;
 use tempfile::TempPath;
 use tokio::sync::Notify;
 
-use super::{command, failed, locate, not_started};
+use super::{command, locate, to_its_end};
 use crate::{Error, Home, error::Result};
 
 /// Lets an engine find out what a run with these settings will need, and on which device. It is ended when the answer is
@@ -26,11 +26,7 @@ async fn estimate_by(engine: &Path, home: &Home, config: &TrainConfig) -> Result
     let settings = settings_file(&home.folder, config)?;
     let mut command = command(engine, home);
     command.args(["train", "--estimate", "--config"]).arg(&*settings).arg("--json");
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let ended = command.output().await.map_err(|error| not_started(engine, &error))?;
-    if !ended.status.success() {
-        return Err(failed(&ended));
-    }
+    let ended = to_its_end(engine, &mut command).await?;
     let said = String::from_utf8_lossy(&ended.stdout);
     // From the last line on: an estimate that two steps were measured for follows one without.
     let estimate = said.lines().rev().find_map(|line| match serde_json::from_str(line) {

@@ -46,20 +46,27 @@ mod system {
     mod tests {
         #![allow(clippy::unwrap_used)]
         use super::*;
-        use std::process::{Command, Stdio};
+        use std::{
+            io::Read,
+            process::{Command, Stdio},
+        };
 
         #[test]
         fn a_process_runs_its_program_or_its_script_and_nothing_else() {
             let folder = tempfile::tempdir().unwrap();
             let script = folder.path().join("script");
-            std::fs::write(&script, "read -r line\n").unwrap();
+            std::fs::write(&script, "echo begun\nread -r line\n").unwrap();
             let mut child = Command::new("/bin/sh")
                 .arg("-e")
                 .arg(&script)
                 .arg("/other")
                 .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
+            // A process that has just been started may not have its arguments yet.
+            let mut begun = [0; 5];
+            child.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
             let shell = Path::new("/bin/sh").canonicalize().unwrap();
             let runs = [&script, &shell].map(|program| is_running(child.id(), program));
             let other = is_running(child.id(), Path::new("/other"));

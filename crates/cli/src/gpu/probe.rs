@@ -31,19 +31,9 @@ const MOST_TOLD: usize = 200;
 const MOST_MIB: f64 = (1_u64 << 30) as f64;
 /// What was said last may come a little after the end, and somebody else may hold a pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// What is none of its business: tokens, and addresses that may have a password in them.
-const SECRETS: [&str; 10] = [
-    "HF_TOKEN",
-    "HF_HUB_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "HF_ENDPOINT",
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-];
+/// What is none of its business beside tokens: addresses that may have a password in them.
+const ADDRESSES: [&str; 7] =
+    ["HF_ENDPOINT", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +60,7 @@ pub fn ask(engine: &Engine, limit: Duration) -> Result<Vec<DeviceInfo>, Error> {
     let mut command = engine.command(LISTING);
     command.args(["devices", "--json"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in SECRETS {
+    for name in app::SECRETS.iter().chain(&ADDRESSES) {
         command.env_remove(name);
     }
     let until = Instant::now() + limit;

@@ -512,6 +512,8 @@ mod tests {
             "3",
             "--gradient-checkpointing",
             "--load-best-model-at-end=false",
+            "--tokens-per-pass",
+            "4096",
             "--axes",
             "all",
             "--lora-target-modules",
@@ -522,6 +524,7 @@ mod tests {
         assert_eq!((found.num_train_epochs, found.per_device_train_batch_size), (2.0, 3));
         assert_eq!(found.gradient_checkpointing, record::GradientCheckpointing::All);
         assert!(!found.load_best_model_at_end);
+        assert_eq!(found.tokens_per_pass, record::TokensPerPass::Tokens(4096));
         assert_eq!((found.axes.len(), found.lora_target_modules.len()), (4, 2));
     }
 
@@ -534,6 +537,7 @@ mod tests {
             ("--optim", "sgd", "adamw_8bit"),
             ("--axes", "X-Y", "J-P"),
             ("--weight-decay", "2", "from 0 to 1"),
+            ("--tokens-per-pass", "3", "auto, none, or a whole number from 4"),
         ] {
             let error =
                 train(&["--data", "d", "--model", "m", name, value]).config().unwrap_err().to_string();

@@ -49,7 +49,7 @@ pub fn write(config: &TrainConfig) -> Result<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use record::Preset;
+    use record::{Preset, TokensPerPass};
 
     #[test]
     fn an_error_quotes_nothing_of_a_file_that_was_named_by_mistake() {
@@ -70,6 +70,7 @@ mod tests {
             let mut config = preset.config();
             (config.data, config.model) = ("my \"posts\"".into(), "m".into());
             (config.learning_rate, config.lora_target_modules) = (Some(2e-5), vec!["q_proj".into()]);
+            config.tokens_per_pass = TokensPerPass::Tokens(2048);
             std::fs::write(&path, write(&config).unwrap()).unwrap();
             assert_eq!(read(&path, &TrainConfig::default()).unwrap(), config);
         }

@@ -117,7 +117,11 @@ impl<'a> Recorder<'a> {
                     Some(GradientCheckpointing::All) => ", every layer computed again",
                     _ => "",
                 };
-                self.note(&format!("Expected: {} of memory{again}{time}.", memory(estimate.peak_mib)));
+                let at_once = estimate
+                    .tokens_per_pass
+                    .map_or_else(String::new, |tokens| format!(", up to {tokens} tokens at once"));
+                let peak = memory(estimate.peak_mib);
+                self.note(&format!("Expected: {peak} of memory{again}{at_once}{time}."));
             }
             Event::Baseline(baseline) => {
                 self.unwritten.push(Told::Baseline(Box::new(baseline.clone())));

@@ -126,6 +126,7 @@ pub fn estimate(found: &Estimate) -> Result<()> {
         ("training", seconds(found.training_seconds)),
         ("evaluations", seconds(found.evaluation_seconds)),
         ("computed again", or_dash(found.checkpointing.map(|layers| layers.name().to_owned()))),
+        ("tokens at once", or_dash(found.tokens_per_pass.map(|tokens| tokens.to_string()))),
     ];
     print::table(&["what", "needs"], &rows.map(|(name, value)| vec![name.to_owned(), value]))
 }

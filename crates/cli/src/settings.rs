@@ -20,18 +20,24 @@ const SETTINGS: &[Row] = &[
     (
         "per_device_train_batch_size",
         Some("batch_size"),
-        "Texts in one forward and backward pass [default: 8]",
+        "Texts of a batch; a step has so many, times the accumulation [default: 8]",
     ),
     (
         "max_tokens_per_batch",
         None,
-        "As many texts in a pass as have so many tokens, in place of a fixed number",
+        "As many texts in a batch as have so many tokens, in place of a fixed number",
     ),
     ("per_device_eval_batch_size", None, "Texts in one pass of an evaluation [default: as have 2048 tokens]"),
     (
         "gradient_accumulation_steps",
         None,
-        "Passes whose gradients are summed before one optimizer step [default: 1]",
+        "Batches whose gradients are summed before one optimizer step [default: 1]",
+    ),
+    (
+        "tokens_per_pass",
+        None,
+        "How many tokens of a step go through the network at once: a number, none (each batch by itself), or auto, on a \
+        GPU as many as its memory has room for. What is learned is the same [default: auto]",
     ),
     ("learning_rate", None, "The highest learning rate [default: the model family's own]"),
     ("lr_scheduler_type", None, "linear, cosine, constant or constant_with_warmup [default: linear]"),

@@ -228,11 +228,14 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
     let texts: String = (0..40).map(text).collect();
     let path = engine.file("long.csv", format!("author,body,mbti\n{texts}"));
     engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", "long"]);
-    let args = |eval: &'static str| {
+    let passes = |eval: &'static str, tokens: &'static str| {
         let args = ["train", "--data", "long", "--model", "tiny", "--device", "cuda:0", "--max-steps", "2"];
         let batches = ["--per-device-train-batch-size", "32", "--per-device-eval-batch-size", eval];
-        [&args[..], &batches, &["--eval-steps", "1000", "--gradient-checkpointing=none"]].concat()
+        let ways = ["--eval-steps", "1000", "--gradient-checkpointing=none", "--tokens-per-pass", tokens];
+        [&args[..], &batches, &ways].concat()
     };
+    // The whole batch, so that it does not fit.
+    let args = |eval| passes(eval, "none");
     ok(output(&engine, &[], &args("4")));
     let short = output(&engine, &[("EMULATED_GPU_MEMORY", "900KiB")], &args("4"));
     let notices = String::from_utf8_lossy(&short.stderr).into_owned();
@@ -261,6 +264,20 @@ fn where_a_batch_does_not_fit_the_card_it_is_halved_and_where_no_text_does_the_r
     let error = String::from_utf8_lossy(&none.stderr);
     assert!(!none.status.success() && !error.contains("panicked"), "{error}");
     assert!(error.contains("The memory of ") && error.contains("(cuda:0) ran out"), "{error}");
+
+    // By itself a run takes as many tokens at once as there is room for, and its steps have the same losses.
+    for memory in ["8GiB", "900KiB"] {
+        ok(output(&engine, &[("EMULATED_GPU_MEMORY", memory)], &passes("4", "auto")));
+    }
+    let [much, little] =
+        ["7", "8"].map(|run| shown(&engine, run)["run"]["estimate"]["tokens_per_pass"].as_u64());
+    assert!(little.unwrap() < much.unwrap(), "{little:?} of little memory, {much:?} of much");
+    for run in ["7", "8"] {
+        for ((whole, _), (packed, _)) in losses(&engine, "1").into_iter().zip(losses(&engine, run)) {
+            let [whole, packed] = [whole, packed].map(|loss| loss.parse::<f64>().unwrap());
+            assert!((whole - packed).abs() < 1e-5, "{whole} whole and {packed} in passes, run {run}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ts_rs::TS;
 
 use crate::{
     ClassWeighting, Dtype, GradientCheckpointing, LrSchedulerType, Metric, Optim, Problem, ProblemCode,
-    Quantization, SplitBy, Trainable, text::as_text,
+    Quantization, SplitBy, TokensPerPass, Trainable, text::as_text,
 };
 
 /// What a run is asked to do. Written with the run, so that it can be repeated.
@@ -44,10 +44,10 @@ pub struct TrainConfig {
     /// Ends the run after so many optimizer steps, whatever `num_train_epochs` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u32>,
-    /// Texts in one forward and backward pass.
+    /// Texts of a batch. A step has so many, times `gradient_accumulation_steps`.
     #[serde(alias = "batch_size")]
     pub per_device_train_batch_size: u32,
-    /// With this, a pass has as many texts as have so many tokens together, at least one, in
+    /// With this, a batch has as many texts as have so many tokens together, at least one, in
     /// place of a fixed number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens_per_batch: Option<u32>,
@@ -55,8 +55,11 @@ pub struct TrainConfig {
     /// which bounds the memory, there being no padding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_device_eval_batch_size: Option<u32>,
-    /// Passes whose gradients are summed before one optimizer step.
+    /// Batches whose gradients are summed before one optimizer step.
     pub gradient_accumulation_steps: u32,
+    /// How many tokens of a step go through the network at once. It changes neither which texts a step
+    /// has nor their weights, so that it counts beside `max_tokens_per_batch`, too.
+    pub tokens_per_pass: TokensPerPass,
     /// The highest learning rate; without one, the model family's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -137,6 +140,7 @@ impl Default for TrainConfig {
             max_tokens_per_batch: None,
             per_device_eval_batch_size: None,
             gradient_accumulation_steps: 1,
+            tokens_per_pass: TokensPerPass::Auto,
             learning_rate: None,
             lr_scheduler_type: LrSchedulerType::Linear,
             warmup_steps: 0,
@@ -197,6 +201,12 @@ impl TrainConfig {
         whole("max_tokens_per_batch", self.max_tokens_per_batch.unwrap_or(4), 4, MAX_TOKENS)?;
         whole("per_device_eval_batch_size", self.per_device_eval_batch_size.unwrap_or(1), 1, MAX_BATCH)?;
         whole("gradient_accumulation_steps", self.gradient_accumulation_steps, 1, MAX_BATCH)?;
+        let [least, most] = TokensPerPass::LIMITS;
+        if let TokensPerPass::Tokens(tokens) = self.tokens_per_pass
+            && !(least..=most).contains(&tokens)
+        {
+            return Err(bad_setting("tokens_per_pass", tokens, TokensPerPass::ALLOWED));
+        }
         whole("warmup_steps", self.warmup_steps, 0, MAX_STEPS)?;
         whole("eval_steps", self.eval_steps.unwrap_or(1), 1, MAX_STEPS)?;
         whole("save_steps", self.save_steps.unwrap_or(1), 1, MAX_STEPS)?;
@@ -280,8 +290,8 @@ impl TrainConfig {
 pub const MAX_STEPS: u32 = 10_000_000;
 /// Texts in a pass, and passes in a step: more would not even be a gradient of another kind.
 const MAX_BATCH: u32 = 65_536;
-/// Tokens in a pass.
-const MAX_TOKENS: u32 = 1 << 24;
+/// Tokens in a batch.
+const MAX_TOKENS: u32 = TokensPerPass::LIMITS[1];
 /// Tokens of a text, past the positions of any model.
 const MAX_LENGTH: u32 = 1 << 20;
 /// A rank past the width of any layer adds nothing but memory.
@@ -395,6 +405,10 @@ mod tests {
                 "max_tokens_per_batch",
                 TrainConfig { max_tokens_per_batch: Some(u32::MAX), ..Default::default() },
             ),
+            (
+                "tokens_per_pass",
+                TrainConfig { tokens_per_pass: TokensPerPass::Tokens(3), ..Default::default() },
+            ),
             ("warmup_steps", TrainConfig { warmup_steps: u32::MAX, ..Default::default() }),
             ("eval_steps", TrainConfig { eval_steps: Some(u32::MAX), ..Default::default() }),
             ("save_steps", TrainConfig { save_steps: Some(u32::MAX), ..Default::default() }),
@@ -471,5 +485,6 @@ mod tests {
         let text = r#"{"data": "posts", "valid": null, "model": "minilm", "axes": ["J-P"], "epochs": 2.0}"#;
         let config = serde_json::from_str::<TrainConfig>(text).unwrap();
         assert_eq!((config.num_train_epochs, config.trainable), (2.0, Trainable::All));
+        assert_eq!(config.tokens_per_pass, TokensPerPass::Auto);
     }
 }

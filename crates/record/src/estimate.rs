@@ -30,6 +30,11 @@ pub struct Estimate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub checkpointing: Option<GradientCheckpointing>,
+    /// How many tokens at most will go through the network at once, if not a batch of the settings; missing in an estimate
+    /// of an older version, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub tokens_per_pass: Option<u32>,
 }
 
 /// What a run will need, and on which device, as chosen for its settings.

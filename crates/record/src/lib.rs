@@ -28,6 +28,7 @@ mod run;
 mod set;
 mod source;
 mod text;
+mod tokens_per_pass;
 mod trainable;
 mod work;
 
@@ -62,5 +63,6 @@ pub use quantization::Quantization;
 pub use recipe::{Recipe, RecipeStep};
 pub use run::{Run, RunProgress, RunStatus, SplitMethod, SplitSummary};
 pub use source::{AxisColumn, ColumnMapping, ExportFormat, ImportPreview, SourceFormat};
+pub use tokens_per_pass::TokensPerPass;
 pub use trainable::Trainable;
 pub use work::WorkProgress;

@@ -124,6 +124,7 @@ mod tests {
             ("dtype", "f16", "f32, bf16, bf16_mixed, tf32"),
             ("optim", "sgd", "adamw, adamw_8bit"),
             ("class_weights", "heavy", "balanced, none, or two numbers above 0 such as 0.6,0.4"),
+            ("tokens_per_pass", "many", "auto, none, or a whole number from 4 to 16777216"),
             ("seed", "x", "a whole number, 0 or above"),
             ("seed", "-1", "a whole number, 0 or above"),
             ("learning_rate", "x", "a number"),

@@ -78,6 +78,7 @@ fn estimate() -> Estimate {
         training_seconds: Some(12.5),
         evaluation_seconds: None,
         checkpointing: None,
+        tokens_per_pass: None,
     }
 }
 

@@ -4,7 +4,8 @@ use compute::Cpu;
 use data::Part;
 use model::Setup;
 use record::{
-    Baseline, Dtype, GradientCheckpointing, LrSchedulerType, Optim, Quantization, TrainConfig, Trainable,
+    Baseline, Dtype, GradientCheckpointing, LrSchedulerType, Optim, Quantization, TokensPerPass, TrainConfig,
+    Trainable,
 };
 
 use crate::{
@@ -31,6 +32,7 @@ fn config_of(config: &TrainConfig) -> TrainConfig {
         max_tokens_per_batch: None,
         per_device_eval_batch_size: None,
         gradient_accumulation_steps: 1,
+        tokens_per_pass: TokensPerPass::None,
         learning_rate: None,
         lr_scheduler_type: LrSchedulerType::Linear,
         optim: Optim::Adamw,
@@ -84,7 +86,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     let (Some(train), Some(valid)) = (read(train)?, read(inputs.valid)?) else {
         return Ok(None);
     };
-    let whole = plan(&train, &config).map_err(Error::Progress)?.total_steps;
+    let whole = plan(&train, &config, None).map_err(Error::Progress)?.total_steps;
     if whole > MOST_STEPS {
         config.max_steps = Some(MOST_STEPS);
     }
@@ -95,7 +97,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     // It is small beside any language model, and no smaller batch would help it.
     learner.watches_memory = false;
     'epochs: for epoch in 0.. {
-        for group in groups(&learner.set.encoded, &config, epoch) {
+        for group in groups(&learner.set.encoded, &config, None, epoch) {
             let step = learner.optimizer.step;
             if step >= total {
                 break 'epochs;

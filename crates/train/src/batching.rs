@@ -5,9 +5,17 @@ use record::{MAX_STEPS, Problem, TrainConfig, bad_setting};
 pub(crate) type Group = Vec<Vec<u32>>;
 
 /// The groups of one epoch, in an order that the seed decides; the last one may be smaller.
-pub(crate) fn groups(encoded: &Encoded, config: &TrainConfig, epoch: u32) -> Vec<Group> {
+///
+/// With a budget, each group's texts are packed, in their order, into as few passes of at most so many ids as there can be:
+/// which texts a group has is the same for every budget.
+pub(crate) fn groups(
+    encoded: &Encoded,
+    config: &TrainConfig,
+    tokens_per_pass: Option<u32>,
+    epoch: u32,
+) -> Vec<Group> {
     let order = epoch_order(encoded.len(), config.seed, epoch);
-    let passes: Vec<Vec<u32>> = match config.max_tokens_per_batch {
+    let batches: Vec<Vec<u32>> = match config.max_tokens_per_batch {
         None => {
             let size = config.per_device_train_batch_size as usize;
             order.chunks(size).map(<[u32]>::to_vec).collect()
@@ -15,7 +23,13 @@ pub(crate) fn groups(encoded: &Encoded, config: &TrainConfig, epoch: u32) -> Vec
         Some(budget) => within(encoded, order.into_iter(), budget as usize),
     };
     let accumulated = config.gradient_accumulation_steps as usize;
-    passes.chunks(accumulated).map(<[Vec<u32>]>::to_vec).collect()
+    let groups = batches.chunks(accumulated);
+    match tokens_per_pass {
+        None => groups.map(<[Vec<u32>]>::to_vec).collect(),
+        Some(budget) => {
+            groups.map(|group| within(encoded, group.iter().flatten().copied(), budget as usize)).collect()
+        }
+    }
 }
 
 /// Texts in this order, cut so that no piece has more than `budget` ids unless a single text has.
@@ -55,6 +69,8 @@ pub(crate) struct Plan {
     walked: Vec<u64>,
     /// The micro-batch with the most ids of those that were walked through.
     pub(crate) largest: Vec<u32>,
+    /// The most micro-batches of a step.
+    pub(crate) most_passes: usize,
 }
 
 /// So many texts, counted as often as they are learned from, a plan looks at one by one; what comes after them is like
@@ -81,23 +97,36 @@ impl Plan {
 const TYPICAL: [f64; 6] = [0.5, 0.25, 0.75, 0.1, 0.9, 0.6];
 
 /// Micro-batches of the first epoch that together are like all of them, the most usual first.
-pub(crate) fn typical(encoded: &Encoded, config: &TrainConfig) -> Vec<Vec<u32>> {
-    let mut all: Vec<Vec<u32>> = groups(encoded, config, 0).concat();
+pub(crate) fn typical(
+    encoded: &Encoded,
+    config: &TrainConfig,
+    tokens_per_pass: Option<u32>,
+) -> Vec<Vec<u32>> {
+    let mut all: Vec<Vec<u32>> = groups(encoded, config, tokens_per_pass, 0).concat();
     all.sort_by_cached_key(|rows| rows.iter().map(|&row| encoded.length(row as usize)).sum::<usize>());
     let at = |quantile: f64| all.get((quantile * all.len() as f64) as usize).cloned();
     TYPICAL.into_iter().filter_map(at).collect()
 }
 
 /// What the settings ask for. Refused where it is more steps than a run can have.
-pub(crate) fn plan(encoded: &Encoded, config: &TrainConfig) -> Result<Plan, Problem> {
-    plan_by(encoded, config, WALKED)
+pub(crate) fn plan(
+    encoded: &Encoded,
+    config: &TrainConfig,
+    tokens_per_pass: Option<u32>,
+) -> Result<Plan, Problem> {
+    plan_by(encoded, config, tokens_per_pass, WALKED)
 }
 
-fn plan_by(encoded: &Encoded, config: &TrainConfig, most_walked: usize) -> Result<Plan, Problem> {
-    let mut plan = Plan { total_steps: 0, walked: vec![0], largest: Vec::new() };
+fn plan_by(
+    encoded: &Encoded,
+    config: &TrainConfig,
+    tokens_per_pass: Option<u32>,
+    most_walked: usize,
+) -> Result<Plan, Problem> {
+    let mut plan = Plan { total_steps: 0, walked: vec![0], largest: Vec::new(), most_passes: 0 };
     let (mut most, mut tokens, mut epoch, mut steps) = (0, 0u64, 0u32, 0usize);
     loop {
-        let groups = groups(encoded, config, epoch);
+        let groups = groups(encoded, config, tokens_per_pass, epoch);
         let left = config.num_train_epochs - f64::from(epoch);
         let wanted = match config.max_steps {
             Some(all) => (all as usize).saturating_sub(steps),
@@ -106,6 +135,7 @@ fn plan_by(encoded: &Encoded, config: &TrainConfig, most_walked: usize) -> Resul
             None => (left.min(1.0) * groups.len() as f64).ceil().max(0.0) as usize,
         };
         for group in groups.iter().take(wanted) {
+            plan.most_passes = plan.most_passes.max(group.len());
             for rows in group {
                 tokens += rows.iter().map(|&row| u64::from(encoded.tokens(row as usize))).sum::<u64>();
                 let ids: usize = rows.iter().map(|&row| encoded.length(row as usize)).sum();
@@ -165,14 +195,15 @@ mod tests {
         #[test]
         fn an_epoch_has_every_text_once_whatever_the_batches_and_no_batch_passes_its_budget(
             lengths in proptest::collection::vec(1usize..20, 1..60), budget in proptest::option::of(4u32..60),
-            batch in 1u32..9, accumulated in 1u32..5, halvings in 0u32..4,
+            batch in 1u32..9, accumulated in 1u32..5, halvings in 0u32..4, at_once in 1u32..90,
         ) {
             let encoded = encoded(&lengths);
             let config = TrainConfig {
                 max_tokens_per_batch: budget, per_device_train_batch_size: batch,
                 gradient_accumulation_steps: accumulated, ..Default::default()
             };
-            let groups = groups(&encoded, &config, 3);
+            let packed = groups(&encoded, &config, Some(at_once), 3);
+            let groups = groups(&encoded, &config, None, 3);
             let mut all: Vec<u32> = groups.iter().flatten().flatten().copied().collect();
             all.sort_unstable();
             prop_assert_eq!(all, (0..lengths.len() as u32).collect::<Vec<_>>());
@@ -183,11 +214,42 @@ mod tests {
                     None => prop_assert!(rows.len() <= batch as usize),
                 }
             }
-            for group in &groups {
+            for group in groups.iter().chain(&packed) {
                 let cut = halved(group, halvings);
                 prop_assert_eq!(cut.concat(), group.concat());
                 prop_assert!(cut.iter().all(|rows| !rows.is_empty()));
             }
+        }
+
+        #[test]
+        fn a_step_has_the_same_texts_in_the_same_order_for_every_budget_in_as_few_passes_as_it_allows(
+            lengths in proptest::collection::vec(1usize..20, 1..60), filled in proptest::option::of(4u32..60),
+            batch in 1u32..9, accumulated in 1u32..5, at_once in 1u32..90,
+        ) {
+            let encoded = encoded(&lengths);
+            let config = TrainConfig {
+                max_tokens_per_batch: filled, per_device_train_batch_size: batch,
+                gradient_accumulation_steps: accumulated, ..Default::default()
+            };
+            let ids = |rows: &[u32]| rows.iter().map(|&row| encoded.length(row as usize)).sum::<usize>();
+            let budget = at_once as usize;
+            let [as_set, packed] = [None, Some(at_once)].map(|at_once| groups(&encoded, &config, at_once, 2));
+            prop_assert_eq!(as_set.len(), packed.len());
+            for (as_set, packed) in as_set.iter().zip(&packed) {
+                prop_assert_eq!(as_set.concat(), packed.concat());
+                for rows in packed {
+                    prop_assert!(!rows.is_empty() && (ids(rows) <= budget || rows.len() == 1));
+                }
+                // No pass has room for the first text of the next one, so that no other cut has fewer.
+                for pair in packed.windows(2) {
+                    prop_assert!(ids(&pair[0]) + ids(&pair[1][..1]) > budget);
+                }
+            }
+            let [as_set, packed] = [None, Some(at_once)].map(|at_once| plan(&encoded, &config, at_once).unwrap());
+            prop_assert_eq!((as_set.total_steps, &as_set.walked), (packed.total_steps, &packed.walked));
+            prop_assert!(ids(&packed.largest) <= budget.max(lengths.iter().map(|n| 2 * n).max().unwrap_or(0)));
+            // With room for everything a step is one pass.
+            prop_assert_eq!(plan(&encoded, &config, Some(u32::MAX)).unwrap().most_passes, 1);
         }
     }
 
@@ -196,11 +258,11 @@ mod tests {
         let encoded = encoded(&[1; 10]);
         let config =
             TrainConfig { num_train_epochs: 2.5, per_device_train_batch_size: 4, ..Default::default() };
-        let found = plan(&encoded, &config).unwrap();
+        let found = plan(&encoded, &config, None).unwrap();
         assert_eq!((found.total_steps, found.tokens()), (8, 28));
-        assert_eq!(found.largest.len(), 4);
+        assert_eq!((found.largest.len(), found.most_passes), (4, 1));
         let config = TrainConfig { max_steps: Some(5), ..config };
-        assert_eq!(plan(&encoded, &config).unwrap().walked, [0, 4, 8, 10, 14, 18]);
+        assert_eq!(plan(&encoded, &config, None).unwrap().walked, [0, 4, 8, 10, 14, 18]);
     }
 
     #[test]
@@ -213,7 +275,7 @@ mod tests {
                 per_device_train_batch_size: 4,
                 ..Default::default()
             };
-            let (whole, short) = (plan(&encoded, &config).unwrap(), plan_by(&encoded, &config, 50).unwrap());
+            let [whole, short] = [WALKED, 50].map(|most| plan_by(&encoded, &config, None, most).unwrap());
             assert_eq!((short.total_steps, short.walked.len()), (whole.total_steps, 16));
             assert_eq!(short.tokens_until(15), whole.tokens_until(15));
             assert!(short.tokens().abs_diff(whole.tokens()) <= 4, "{} {}", short.tokens(), whole.tokens());
@@ -225,7 +287,7 @@ mod tests {
         let encoded = encoded(&[1; 20_000]);
         let config =
             TrainConfig { num_train_epochs: 1000.0, per_device_train_batch_size: 1, ..Default::default() };
-        let problem = plan(&encoded, &config).unwrap_err();
+        let problem = plan(&encoded, &config, None).unwrap_err();
         assert_eq!(problem.params["name"], "num_train_epochs");
         assert!(problem.message.contains("these are 20000000"), "{}", problem.message);
         // Each step would have all the texts.
@@ -235,7 +297,7 @@ mod tests {
             gradient_accumulation_steps: 65_536,
             ..config
         };
-        let found = plan(&encoded, &config).unwrap();
+        let found = plan(&encoded, &config, None).unwrap();
         assert_eq!((found.total_steps, found.tokens()), (MAX_STEPS, u64::from(MAX_STEPS) * 20_000));
     }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use compute::Backend;
-use record::Evaluation;
+use record::{Evaluation, TokensPerPass};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -46,8 +46,17 @@ pub(crate) struct State {
     /// it would have done.
     #[serde(default)]
     pub(crate) products_in_bf16: bool,
+    /// How many tokens of a step go through the network at once: a number that was set or chosen on a GPU, `none` where that
+    /// was set, as in the checkpoints of older versions, and `auto` where each batch is a pass because nothing was to be
+    /// chosen, as on a processor. Kept, since other passes round differently.
+    #[serde(default = "each_batch")]
+    pub(crate) tokens_per_pass: TokensPerPass,
     /// Of all token ids and types: that the texts are still the same.
     pub(crate) texts: String,
+}
+
+fn each_batch() -> TokensPerPass {
+    TokensPerPass::None
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -194,12 +203,16 @@ fn damage(folder: &Path) -> Option<String> {
     })
 }
 
+/// Where a run stood after this step.
+pub(crate) fn state(run_folder: &Path, step: u32) -> Result<State> {
+    let at = path(run_folder, step).join(STATE);
+    read_json(&at).map_err(|error| Error::BadState { path: at, reason: error.to_string() })
+}
+
 /// Gives the learner the weights and the optimizer's state of this step, and tells where it stood.
 pub(crate) fn load<B: Backend>(learner: &mut Learner<B>, run_folder: &Path, step: u32) -> Result<State> {
     let folder = path(run_folder, step);
-    let at = folder.join(STATE);
-    let state: State =
-        read_json(&at).map_err(|error| Error::BadState { path: at, reason: error.to_string() })?;
+    let state = state(run_folder, step)?;
     model::restore(&learner.network, &folder.join(MODEL))?;
     load_state(&mut learner.optimizer, &learner.network.weights, &folder.join(OPTIMIZER))?;
     if learner.optimizer.step != state.step {

@@ -8,10 +8,9 @@ use record::{Estimate, Trainable};
 use crate::{
     AdamW, Error, ValidationSet,
     batching::{Plan, typical},
-    checkpointing,
     error::Result,
     learner::Learner,
-    memory,
+    memory, passes,
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -104,14 +103,15 @@ pub(crate) fn measured<B: Backend>(
         tokens,
         training_seconds: Some(a_token * tokens as f64 + moves),
         evaluation_seconds: Some(f64::from(evaluations) * evaluation),
-        checkpointing: Some(checkpointing::setting(learner.checkpointing)),
+        checkpointing: Some(passes::setting(learner.checkpointing)),
+        tokens_per_pass: learner.tokens_per_pass,
     })
 }
 
 /// Forward and backward by the usual micro-batches, as many as there is time for.
 fn seconds_a_token<B: Backend>(learner: &mut Learner<B>, begin: Instant) -> Result<Option<f64>> {
     let (mut seconds, mut tokens) = (0.0, 0);
-    for rows in typical(&learner.set.encoded, learner.config) {
+    for rows in typical(&learner.set.encoded, learner.config, learner.tokens_per_pass) {
         let begin_of_pass = Instant::now();
         match learner.rehearse(&rows) {
             Err(Error::OutOfMemory { .. }) => break,

@@ -37,6 +37,8 @@ pub(crate) struct Learner<'a, B: Backend> {
     pub(crate) set: TrainingSet,
     /// Which layers compute their activations again; none until it is set otherwise.
     pub(crate) checkpointing: Checkpointing,
+    /// How many ids at most go through the network at once; none where a pass is a batch of the settings.
+    pub(crate) tokens_per_pass: Option<u32>,
     /// How often the micro-batches were halved for want of memory.
     pub(crate) halvings: u32,
     /// Whether it is looked before each micro-batch that there is room for it.
@@ -107,6 +109,7 @@ impl<'a, B: Backend> Learner<'a, B> {
             gradients,
             set,
             checkpointing: Checkpointing::None,
+            tokens_per_pass: None,
             halvings: 0,
             watches_memory: true,
             optimizer_to_come_mib,
@@ -118,7 +121,7 @@ impl<'a, B: Backend> Learner<'a, B> {
     /// are as they were, unless the loss or a gradient was not finite or memory ran out within a step by pieces.
     pub(crate) fn learn(&mut self, group: &Group, learning_rate: f64) -> Result<Learned> {
         let group = halved(group, self.halvings);
-        self.make_room(&group)?;
+        self.make_room(group.len())?;
         if let ([rows], true) = (&group[..], self.gradients.is_by_pieces()) {
             return self.learn_by_pieces(rows, learning_rate);
         }
@@ -136,9 +139,9 @@ impl<'a, B: Backend> Learner<'a, B> {
         })
     }
 
-    /// Where micro-batches were halved there are several of them, whose gradients add up: with room for all.
-    fn make_room(&mut self, group: &Group) -> Result<()> {
-        if group.len() > 1 && self.gradients.is_by_pieces() {
+    /// Where a batch is cut into several passes, their gradients add up: with room for all.
+    pub(crate) fn make_room(&mut self, passes: usize) -> Result<()> {
+        if passes > 1 && self.gradients.is_by_pieces() {
             let (backend, step) = (self.gradients.backend().clone(), self.optimizer.step + 1);
             let all = Gradients::new(backend, &self.network.weights);
             self.gradients = all.map_err(|error| out_of_memory(error.into(), step))?;

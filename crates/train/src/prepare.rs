@@ -7,9 +7,7 @@ use model::{Network, Products, Setup};
 use record::Dtype;
 
 use crate::{
-    Error, Inputs, Progress,
-    batching::{Plan, plan},
-    checkpoint, class_weights,
+    Inputs, Progress, checkpoint, class_weights,
     error::Result,
     evaluate::ValidationSet,
     learner::{Learner, TrainingSet},
@@ -23,12 +21,6 @@ pub(crate) struct Ready<'a, B: Backend> {
     pub(crate) max_length: usize,
     /// A hash of all tokens and types.
     pub(crate) texts: String,
-}
-
-impl<B: Backend> Ready<'_, B> {
-    pub(crate) fn plan(&self) -> Result<Plan> {
-        plan(&self.learner.set.encoded, self.learner.config).map_err(Error::Progress)
-    }
 }
 
 /// Loads the model into the memory of a device.

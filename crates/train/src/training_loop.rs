@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Inputs, Outcome, Progress, Wish,
-    batching::{Group, Plan, groups},
+    batching::{Group, Plan, groups, halved, plan},
     checkpoint::{self, Checkpoint, State},
-    checkpointing,
     error::Result,
     estimate,
     evaluate::{Answers, ValidationSet, evaluate},
     learner::{Learned, Learner},
     memory::{held_mib, peak_mib},
+    passes,
     prepare::Ready,
     progress::{Tell, notice},
     schedule,
@@ -60,9 +60,14 @@ enum End {
 impl<'a, B: Backend> TrainingLoop<'a, B> {
     pub(crate) fn new(inputs: &'a Inputs<'a>, ready: Ready<'a, B>) -> Result<TrainingLoop<'a, B>> {
         let config = inputs.config;
-        let plan = ready.plan()?;
         let Ready { mut learner, valid, max_length, texts } = ready;
-        learner.checkpointing = checkpointing::chosen(inputs, &learner, &plan.largest)?;
+        let begun = inputs.resume.as_ref().map(|found| checkpoint::state(inputs.run_folder, found.step));
+        let passes = passes::chosen(inputs, &learner, begun.transpose()?.map(|state| state.tokens_per_pass))?;
+        let tokens_per_pass = passes.tokens_per_pass;
+        (learner.checkpointing, learner.tokens_per_pass) = (passes.checkpointing, tokens_per_pass.tokens());
+        let plan = plan(&learner.set.encoded, config, learner.tokens_per_pass).map_err(Error::Progress)?;
+        // Before anything is measured, so that it counts.
+        learner.make_room(plan.most_passes)?;
         let products_in_bf16 = learner.network.products == Products::Bf16;
         let learning_rate = config.learning_rate.unwrap_or_else(|| learner.network.default_learning_rate());
         let eval_steps = config.eval_steps.unwrap_or_else(|| plan.total_steps.div_ceil(4)).max(1);
@@ -74,7 +79,7 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
             learning_rate,
             max_length,
             eval_steps,
-            state: State { texts, products_in_bf16, ..State::default() },
+            state: State { texts, products_in_bf16, tokens_per_pass, ..State::default() },
             time: Duration::ZERO,
             tokens: 0,
             evaluation_time: None,
@@ -129,7 +134,12 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
             return Err(Error::OtherTexts { path: checkpoint::path(self.inputs.run_folder, step) });
         }
         self.saved = Some(state.clone());
-        self.state = state;
+        let tokens_per_pass = self.state.tokens_per_pass;
+        if tokens_per_pass.tokens() != state.tokens_per_pass.tokens() {
+            // They were chosen anew, on another device: what was too much for the first says nothing of this one.
+            self.learner.halvings = 0;
+        }
+        self.state = State { tokens_per_pass, halvings: self.learner.halvings, ..state };
         if self.learner.network.products == Products::Bf16 {
             self.learner.network.products = Products::F32;
         }
@@ -174,7 +184,8 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
     fn all_steps(&mut self, tell: &mut Tell) -> Result<End> {
         let mut skip = self.state.step as usize;
         for epoch in 0.. {
-            let all = groups(&self.learner.set.encoded, self.inputs.config, epoch);
+            let Learner { set, tokens_per_pass, .. } = &self.learner;
+            let all = groups(&set.encoded, self.inputs.config, *tokens_per_pass, epoch);
             // Walk to the place in the order of the texts at which the run stands.
             if skip >= all.len() {
                 skip -= all.len();
@@ -245,7 +256,7 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
             match self.learner.learn(group, learning_rate) {
                 Err(Error::OutOfMemory { step }) if self.learner.can_halve(group) => {
                     self.learner.halvings += 1;
-                    let problem = self.halved_notice(step);
+                    let problem = halved_notice(step, &halved(group, self.learner.halvings));
                     notice(tell, self.state.step, problem)?;
                 }
                 Err(Error::LossNotFinite { step, rows, .. }) => {
@@ -258,24 +269,6 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
                 other => return other,
             }
         }
-    }
-
-    fn halved_notice(&self, step: u32) -> Problem {
-        let config = self.inputs.config;
-        let pieces = 1u32 << self.learner.halvings.min(31);
-        let batch = config.per_device_train_batch_size.div_ceil(pieces);
-        let accumulation = config.gradient_accumulation_steps.saturating_mul(pieces);
-        let texts = if batch == 1 { "one text".to_owned() } else { format!("{batch} texts") };
-        Problem::new(
-            ProblemCode::BatchHalved,
-            format!(
-                "Memory ran short in step {step}, which is done again with {texts} at once and \
-                 {accumulation} passes a step: the same texts in all."
-            ),
-        )
-        .with("step", step)
-        .with("batch_size", batch)
-        .with("gradient_accumulation_steps", accumulation)
     }
 
     fn evaluate_and_save(&mut self, tell: &mut Tell) -> Result<Option<End>> {
@@ -494,6 +487,21 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
         });
         notes.as_object().cloned().unwrap_or_default()
     }
+}
+
+/// That a step is done again in these passes.
+fn halved_notice(step: u32, passes: &Group) -> Problem {
+    let most = passes.iter().map(Vec::len).max().unwrap_or(0);
+    let texts = if most == 1 { "one text".to_owned() } else { format!("{most} texts") };
+    let count = passes.len();
+    let message = format!(
+        "Memory ran short in step {step}, which is done again with {texts} at once and {count} passes a step: the same \
+         texts in all."
+    );
+    Problem::new(ProblemCode::BatchHalved, message)
+        .with("step", step)
+        .with("batch_size", most)
+        .with("gradient_accumulation_steps", count)
 }
 
 /// What an evaluation is compared by; none where it has no value on some axis.

@@ -14,7 +14,9 @@ use compute::{Cpu, Cuda};
 use data::{Batch, Example, Part, Table};
 use mbti::{Axis, Type};
 use model::{LoraSetup, Mode, Network, Setup};
-use record::{Device, Dtype, Event, GradientCheckpointing, Optim, Quantization, TrainConfig, Trainable};
+use record::{
+    Device, Dtype, Event, GradientCheckpointing, Optim, Quantization, TokensPerPass, TrainConfig, Trainable,
+};
 use tiny_models::tiny_bert;
 use train::{AdamW, Gradients, Hyperparameters, Inputs, Moments, Progress, Wish};
 
@@ -31,6 +33,8 @@ struct Told {
     /// Losses and norms of the gradients.
     steps: Vec<(u32, f64, f64)>,
     evaluations: Vec<f64>,
+    /// Tokens that go through the network at once.
+    at_once: Option<u32>,
 }
 
 impl Runner {
@@ -79,6 +83,7 @@ impl Runner {
                         wish = Wish::StopNow;
                     }
                 }
+                Progress::Event(Event::Estimate(estimate)) => told.at_once = estimate.tokens_per_pass,
                 Progress::Event(Event::Evaluation(evaluation)) => {
                     told.evaluations.push(evaluation.loss.unwrap())
                 }
@@ -229,6 +234,25 @@ fn a_run_by_tensor_cores_is_near_the_cpus_and_the_same_each_time_and_when_it_is_
 }
 
 #[test]
+fn a_gpu_with_room_takes_a_step_in_one_pass_and_has_the_losses_of_its_batches() {
+    let runner = Runner::new();
+    let of = |tokens_per_pass| {
+        let config = TrainConfig { gradient_accumulation_steps: 3, tokens_per_pass, ..config() };
+        runner.whole(&format!("passes {tokens_per_pass}"), &config).0
+    };
+    let [as_set, auto, few] = [TokensPerPass::None, TokensPerPass::Auto, TokensPerPass::Tokens(30)].map(of);
+    // Nine texts of 12 ids and more.
+    assert!(as_set.at_once.is_none() && auto.at_once.is_some_and(|tokens| tokens > 100), "{auto:?}");
+    for packed in [auto, few] {
+        assert_eq!(packed.steps.len(), as_set.steps.len());
+        for ((step, loss, norm), (_, exact, exact_norm)) in packed.steps.iter().zip(&as_set.steps) {
+            let near = (loss - exact).abs() < 1e-4 && (norm / exact_norm - 1.0).abs() < 1e-2;
+            assert!(near, "step {step}: {loss} {exact}, {norm} {exact_norm}");
+        }
+    }
+}
+
+#[test]
 fn steps_by_pieces_on_the_gpu_are_its_ordinary_ones_to_the_last_bit() {
     let runner = Runner::new();
     let of = |name: &str, max_grad_norm: f64| runner.whole(name, &TrainConfig { max_grad_norm, ..config() });
@@ -331,7 +355,8 @@ fn a_step_waits_for_the_gpu_once() {
     }
     let long = TrainConfig { max_steps: Some(12), eval_steps: Some(100), save_steps: Some(2), ..config() };
     let lora = TrainConfig { trainable: Trainable::Lora, dtype: Dtype::Bf16, ..long.clone() };
-    let accumulated = TrainConfig { gradient_accumulation_steps: 3, ..lora };
+    let accumulated =
+        TrainConfig { gradient_accumulation_steps: 3, tokens_per_pass: TokensPerPass::None, ..lora };
     let by_pieces = TrainConfig { max_grad_norm: 0.0, ..long };
     for (name, config) in [("accumulated", accumulated), ("by-pieces", by_pieces)] {
         let folder = runner.folder(name);

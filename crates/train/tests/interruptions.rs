@@ -8,7 +8,9 @@ mod tiny_models;
 
 use data::{Example, Part, Table};
 use mbti::{Axis, Type};
-use record::{Dtype, Event, GradientCheckpointing, Metric, Optim, ProblemCode, TrainConfig, Trainable};
+use record::{
+    Dtype, Event, GradientCheckpointing, Metric, Optim, ProblemCode, TokensPerPass, TrainConfig, Trainable,
+};
 use sha2::Digest;
 use tiny_models::tiny_bert;
 use train::{Inputs, Outcome, Progress, Wish};
@@ -25,7 +27,7 @@ fn examples() -> Table {
 }
 
 /// What a run told: the bits of its losses, its evaluations, notices.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Told {
     losses: Vec<(u32, u64)>,
     evaluations: Vec<(u32, Option<u64>)>,
@@ -162,6 +164,16 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_never_was_to_the_last_
         ("bf16", TrainConfig { dtype: Dtype::Bf16, ..usual.clone() }),
         ("bf16-mixed", TrainConfig { dtype: Dtype::Bf16Mixed, ..usual.clone() }),
         ("8bit", TrainConfig { optim: Optim::Adamw8bit, max_tokens_per_batch: Some(64), ..usual.clone() }),
+        ("packed", TrainConfig { tokens_per_pass: TokensPerPass::Tokens(100), ..usual.clone() }),
+        (
+            "by-pieces-cut",
+            TrainConfig {
+                gradient_accumulation_steps: 1,
+                max_grad_norm: 0.0,
+                tokens_per_pass: TokensPerPass::Tokens(60),
+                ..usual.clone()
+            },
+        ),
         (
             "by-pieces",
             TrainConfig {
@@ -229,6 +241,77 @@ fn steps_by_pieces_whose_micro_batches_were_halved_add_up_all_gradients_as_the_o
     });
     assert_eq!(by_pieces.0, whole.0);
     assert!(by_pieces.1 == whole.1);
+}
+
+#[test]
+fn a_step_has_the_same_loss_for_any_number_of_tokens_at_once() {
+    let runner = Runner::new();
+    let one_batch =
+        TrainConfig { gradient_accumulation_steps: 1, per_device_train_batch_size: 6, ..config() };
+    for (name, config) in [
+        ("accumulated", config()),
+        ("one batch", one_batch.clone()),
+        ("by pieces", TrainConfig { max_grad_norm: 0.0, ..one_batch }),
+        ("by tokens", TrainConfig { max_tokens_per_batch: Some(90), ..config() }),
+        ("lora", TrainConfig { trainable: Trainable::Lora, ..config() }),
+    ] {
+        let of = |tokens_per_pass: TokensPerPass| {
+            let folder = runner.folder(&format!("{name} {tokens_per_pass}"));
+            let (mut told, mut estimated) = (Told::default(), None);
+            let config = TrainConfig { tokens_per_pass, ..config.clone() };
+            let wish = |progress: &Progress| {
+                if let Progress::Event(Event::Estimate(estimate)) = progress {
+                    estimated = Some(estimate.tokens_per_pass);
+                }
+                Wish::GoOn
+            };
+            runner.run(&folder, &config, false, &mut told, wish).unwrap();
+            assert_eq!(estimated, Some(tokens_per_pass.tokens()), "{name}");
+            assert!(told.notices.is_empty(), "{name}: {:?}", told.notices);
+            told
+        };
+        let as_set = of(TokensPerPass::None);
+        assert_eq!(of(TokensPerPass::Auto), as_set, "{name}: what a processor does by itself");
+        let mut differs = false;
+        // Each text by itself, some together, all of a step.
+        for tokens in [4, 100, 100_000] {
+            let packed = of(TokensPerPass::Tokens(tokens));
+            assert_eq!(packed.losses.len(), as_set.losses.len());
+            differs |= packed != as_set;
+            let losses = packed.losses.iter().zip(&as_set.losses);
+            let pairs = losses.map(|(&(_, one), &(_, other))| (one, other));
+            let evaluations = packed.evaluations.iter().zip(&as_set.evaluations);
+            let judged = evaluations.map(|(&(_, one), &(_, other))| (one.unwrap(), other.unwrap()));
+            for (one, other) in pairs.chain(judged) {
+                let [one, other] = [one, other].map(f64::from_bits);
+                assert!((one - other).abs() < 2e-5, "{name}, {tokens} tokens: {one} and {other}");
+            }
+        }
+        assert!(differs, "{name}: other passes round differently");
+    }
+}
+
+#[test]
+fn a_run_of_an_older_version_or_from_a_gpu_goes_on_in_the_passes_of_its_settings_on_a_processor() {
+    let runner = Runner::new();
+    let whole = runner.folder("whole");
+    let expected = runner.whole(&whole, &config());
+    let auto = "  \"tokens_per_pass\": \"auto\",\n";
+    let halved = ("\"halvings\": 0", "\"halvings\": 1");
+    let from_a_gpu = auto.replace("\"auto\"", "4096");
+    for (name, changes) in
+        [("older", vec![(auto, "")]), ("from a GPU, halved there", vec![(auto, from_a_gpu.as_str()), halved])]
+    {
+        let folder = runner.folder(name);
+        let mut told = Told::default();
+        let ends = |progress: &Progress| if at_step(progress, 14) { Wish::StopNow } else { Wish::GoOn };
+        runner.run(&folder, &config(), false, &mut told, ends).unwrap();
+        for (from, to) in changes {
+            change_state(&folder.join("checkpoints/step-00000012"), from, to);
+        }
+        runner.run(&folder, &config(), true, &mut told, |_| Wish::GoOn).unwrap();
+        assert_eq!((told, weights(&folder)), (expected.clone(), weights(&whole)), "{name}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FAKE_DEFAULTS, FAKE_PRESETS } from "./backend/fake-config";
 import type { TrainConfig } from "./backend/types/TrainConfig";
 import { classWeightsOf, configOf, draftOf, draftProblem, presetDraft, sameRun } from "./draft";
-import { isAllowed, type NumberSetting } from "./numbers";
+import { isAllowed, isTokensPerPass, type NumberSetting } from "./numbers";
 
 describe("a draft", () => {
   it("gives back the config that it was made of", () => {
@@ -22,6 +22,8 @@ describe("a draft", () => {
     { lr_scheduler_type: "constant_with_warmup", warmup_steps: 20, warmup_ratio: 0.1, adam_epsilon: 1e-6 },
     { metric_for_best_model: "roc_auc", early_stopping_patience: 3, early_stopping_threshold: 0.01, save_total_limit: 0 },
     { max_tokens_per_batch: 2048, per_device_eval_batch_size: 4, save_steps: 7, logging_steps: 5, max_grad_norm: 0 },
+    { tokens_per_pass: 4096 },
+    { tokens_per_pass: "none", max_tokens_per_batch: 2048 },
     { class_weights: "none" },
     { class_weights: "0.6,0.4" },
     { push_to_hub: "mira/mbti-2.0_b", hub_private_repo: true },
@@ -143,6 +145,27 @@ describe("a preset", () => {
     const { max_steps: _, valid: __, ...rest } = FAKE_DEFAULTS;
     const config = configOf(draftOf(rest as TrainConfig));
     expect(config).toMatchObject({ max_steps: null, valid: null });
+  });
+});
+
+describe("the tokens computed at once", () => {
+  it.each(["4", " 4096 ", "４０９６", "16777216"])("are read from %j", (text) => {
+    const draft = { ...draftOf(FAKE_DEFAULTS), tokens_per_pass: "given" as const, tokens_per_pass_given: text };
+    expect(draftProblem(draft)).toBeNull();
+    expect(configOf(draft).tokens_per_pass).toBe(Number(text.normalize("NFKC")));
+  });
+
+  it.each(["", "3", "2.5", "-1", "16777217", "many", "auto"])("are refused from %j, if they are asked for", (text) => {
+    expect(isTokensPerPass(text)).toBe(false);
+    const draft = { ...draftOf(FAKE_DEFAULTS), tokens_per_pass: "given" as const, tokens_per_pass_given: text };
+    expect(draftProblem(draft)).toMatchObject({ code: "bad_setting", params: { name: "tokens_per_pass", value: text } });
+    expect(draftProblem({ ...draft, tokens_per_pass: "auto" })).toBeNull();
+    expect(configOf({ ...draft, tokens_per_pass: "none" }).tokens_per_pass).toBe("none");
+  });
+
+  it("are automatic in what an older version has written", () => {
+    const { tokens_per_pass: _, ...older } = FAKE_DEFAULTS;
+    expect(configOf(draftOf(older as TrainConfig)).tokens_per_pass).toBe("auto");
   });
 });
 

@@ -1,10 +1,12 @@
 import { AXES } from "./axes";
 import type { Axis } from "./backend/types/Axis";
 import type { Problem } from "./backend/types/Problem";
+import type { TokensPerPass } from "./backend/types/TokensPerPass";
 import type { TrainConfig } from "./backend/types/TrainConfig";
 import {
   ALL_NUMBERS,
   isAllowed,
+  isTokensPerPass,
   LORA_NUMBERS,
   NUMBER_SETTINGS,
   parse,
@@ -13,7 +15,14 @@ import {
   type NumberSetting,
 } from "./numbers";
 import { isRepoName } from "./repo";
-import { CHOICES, SWITCHES, type ChoiceSetting, type ClassWeightingChoice, type SwitchSetting } from "./settingGroups";
+import {
+  CHOICES,
+  SWITCHES,
+  type ChoiceSetting,
+  type ClassWeightingChoice,
+  type SwitchSetting,
+  type TokensPerPassChoice,
+} from "./settingGroups";
 
 export type { ClassWeightingChoice } from "./settingGroups";
 
@@ -33,6 +42,9 @@ export interface Draft extends Pick<TrainConfig, ChoiceSetting | SwitchSetting> 
   class_weights: ClassWeightingChoice;
   /** Two numbers parted by a comma, which count where `class_weights` is "given". */
   class_weights_given: string;
+  tokens_per_pass: TokensPerPassChoice;
+  /** A number, which counts where `tokens_per_pass` is "given". */
+  tokens_per_pass_given: string;
   /** Empty where nothing is pushed. */
   push_to_hub: string;
 }
@@ -40,6 +52,8 @@ export interface Draft extends Pick<TrainConfig, ChoiceSetting | SwitchSetting> 
 const GREATEST_CLASS_WEIGHT = 1e6;
 /** Both letters the same: where one begins who gives weights. */
 const EQUAL_WEIGHTS = "1,1";
+/** Where one begins who gives the tokens: enough to fill a graphics card. */
+const SOME_TOKENS = "2048";
 /** The settings that are the same in a draft and in a config. */
 const SAME = [...(Object.keys(CHOICES) as ChoiceSetting[]), ...SWITCHES, "data", "model", "device"] as const;
 
@@ -55,7 +69,17 @@ export function draftOf(config: TrainConfig): Draft {
     lora_target_modules: config.lora_target_modules.join(", "),
     push_to_hub: config.push_to_hub ?? "",
     ...weightingOf(config.class_weights),
+    ...tokensPerPassOf(config.tokens_per_pass),
   };
+}
+
+/** The draft's fields for how many tokens go through the network at once. */
+export function tokensPerPassOf(
+  tokens: TokensPerPass | undefined,
+): Pick<Draft, "tokens_per_pass" | "tokens_per_pass_given"> {
+  if (typeof tokens === "number") return { tokens_per_pass: "given", tokens_per_pass_given: String(tokens) };
+  // Absent is what nobody has said otherwise.
+  return { tokens_per_pass: tokens ?? "auto", tokens_per_pass_given: SOME_TOKENS };
 }
 
 /** The draft's fields for a class weighting. */
@@ -84,6 +108,9 @@ export function advancedProblem(draft: Draft): Problem | null {
   }
   if (draft.class_weights === "given" && classWeightsOf(draft.class_weights_given) === null) {
     return badSetting("class_weights", draft.class_weights_given.trim());
+  }
+  if (draft.tokens_per_pass === "given" && !isTokensPerPass(draft.tokens_per_pass_given)) {
+    return badSetting("tokens_per_pass", draft.tokens_per_pass_given.trim());
   }
   const repo = draft.push_to_hub.trim();
   if (repo !== "" && !isRepoName(repo)) return badSetting("push_to_hub", repo);
@@ -119,6 +146,8 @@ export function configOf(draft: Draft): TrainConfig {
       draft.class_weights === "given"
         ? (classWeightsOf(draft.class_weights_given) ?? []).join(",")
         : draft.class_weights,
+    tokens_per_pass:
+      draft.tokens_per_pass === "given" ? (parse(draft.tokens_per_pass_given) ?? "auto") : draft.tokens_per_pass,
   };
 }
 

@@ -1,5 +1,5 @@
-import { weightingOf, type Draft } from "./draft";
-import { isNumberSetting } from "./numbers";
+import { tokensPerPassOf, weightingOf, type Draft } from "./draft";
+import { isNumberSetting, isTokensPerPass } from "./numbers";
 import { CHOICES, isChoice, isSwitch } from "./settingGroups";
 
 /**
@@ -27,5 +27,9 @@ export function applySettings(draft: Draft, settings: readonly [name: string, va
     else if (name === "lora_target_modules") draft.lora_target_modules = value;
     else if (name === "push_to_hub") draft.push_to_hub = value === "null" ? "" : value;
     else if (name === "class_weights") Object.assign(draft, weightingOf(value));
+    else if (name === "tokens_per_pass") {
+      if (value === "auto" || value === "none") Object.assign(draft, tokensPerPassOf(value));
+      else if (isTokensPerPass(value)) Object.assign(draft, tokensPerPassOf(Number(value)));
+    }
   }
 }

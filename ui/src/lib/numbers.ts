@@ -20,6 +20,9 @@ const GREATEST_WHOLE = 2 ** 32 - 1;
 const MOST_STEPS = 10_000_000;
 const MOST_TEXTS = 65_536;
 
+/** What `tokens_per_pass` may be where it is a number. */
+const TOKENS_PER_PASS = from(4, 2 ** 24);
+
 /** What may be typed; the same as the Rust side checks, which alone decides. */
 const ALLOWED = {
   sample_fraction: aboveZeroTo(1),
@@ -65,7 +68,14 @@ export function isNumberSetting(name: string): name is NumberSetting {
 }
 
 export function isAllowed(name: NumberSetting, text: string): boolean {
-  const { empty = false, whole = false, good }: Allowed = ALLOWED[name];
+  return isWithin(ALLOWED[name], text);
+}
+
+export function isTokensPerPass(text: string): boolean {
+  return isWithin(TOKENS_PER_PASS, text);
+}
+
+function isWithin({ empty = false, whole = false, good }: Allowed, text: string): boolean {
   const value = parse(text);
   if (value === null) return empty;
   if (whole && !Number.isInteger(value)) return false;

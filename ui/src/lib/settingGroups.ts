@@ -18,6 +18,7 @@ export const SETTING_GROUPS = {
     "per_device_train_batch_size",
     "max_tokens_per_batch",
     "gradient_accumulation_steps",
+    "tokens_per_pass",
     "per_device_eval_batch_size",
   ],
   rate: ["learning_rate", "lr_scheduler_type", "warmup_steps", "warmup_ratio"],
@@ -50,6 +51,9 @@ export const GROUPS = Object.keys(SETTING_GROUPS) as readonly SettingGroup[];
 
 export const CLASS_WEIGHTINGS = ["balanced", "none", "given"] as const;
 export type ClassWeightingChoice = (typeof CLASS_WEIGHTINGS)[number];
+
+export const TOKENS_PER_PASS = ["auto", "none", "given"] as const;
+export type TokensPerPassChoice = (typeof TOKENS_PER_PASS)[number];
 
 /** The settings that are one of a few words, with these. */
 export const CHOICES = {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { FAKE_DEFAULTS } from "./backend/fake";
-import { FAKE_DEVICES } from "./backend/fake-config";
+import { estimateOf, FAKE_DEVICES } from "./backend/fake-config";
+import type { Model } from "./backend/types/Model";
 import type { TrainConfig } from "./backend/types/TrainConfig";
 import { dictionaries, languages, setLanguage } from "./i18n";
 import { deviceChoices, settingsOf } from "./settings";
@@ -10,7 +11,7 @@ const shown = (changed: Partial<TrainConfig>) => new Map(settingsOf({ ...FAKE_DE
 afterEach(() => setLanguage("en"));
 
 describe.each(languages)("the settings of a run in %s", (language) => {
-  const { settings, checkpointings, dtypes, trainables, optims, schedulers, metrics, class_weightings, when_empty, window } = dictionaries[language];
+  const { settings, checkpointings, dtypes, trainables, optims, schedulers, metrics, class_weightings, tokens_per_passes, when_empty, window } = dictionaries[language];
 
   it("are all there in words where LoRA is what learns", () => {
     setLanguage(language);
@@ -72,6 +73,30 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     const found = shown({ valid: "others" });
     expect(found.has(settings.validation_fraction)).toBe(false);
     expect(found.has(settings.split_by)).toBe(false);
+  });
+
+  it("tell how many tokens were computed at once, and which number was chosen where that was automatic", () => {
+    setLanguage(language);
+    for (const name of ["auto", "none"] as const) {
+      expect(shown({ tokens_per_pass: name }).get(settings.tokens_per_pass)).toBe(tokens_per_passes[name]);
+    }
+    expect(shown({ tokens_per_pass: 4096 }).get(settings.tokens_per_pass)).toBe("4,096");
+    const model: Model = {
+      name: "m",
+      family: "bert",
+      parameters: 1_000_000,
+      bytes: 4_000_000,
+      folder: "m",
+      built_in: false,
+      created_at: "",
+      origin: null,
+    };
+    const estimate = { ...estimateOf(FAKE_DEFAULTS, model, 10), tokens_per_pass: 8192 };
+    const chosen = new Map(settingsOf(FAKE_DEFAULTS, estimate)).get(settings.tokens_per_pass);
+    expect(chosen).toContain(tokens_per_passes.auto);
+    expect(chosen).toContain("8,192");
+    const { tokens_per_pass: _, ...older } = FAKE_DEFAULTS;
+    expect(new Map(settingsOf(older as TrainConfig)).get(settings.tokens_per_pass)).toBe(tokens_per_passes.auto);
   });
 
   it("tell the class weights by name, or letter by letter", () => {

@@ -1,15 +1,17 @@
 import { lettersOf } from "./axes";
 import type { Axis } from "./backend/types/Axis";
 import type { DeviceInfo } from "./backend/types/DeviceInfo";
+import type { Estimate } from "./backend/types/Estimate";
 import type { TrainConfig } from "./backend/types/TrainConfig";
+import type { TokensPerPass } from "./backend/types/TokensPerPass";
 import { classWeightsOf } from "./draft";
 import { formatMemory, formatPercent } from "./format";
 import { language, t, unusableReason, words } from "./i18n";
 import type { Dictionary } from "./i18n/en";
 import { CHOICE_WORDS, type ChoiceSetting } from "./settingGroups";
 
-/** The settings of a run in words: what was left empty shows what that means. */
-export function settingsOf(config: TrainConfig): [name: string, value: string][] {
+/** The settings of a run in words: what was left empty shows what that means, and what was automatic what was chosen. */
+export function settingsOf(config: TrainConfig, estimate?: Estimate | null): [name: string, value: string][] {
   const locale = language();
   const number = (value: number) => new Intl.NumberFormat(locale, { maximumSignificantDigits: 12 }).format(value);
   const orDefault = (name: Exclude<keyof Dictionary["when_empty"], "lora_target_modules" | "push_to_hub">) =>
@@ -32,6 +34,7 @@ export function settingsOf(config: TrainConfig): [name: string, value: string][]
     per_device_train_batch_size: number(config.per_device_train_batch_size),
     max_tokens_per_batch: orDefault("max_tokens_per_batch"),
     gradient_accumulation_steps: number(config.gradient_accumulation_steps),
+    tokens_per_pass: tokensPerPassText(config.tokens_per_pass, estimate?.tokens_per_pass, number),
     per_device_eval_batch_size: orDefault("per_device_eval_batch_size"),
     learning_rate: orDefault("learning_rate"),
     lr_scheduler_type: known.schedulers[config.lr_scheduler_type],
@@ -78,6 +81,17 @@ function classWeightsText({ class_weights, axes }: TrainConfig, number: (value: 
   if (weights === null) return class_weights;
   const [first, second] = lettersOfAll(axes);
   return t("class_weights_of", { first, first_weight: number(weights[0]), second, second_weight: number(weights[1]) });
+}
+
+function tokensPerPassText(
+  // Absent in runs of older versions.
+  tokens: TokensPerPass | undefined,
+  chosen: number | undefined,
+  number: (value: number) => string,
+): string {
+  if (typeof tokens === "number") return number(tokens);
+  const name = words().tokens_per_passes[tokens ?? "auto"];
+  return tokens === "none" || chosen === undefined ? name : t("setting_value", { name, value: number(chosen) });
 }
 
 /** The first letters of some axes, and the second ones. */

@@ -267,6 +267,28 @@ describe("the window", () => {
     expect(start).toHaveBeenCalledWith(expect.objectContaining({ class_weights: "0.6,0.4" }));
   });
 
+  it("takes a number of tokens to compute at once, or lets the program choose, and marks what cannot be", async () => {
+    const fake = await open("data", "nav-train");
+    const start = vi.spyOn(fake, "startTraining");
+    expect(values(await at("train-tokens_per_pass"))).toEqual(["auto", "none", "given"]);
+    expect((await at("train-tokens_per_pass") as HTMLSelectElement).value).toBe("auto");
+    expect(screen.queryByTestId("train-tokens_per_pass-given")).toBeNull();
+    await choose("train-tokens_per_pass", "given");
+    await type("train-tokens_per_pass-given", "3");
+    const field = await at("train-tokens_per_pass-given");
+    expect(field.getAttribute("aria-invalid")).toBe("true");
+    const allowed = dictionaries.en.allowed.tokens_per_pass;
+    expect(field.closest(".field")?.textContent).toContain(allowed);
+    await fireEvent.click(await at("start-button"));
+    expect((await at("problem")).textContent).toContain(allowed);
+    expect(start).not.toHaveBeenCalled();
+    await type("train-tokens_per_pass-given", "4096");
+    expect(field.getAttribute("aria-invalid")).toBe("false");
+    await fireEvent.click(await at("start-button"));
+    await at("stop-button");
+    expect(start).toHaveBeenCalledWith(expect.objectContaining({ tokens_per_pass: 4096 }));
+  });
+
   it("adds a model and chooses it", async () => {
     const fake = await open("data", "nav-train");
     await pick(fake, "choose-model", "/models/bert-tiny");

@@ -156,6 +156,20 @@ describe.each(languages)("in %s", (language) => {
     await waitFor(() => expect(screen.queryByTestId("estimate-stale")).toBeNull());
   });
 
+  it("an estimate tells how many tokens are computed at once, where that is not a batch of the settings", async () => {
+    await open("data", "nav-train", language);
+    await click("estimate-button");
+    expect((await at("estimate-result")).textContent).not.toContain(words.window.estimate_tokens_per_pass);
+    await choose("train-tokens_per_pass", "given");
+    await type("train-tokens_per_pass-given", "4096");
+    await click("estimate-button");
+    await waitFor(async () => {
+      const found = (await at("estimate-result")).textContent;
+      expect(found).toContain(words.window.estimate_tokens_per_pass);
+      expect(found).toContain("4,096");
+    });
+  });
+
   it("a run that does not fit is told with the settings that would, which one click takes", async () => {
     const fake = await open("data", "nav-train", language);
     const estimateRun = fake.estimateRun;

@@ -111,6 +111,7 @@ mod tests {
             training_seconds: measured.then_some(2.5),
             evaluation_seconds: None,
             checkpointing: None,
+            tokens_per_pass: None,
         }
     }
 

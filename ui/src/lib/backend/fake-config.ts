@@ -21,6 +21,7 @@ export const FAKE_DEFAULTS: TrainConfig = {
   max_tokens_per_batch: null,
   per_device_eval_batch_size: null,
   gradient_accumulation_steps: 1,
+  tokens_per_pass: "auto",
   learning_rate: null,
   lr_scheduler_type: "linear",
   warmup_steps: 0,
@@ -126,7 +127,9 @@ export function estimateOf(config: TrainConfig, model: Model, texts: number): Es
   const bytes = config.dtype === "bf16" ? 2 : 4;
   const million = (model.parameters ?? 500_000) / 1e6;
   const learning = config.trainable === "all" ? million : million * 0.02;
-  const tokens = config.max_tokens_per_batch ?? config.per_device_train_batch_size * config.max_length;
+  const { tokens_per_pass } = config;
+  const batch = config.max_tokens_per_batch ?? config.per_device_train_batch_size * config.max_length;
+  const tokens = typeof tokens_per_pass === "number" ? Math.max(tokens_per_pass, config.max_length) : batch;
   const weights_mib = million * bytes;
   const gradients_mib = learning * bytes;
   const optimizer_mib = learning * (config.optim === "adamw" ? 8 : 2);
@@ -156,6 +159,8 @@ export function estimateOf(config: TrainConfig, model: Model, texts: number): Es
     training_seconds: learned / 7400,
     evaluation_seconds: learned / 60_000,
     checkpointing: config.gradient_checkpointing === "auto" ? "none" : config.gradient_checkpointing,
+    // On the processor a pass is a batch, unless a number is given.
+    ...(typeof tokens_per_pass === "number" ? { tokens_per_pass } : {}),
   };
 }
 

@@ -199,7 +199,7 @@ describe("a problem's sentence", () => {
     expect(text).toContain("每批文本数");
     expect(text).toContain("从 1 起的整数");
     setLanguage("en");
-    expect(problemText(badSetting)).toContain("Texts in one pass");
+    expect(problemText(badSetting)).toContain("Texts in one batch");
   });
 
   it("names what class weights can be", () => {

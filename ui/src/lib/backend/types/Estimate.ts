@@ -36,4 +36,9 @@ evaluation_seconds: number | null,
 /**
  * Which layers will compute their activations again; missing in an estimate of an older version.
  */
-checkpointing?: GradientCheckpointing, };
+checkpointing?: GradientCheckpointing, 
+/**
+ * How many tokens at most will go through the network at once, if not a batch of the settings; missing in an estimate
+ * of an older version, too.
+ */
+tokens_per_pass?: number, };

@@ -9,6 +9,7 @@ import type { Metric } from "./Metric";
 import type { Optim } from "./Optim";
 import type { Quantization } from "./Quantization";
 import type { SplitBy } from "./SplitBy";
+import type { TokensPerPass } from "./TokensPerPass";
 import type { Trainable } from "./Trainable";
 
 /**
@@ -63,11 +64,11 @@ num_train_epochs: number,
  */
 max_steps: number | null, 
 /**
- * Texts in one forward and backward pass.
+ * Texts of a batch. A step has so many, times `gradient_accumulation_steps`.
  */
 per_device_train_batch_size: number, 
 /**
- * With this, a pass has as many texts as have so many tokens together, at least one, in
+ * With this, a batch has as many texts as have so many tokens together, at least one, in
  * place of a fixed number.
  */
 max_tokens_per_batch: number | null, 
@@ -77,9 +78,14 @@ max_tokens_per_batch: number | null,
  */
 per_device_eval_batch_size: number | null, 
 /**
- * Passes whose gradients are summed before one optimizer step.
+ * Batches whose gradients are summed before one optimizer step.
  */
 gradient_accumulation_steps: number, 
+/**
+ * How many tokens of a step go through the network at once. It changes neither which texts a step
+ * has nor their weights, so that it counts beside `max_tokens_per_batch`, too.
+ */
+tokens_per_pass: TokensPerPass, 
 /**
  * The highest learning rate; without one, the model family's own.
  */

@@ -10,7 +10,7 @@ import type { Quantization } from "../../backend/types/Quantization";
 import type { Trainable } from "../../backend/types/Trainable";
 import type { Unusable } from "../../backend/types/Unusable";
 import type { ClassWeightingChoice } from "../../draft";
-import type { SettingGroup } from "../../settingGroups";
+import type { SettingGroup, TokensPerPassChoice } from "../../settingGroups";
 
 export const settings = {
   data: "Data set",
@@ -23,10 +23,11 @@ export const settings = {
   max_length: "Tokens of a text at most",
   num_train_epochs: "Passes over the texts (epochs)",
   max_steps: "Steps at most",
-  per_device_train_batch_size: "Texts in one pass (batch size)",
-  max_tokens_per_batch: "Tokens in one pass",
+  per_device_train_batch_size: "Texts in one batch (batch size)",
+  max_tokens_per_batch: "Tokens in one batch",
   per_device_eval_batch_size: "Texts in one pass of an evaluation",
-  gradient_accumulation_steps: "Passes to one step (accumulation)",
+  gradient_accumulation_steps: "Batches to one step (accumulation)",
+  tokens_per_pass: "Tokens computed at once",
   learning_rate: "Learning rate",
   lr_scheduler_type: "Course of the learning rate",
   warmup_steps: "Warmup, in steps",
@@ -70,10 +71,11 @@ export const setting_hints = {
   max_length: "Longer texts are cut. Memory and time grow with it.",
   num_train_epochs: "May be a fraction, such as 0.5.",
   max_steps: "Ends the run early, whatever the number of passes.",
-  per_device_train_batch_size: "A larger one is faster and needs more memory.",
-  max_tokens_per_batch: "Fills each pass up to so many tokens, in place of a fixed number of texts. Short texts then go together.",
+  per_device_train_batch_size: "A step learns from so many texts, times the accumulation.",
+  max_tokens_per_batch: "Fills each batch up to so many tokens, in place of a fixed number of texts. Short texts then go together.",
   per_device_eval_batch_size: "Changes no score, only memory and time.",
-  gradient_accumulation_steps: "Sums so many passes before each step: like a batch so many times larger, without its memory.",
+  gradient_accumulation_steps: "Sums so many batches before each step: like a batch so many times larger, without its memory.",
+  tokens_per_pass: "More are faster and need more memory; what is learned is the same. Automatic takes as many of a step as the memory of the GPU has room for, and one batch at a time on the processor.",
   learning_rate: "The highest one. Too high, and learning falls apart; too low, and it crawls.",
   lr_scheduler_type: "How the learning rate goes on after the warmup.",
   warmup_steps: "The learning rate rises from 0 over so many steps. Above 0, this counts in place of the part.",
@@ -170,6 +172,12 @@ export const checkpointings = {
   all: "Every layer",
 } as const satisfies Record<GradientCheckpointing, string>;
 
+export const tokens_per_passes = {
+  auto: "Automatic",
+  none: "One batch at a time",
+  given: "A number of tokens",
+} as const satisfies Record<TokensPerPassChoice, string>;
+
 export const unusables = {
   no_engine: "the GPU engine mbti-cuda is not installed: install the package mbti-tuner-cuda",
   no_driver: "the system has no NVIDIA driver: install version 580 or newer",
@@ -257,6 +265,7 @@ export const allowed = {
   max_tokens_per_batch: orEmpty.four,
   per_device_eval_batch_size: orEmpty.one,
   gradient_accumulation_steps: from.one,
+  tokens_per_pass: "auto, none, or a whole number from 4",
   learning_rate: "a number above 0, at most 1, or empty",
   lr_scheduler_type: "linear, cosine, constant or constant_with_warmup",
   warmup_steps: from.zero,

@@ -24,6 +24,7 @@ export const training = {
   estimate_training: "Time to train",
   estimate_evaluation: "Evaluations and checkpoints",
   estimate_checkpointing: "Computed again to save memory",
+  estimate_tokens_per_pass: "Tokens computed at once, at most",
   estimate_not_measured: "not measured",
   fit_title: "This run does not fit into memory.",
   fit_numbers: "{needed} needed, {available} available.",

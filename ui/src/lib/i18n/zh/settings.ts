@@ -15,6 +15,7 @@ export const settings: Dictionary["settings"] = {
   max_tokens_per_batch: "每批词元数",
   per_device_eval_batch_size: "评估时每批文本数",
   gradient_accumulation_steps: "每步累积批数",
+  tokens_per_pass: "一次计算的词元数",
   learning_rate: "学习率",
   lr_scheduler_type: "学习率的走势",
   warmup_steps: "预热步数",
@@ -57,10 +58,11 @@ export const setting_hints: Dictionary["setting_hints"] = {
   max_length: "更长的文本会被截断。越大越费内存和时间。",
   num_train_epochs: "可以是小数，例如 0.5。",
   max_steps: "无论学习几遍，到这一步就结束。",
-  per_device_train_batch_size: "越大越快，也越占内存。",
+  per_device_train_batch_size: "乘以累积批数，就是每一步学习的文本数。",
   max_tokens_per_batch: "每批装到这么多词元为止，而不是固定条数；短文本会放在一起。",
   per_device_eval_batch_size: "不影响分数，只影响内存和时间。",
   gradient_accumulation_steps: "每步之前累加这么多批：相当于大这么多倍的批，却不多占内存。",
+  tokens_per_pass: "越多越快，也越占内存；学到的内容相同。“自动”在显卡上按显存能容纳的数量一次计算，在处理器上则逐批计算。",
   learning_rate: "指最高值。过高会学崩，过低则学得太慢。",
   lr_scheduler_type: "预热之后学习率如何变化。",
   warmup_steps: "学习率在这么多步内从 0 升起。大于 0 时取代下面的比例。",
@@ -156,6 +158,12 @@ export const checkpointings: Dictionary["checkpointings"] = {
   all: "所有层",
 };
 
+export const tokens_per_passes: Dictionary["tokens_per_passes"] = {
+  auto: "自动",
+  none: "逐批计算",
+  given: "指定词元数",
+};
+
 export const unusables: Dictionary["unusables"] = {
   no_engine: "未安装显卡引擎 mbti-cuda：请安装软件包 mbti-tuner-cuda",
   no_driver: "系统中没有 NVIDIA 驱动程序：请安装 580 或更新版本",
@@ -241,6 +249,7 @@ export const allowed: Dictionary["allowed"] = {
   max_tokens_per_batch: orEmpty.four,
   per_device_eval_batch_size: orEmpty.one,
   gradient_accumulation_steps: from.one,
+  tokens_per_pass: "auto、none，或从 4 起的整数",
   learning_rate: "大于 0、不超过 1 的数，或不填",
   lr_scheduler_type: "linear、cosine、constant 或 constant_with_warmup",
   warmup_steps: from.zero,

@@ -26,6 +26,7 @@ export const training: Words<typeof english> = {
   estimate_training: "训练用时",
   estimate_evaluation: "评估与检查点用时",
   estimate_checkpointing: "为节省内存而重新计算",
+  estimate_tokens_per_pass: "一次最多计算的词元",
   estimate_not_measured: "未测量",
   fit_title: "内存放不下这次训练。",
   fit_numbers: "需要 {needed}，可用 {available}。",

@@ -205,11 +205,12 @@ def calibration(case, index, axis, units, classes, differences, at):
     found = case["assessment"]["calibration"].get(axis)
     if found is None:
         return {}
-    ours = mean_loss(found["temperature"], logits[fitted], classes[fitted])
+    fitted_temperature = (found["refused"] or found)["temperature"]
+    ours = mean_loss(fitted_temperature, logits[fitted], classes[fitted])
     theirs = mean_loss(temperature, logits[fitted], classes[fitted])
     differences.number("loss at the temperature", ours, theirs, at)
     if ours > theirs + 1e-12:
-        differences.failed.append(f"{at}: {temperature} is a better temperature than {found['temperature']}")
+        differences.failed.append(f"{at}: {temperature} is a better temperature than {fitted_temperature}")
     grid = found["band"]["logits"]
     margin = (logits.max() - logits.min()) / 4
     line = np.linspace(logits.min() - margin, logits.max() + margin, 33)
@@ -222,7 +223,7 @@ def calibration(case, index, axis, units, classes, differences, at):
             differences.failed.append(f"{at}: the band is from {low} to {high}")
     judged, given = logits[~fitted], expit(logits[~fitted])
     as_given = axis_metrics(classes[~fitted], given)
-    tempered = axis_metrics(classes[~fitted], expit(judged / found["temperature"]))
+    tempered = axis_metrics(classes[~fitted], expit(judged / fitted_temperature))
     best = axis_metrics(classes[~fitted], expit(judged / temperature))
     return {
         "at_limit": temperature in BOUNDS,
@@ -275,7 +276,7 @@ def check(case, differences, at):
         if found is not None:
             expected["calibration"][axis] = found
     ours = {**case["assessment"], "calibration": {
-        axis: {key: value for key, value in found.items() if key not in ("temperature", "band")}
+        axis: {key: value for key, value in found.items() if key not in ("temperature", "band", "refused")}
         for axis, found in case["assessment"]["calibration"].items()}}
     same_temperature = {axis: {key: value for key, value in found.items() if not key.startswith("with")}
                         for axis, found in expected["calibration"].items()}

@@ -1,7 +1,9 @@
 //! What is known of a run at its end, in columns.
 
 use mbti::Axis;
-use record::{Assessment, Estimate, Estimated, Level, Metric, Run, memory};
+use record::{
+    Assessment, Calibration, Estimate, Estimated, Level, Metric, RefusedTemperature, Run, WhyRefused, memory,
+};
 
 use crate::{
     error::Result,
@@ -89,18 +91,9 @@ pub fn assessment(run: &Run) -> Result<()> {
         print::table(&header, &rows)?;
     }
     for (axis, calibration) in &found.calibration {
-        let at_limit = match (calibration.at_limit, calibration.temperature > 1.0) {
-            (false, _) => "",
-            (true, true) => {
-                " (at the upper limit: on the texts that it is fitted on, the probabilities are no better than even odds)"
-            }
-            (true, false) => {
-                " (at the lower limit: on the texts that it is fitted on, the model was far too unsure, as where all are right)"
-            }
-        };
         print::line(&format!(
-            "{axis}: temperature {:.2}{at_limit}, on the other half log loss {} → {}, calibration error {} → {}",
-            calibration.temperature,
+            "{axis}: temperature {}, on the other half log loss {} → {}, calibration error {} → {}",
+            temperature(calibration),
             number(calibration.log_loss),
             number(calibration.calibrated_log_loss),
             number(calibration.expected_calibration_error),
@@ -108,6 +101,30 @@ pub fn assessment(run: &Run) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// The temperature that is applied; of one that is refused, what it was and why.
+fn temperature(calibration: &Calibration) -> String {
+    if let Some(RefusedTemperature { temperature, why }) = calibration.refused {
+        let why = match why {
+            WhyRefused::NothingTold => {
+                "on the texts that it was fitted on the model tells the letters apart no better than chance"
+            }
+            WhyRefused::OutOfRange => "it is not between 0.1 and 10",
+            WhyRefused::NoBetter => "it lowers the log loss by no more than the error of that",
+        };
+        return format!("1 (not the fitted {temperature:.2}: {why})");
+    }
+    let at_limit = match (calibration.at_limit, calibration.temperature > 1.0) {
+        (false, _) => "",
+        (true, true) => {
+            " (at the upper limit: on the texts that it is fitted on, the probabilities are no better than even odds)"
+        }
+        (true, false) => {
+            " (at the lower limit: on the texts that it is fitted on, the model was far too unsure, as where all are right)"
+        }
+    };
+    format!("{:.2}{at_limit}", calibration.temperature)
 }
 
 /// The parts of an estimate.

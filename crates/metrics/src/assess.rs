@@ -198,6 +198,7 @@ mod tests {
         }
         for axis in found.calibration.values() {
             numbers.push(axis.temperature);
+            numbers.extend(axis.refused.map(|refused| refused.temperature));
             numbers.extend(axis.log_loss);
             numbers.extend(axis.calibrated_log_loss);
             numbers.extend(axis.expected_calibration_error);

@@ -20,6 +20,7 @@ mod platt;
 mod probability;
 mod sample;
 mod scored;
+mod significance;
 mod temperature;
 mod uncertainty_band;
 mod units;

@@ -33,6 +33,12 @@ pub fn fit(logits: &[f64], classes: &[bool]) -> f64 {
     ((low + high) / 2.0).exp()
 }
 
+/// The log loss of one text, ln(1 + e^−s/T), where s is the logit of the true class.
+pub(crate) fn loss(logit: f64, class: bool, temperature: f64) -> f64 {
+    let towards = (if class { logit } else { -logit }) / temperature;
+    (-towards).max(0.0) + (-towards.abs()).exp().ln_1p()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

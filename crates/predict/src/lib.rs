@@ -9,7 +9,7 @@ use std::{
 use data::{Batch, Tokenizer, encode_one};
 use mbti::Axis;
 use model::{Device, Mode, Network};
-use record::{AxisPrediction, Calibration, Prediction, Problem, ProblemCode};
+use record::{AxisPrediction, Calibration, Prediction, Problem, ProblemCode, WhyRefused};
 use serde_json::Value;
 
 /// Texts are read up to so many tokens where the model does not say on how many it was trained.
@@ -86,12 +86,23 @@ fn judged(axis: Axis, logit: f64, calibration: Option<&Calibration>) -> AxisPred
     let second = metrics::probability(logit, temperature);
     let class = usize::from(second > 0.5);
     let of_class = |probability: f64| if class == 1 { probability } else { 1.0 - probability };
+    let why = calibration.and_then(|calibration| calibration.refused).map(|refused| refused.why);
+    let mut probability = of_class(second);
     let interval = calibration.map(|calibration| {
-        let ends = metrics::interval(&calibration.band, logit, second).map(of_class);
-        [ends[0].min(ends[1]), ends[0].max(ends[1])]
+        let between = |second| {
+            let ends = metrics::interval(&calibration.band, logit, second).map(of_class);
+            [ends[0].min(ends[1]), ends[0].max(ends[1])]
+        };
+        if let Some(WhyRefused::NothingTold | WhyRefused::OutOfRange) = why {
+            // No temperature makes a probability of this logit: it says no more than the validation
+            // texts do. What is no number widens nothing.
+            probability = probability.min(between(f64::NAN)[1].max(0.5));
+        }
+        between(of_class(probability))
     });
-    let unsure = interval.is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high);
-    AxisPrediction { letter: axis.letters()[class], probability: of_class(second), interval, unsure }
+    let unsure = why == Some(WhyRefused::NothingTold)
+        || interval.is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high);
+    AxisPrediction { letter: axis.letters()[class], probability, interval, unsure }
 }
 
 /// Judges one text.
@@ -127,7 +138,7 @@ pub fn predict(loaded: &Loaded, text: &str) -> Result<Prediction, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::UncertaintyBand;
+    use record::{RefusedTemperature, UncertaintyBand};
 
     const AXIS: Axis = Axis::JudgingPerceiving;
 
@@ -135,6 +146,7 @@ mod tests {
         Calibration {
             temperature,
             at_limit: false,
+            refused: None,
             fitted_texts: 10,
             judged_texts: 10,
             log_loss: None,
@@ -181,5 +193,32 @@ mod tests {
             assert!(judged(AXIS, logit, Some(&calibration(1.0, [0.4, 0.6]))).unsure);
         }
         assert!(!judged(AXIS, 0.3, Some(&calibration(1.0, [0.51, 0.6]))).unsure);
+    }
+
+    fn refused(why: WhyRefused, band: [f64; 2]) -> Calibration {
+        let refused = Some(RefusedTemperature { temperature: 0.1, why });
+        Calibration { refused, ..calibration(1.0, band) }
+    }
+
+    #[test]
+    fn where_nothing_is_told_no_letter_is_surer_than_the_validation_texts_allow() {
+        for (logit, class) in [(6.0, 1), (-6.0, 0)] {
+            let found = judged(AXIS, logit, Some(&refused(WhyRefused::NothingTold, [0.4, 0.6])));
+            assert_eq!(found.letter, AXIS.letters()[class]);
+            assert!(is_close(found.probability, 0.6) && found.unsure, "{found:?}");
+            assert!(found.interval.is_some_and(|[low, high]| is_close(low, 0.4) && is_close(high, 0.6)));
+        }
+        // The letters' shares may be known where the text tells nothing: still either may be right.
+        let found = judged(AXIS, 0.1, Some(&refused(WhyRefused::NothingTold, [0.8, 0.9])));
+        assert!(found.unsure);
+        // Of the rarer letter there is no more than an even chance.
+        let found = judged(AXIS, -6.0, Some(&refused(WhyRefused::NothingTold, [0.8, 0.9])));
+        assert_eq!((found.letter, found.probability), (AXIS.letters()[0], 0.5));
+    }
+
+    #[test]
+    fn where_1_is_as_good_as_any_temperature_the_probability_is_the_networks_own() {
+        let found = judged(AXIS, 3.0, Some(&refused(WhyRefused::NoBetter, [0.7, 0.9])));
+        assert!(is_close(found.probability, 1.0 / (1.0 + (-3f64).exp())) && !found.unsure);
     }
 }

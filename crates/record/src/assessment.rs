@@ -60,22 +60,49 @@ pub struct Estimated {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct Calibration {
-    /// Logits are divided by this before they become probabilities.
+    /// Logits are divided by this before they become probabilities; 1 where the one that was
+    /// fitted is refused.
     pub temperature: f64,
-    /// Whether that is the highest or the lowest which is looked for: the best would be infinite,
-    /// as the logits tell nothing or the opposite, or 0, as they tell everything.
+    /// Whether the fitted one is the highest or the lowest which is looked for: the best would be
+    /// infinite, as the logits tell nothing or the opposite, or 0, as they tell everything.
     #[serde(default)]
     pub at_limit: bool,
+    /// The fitted temperature, where it is refused, and why; null where it is applied.
+    #[serde(default)]
+    pub refused: Option<RefusedTemperature>,
     /// Texts that it was fitted on, and texts that judge it.
     pub fitted_texts: u32,
     pub judged_texts: u32,
     /// On the texts that judge: with the probabilities as the network gives them, and with the
-    /// temperature.
+    /// fitted temperature, also where it is refused.
     pub log_loss: Option<f64>,
     pub calibrated_log_loss: Option<f64>,
     pub expected_calibration_error: Option<f64>,
     pub calibrated_expected_calibration_error: Option<f64>,
     pub band: UncertaintyBand,
+}
+
+/// A temperature that was fitted and is not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct RefusedTemperature {
+    pub temperature: f64,
+    pub why: WhyRefused,
+}
+
+/// Why a fitted temperature is not applied; the first that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum WhyRefused {
+    /// The logits do not tell the letters apart by more than chance, or the network gives every
+    /// text the same letter and the temperature would only make it surer of that.
+    NothingTold,
+    /// It is below 1/10 or above 10.
+    OutOfRange,
+    /// On texts that it was not fitted on, it does not lower the log loss by more than the error
+    /// of that difference.
+    NoBetter,
 }
 
 /// For rising logits of class 1, as the network gives them, the 95 % interval of the probability

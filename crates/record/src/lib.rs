@@ -32,7 +32,10 @@ mod tokens_per_pass;
 mod trainable;
 mod work;
 
-pub use assessment::{Assessment, AxisAssessment, Baseline, Calibration, Estimated, Level, UncertaintyBand};
+pub use assessment::{
+    Assessment, AxisAssessment, Baseline, Calibration, Estimated, Level, RefusedTemperature, UncertaintyBand,
+    WhyRefused,
+};
 pub use choices::{LrSchedulerType, Metric, Optim, SplitBy};
 pub use class_weighting::ClassWeighting;
 pub use cleaning::{

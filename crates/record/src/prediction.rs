@@ -28,10 +28,13 @@ pub struct AxisPrediction {
     /// The likelier letter.
     pub letter: Letter,
     /// Its probability, from 0.5 to 1, with the temperature that was fitted at the end of the run.
+    /// Where that was refused because the logits tell nothing, or for its size, it is no higher
+    /// than the upper end of the interval.
     pub probability: f64,
     /// The 95 % interval of this probability, as far as the validation authors tell it; null for a
     /// model that was not calibrated.
     pub interval: Option<[f64; 2]>,
-    /// Whether the interval holds 0.5, so that either letter may be the right one.
+    /// Whether either letter may be the right one: the interval holds 0.5, or the model was found
+    /// to tell nothing of this axis.
     pub unsure: bool,
 }

@@ -78,6 +78,22 @@ describe.each(languages)("the report in %s", (language) => {
     expect(detail.textContent).toContain(words.window.memory_optimizer);
   });
 
+  it("says that a temperature was refused and why", async () => {
+    await openReport(language, ({ run }) => {
+      const found = run.assessment!.calibration["J-P"]!;
+      found.refused = { temperature: 12.5, why: "out_of_range" };
+      run.assessment!.calibration["F-T"]!.refused = { temperature: 1.1, why: "no_better" };
+    });
+    const said = async (axis: string, key: "nothing_told" | "out_of_range" | "no_better", temperature: string) =>
+      expect((await at(`temperature-refused-${axis}`)).textContent?.trim()).toBe(
+        words.window[`temperature_${key}`].replace("{axis}", axis).replace("{temperature}", temperature),
+      );
+    await said("N-S", "nothing_told", "0.12");
+    await said("J-P", "out_of_range", "12.50");
+    await said("F-T", "no_better", "1.10");
+    expect(screen.queryByTestId("temperature-refused-E-I")).toBeNull();
+  });
+
   it("says what the run was computed on, and why not on the graphics card", async () => {
     const why_not_gpu: Unusable = { kind: "old_card", capability: "7.5" };
     await openReport(language, ({ run }) => {

@@ -3,7 +3,10 @@
 
 use std::fmt::Write;
 
-use record::{AxisAssessment, Level, Metric, Notice, Origin, Run, SplitMethod, Trainable};
+use record::{
+    Assessment, AxisAssessment, Level, Metric, Notice, Origin, RefusedTemperature, Run, SplitMethod,
+    Trainable, WhyRefused,
+};
 
 use super::foreign::{Place, foreign};
 
@@ -214,7 +217,34 @@ fn results(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
                 told.axes.len()
             ),
         }
-    )
+    )?;
+    temperatures(card, assessment)
+}
+
+/// By what the logits are divided, which the weights do not have in them.
+fn temperatures(card: &mut String, assessment: &Assessment) -> std::fmt::Result {
+    if assessment.calibration.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        card,
+        "Temperatures, fitted on one half of the texts judged with, by which MBTI Tuner divides the logits:\n"
+    )?;
+    for (axis, found) in &assessment.calibration {
+        match found.refused {
+            None => writeln!(card, "- {axis}: {:.2}", found.temperature)?,
+            Some(RefusedTemperature { temperature, why }) => writeln!(
+                card,
+                "- {axis}: none. {temperature:.2} was fitted and refused: {}.",
+                match why {
+                    WhyRefused::NothingTold => "the logits tell the letters apart no better than chance",
+                    WhyRefused::OutOfRange => "it is not between 0.1 and 10",
+                    WhyRefused::NoBetter => "it does not lower the log loss by more than the error of that",
+                }
+            )?,
+        }
+    }
+    writeln!(card)
 }
 
 /// Whether the whole interval of the balanced accuracy lies above one half.
@@ -295,6 +325,18 @@ mod tests {
         let text = card(&run(judged(0.51, 0.6)), None, &[]);
         assert!(text.contains("On every axis the balanced accuracy is surely above chance"), "{text}");
         assert!(text.contains("no diagnosis") && text.contains("请勿"), "{text}");
+    }
+
+    #[test]
+    fn a_card_says_which_temperature_was_refused() {
+        let level = json!({ "units": 40, "axes": {}, "exact_match": {}, "right_letters": {} });
+        let calibration = json!({
+            "temperature": 1.0, "refused": { "temperature": 0.12, "why": "nothing_told" }, "fitted_texts": 20,
+            "judged_texts": 20, "band": { "logits": [], "lower": [], "upper": [] },
+        });
+        let assessment = json!({ "step": 9, "by_text": level, "calibration": { "J-P": calibration } });
+        let text = card(&run(json!({ "assessment": assessment })), None, &[]);
+        assert!(text.contains("- J-P: none. 0.12 was fitted and refused: the logits tell"), "{text}");
     }
 
     #[test]

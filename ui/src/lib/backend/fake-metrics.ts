@@ -66,6 +66,7 @@ export function assess(held: Held, authors: number | null, step: number, words =
         {
           temperature: 1 + 0.9 * skills[axis],
           at_limit: false,
+          refused: skills[axis] === 0 ? { temperature: 0.12, why: "nothing_told" } : null,
           fitted_texts: Math.ceil(texts / 2),
           judged_texts: Math.floor(texts / 2),
           log_loss: 0.71 - 0.3 * skills[axis],

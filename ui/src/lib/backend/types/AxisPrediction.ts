@@ -8,6 +8,8 @@ export type AxisPrediction = {
 letter: Letter, 
 /**
  * Its probability, from 0.5 to 1, with the temperature that was fitted at the end of the run.
+ * Where that was refused because the logits tell nothing, or for its size, it is no higher
+ * than the upper end of the interval.
  */
 probability: number, 
 /**
@@ -16,6 +18,7 @@ probability: number,
  */
 interval: [number, number] | null, 
 /**
- * Whether the interval holds 0.5, so that either letter may be the right one.
+ * Whether either letter may be the right one: the interval holds 0.5, or the model was found
+ * to tell nothing of this axis.
  */
 unsure: boolean, };

@@ -119,6 +119,14 @@ pub enum ProblemCode {
     /// Memory ran short, with one text at a time where it was in a step. `step`, 0 for none; `card`: whose memory, or
     /// nothing for the computer's own; `settings`: what needs less, each as `name=value`, with commas between, or nothing.
     OutOfMemory,
+    /// An evaluation whose answers do not depend on the text. `learning_rate`: the highest of the run.
+    AnswersConstant,
+    /// The training loss is not below that of the best answer which is the same for all texts. `steps`: so many were
+    /// looked at; `loss`: their mean; `constant`: that of the best constant answer.
+    LossNotFalling,
+    /// Every gradient is scaled down to the limit while the loss does not fall. `steps` in a row, `norm`: mean over the
+    /// last of them, `limit`, `learning_rate`: the highest of the run.
+    GradientsClipped,
     /// A checkpoint is damaged and was passed over. `path`, `reason`.
     CheckpointPassedOver,
     /// The run has no whole checkpoint to go on from. `run`.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, error::Result, learner::Learner, load_state, save_state};
+use crate::{Error, collapse::Watch, error::Result, learner::Learner, load_state, save_state};
 
 const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.json";
@@ -51,6 +51,9 @@ pub(crate) struct State {
     /// chosen, as on a processor. Kept, since other passes round differently.
     #[serde(default = "each_batch")]
     pub(crate) tokens_per_pass: TokensPerPass,
+    /// What has been seen of a collapse.
+    #[serde(default)]
+    pub(crate) watch: Watch,
     /// Of all token ids and types: that the texts are still the same.
     pub(crate) texts: String,
 }

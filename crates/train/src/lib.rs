@@ -5,6 +5,7 @@ mod baseline;
 mod batching;
 mod checkpoint;
 mod class_weights;
+mod collapse;
 mod device;
 mod error;
 mod estimate;

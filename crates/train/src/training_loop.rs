@@ -12,6 +12,7 @@ use crate::{
     Error, Inputs, Outcome, Progress, Wish,
     batching::{Group, Plan, groups, halved, plan},
     checkpoint::{self, Checkpoint, State},
+    collapse,
     error::Result,
     estimate,
     evaluate::{Answers, ValidationSet, evaluate},
@@ -33,6 +34,7 @@ pub(crate) struct TrainingLoop<'a, B: Backend> {
     valid: ValidationSet,
     plan: Plan,
     learning_rate: f64,
+    course: collapse::Course,
     max_length: usize,
     eval_steps: u32,
     state: State,
@@ -71,12 +73,14 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
         let products_in_bf16 = learner.network.products == Products::Bf16;
         let learning_rate = config.learning_rate.unwrap_or_else(|| learner.network.default_learning_rate());
         let eval_steps = config.eval_steps.unwrap_or_else(|| plan.total_steps.div_ceil(4)).max(1);
+        let course = collapse::course(&learner, plan.total_steps, learning_rate);
         Ok(TrainingLoop {
             inputs,
             learner,
             valid,
             plan,
             learning_rate,
+            course,
             max_length,
             eval_steps,
             state: State { texts, products_in_bf16, tokens_per_pass, ..State::default() },
@@ -222,6 +226,7 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
         (state.samples, state.tokens) = (state.samples + learned.samples, state.tokens + learned.tokens);
         (state.loss_sum, state.loss_count) = (state.loss_sum + learned.loss, state.loss_count + 1);
         let step = state.step;
+        let problems = state.watch.step(&self.course, step, learned.loss, learned.norm);
         let wish = if step.is_multiple_of(config.logging_steps) || step == total {
             let loss = state.loss_sum / f64::from(state.loss_count);
             (state.loss_sum, state.loss_count) = (0.0, 0);
@@ -241,6 +246,9 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
         } else {
             tell(Progress::Working)?
         };
+        for problem in problems {
+            notice(tell, step, problem)?;
+        }
         if step == total {
             return Ok((wish == Wish::StopNow).then_some(End::Now));
         }
@@ -333,7 +341,12 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
             }
         }
         self.state.last_evaluation = Some(evaluation.clone());
-        tell(Progress::Event(&Event::Evaluation(evaluation)))
+        let wish = tell(Progress::Event(&Event::Evaluation(evaluation)))?;
+        let judged = self.valid.judged(&self.learner.network, answers);
+        if let Some(problem) = self.state.watch.evaluation(&self.course, self.state.step, &judged) {
+            notice(tell, self.state.step, problem)?;
+        }
+        Ok(wish)
     }
 
     /// Writes a checkpoint of this step, unless it is there.

@@ -7,6 +7,7 @@ on one side. With --fixture it also writes small cases with the values found her
 crates/metrics/tests/equal_scikit_learn.rs.
 """
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -237,6 +238,53 @@ def calibration(case, index, axis, units, classes, differences, at):
     }
 
 
+def set_of_answers(scores, truth, units, calibrating):
+    """As record::SetThreshold without the interval: hierarchical conformal prediction (Lee, Barber and
+    Willett, arXiv 2306.06342). scores [texts, answers], truth [texts]: the place of the right answer."""
+    of_truth = scores[np.arange(len(truth)), truth]
+    fit = calibrating[units]
+    count = len(set(units[fit]))
+    weights = np.array([1 / ((count + 1) * (units[fit] == unit).sum()) for unit in units[fit]])
+    order = np.argsort(of_truth[fit], kind="stable")
+    reached = np.cumsum(weights[order]) >= 0.9 - 1e-9
+    threshold = float(of_truth[fit][order][reached.argmax()])
+    inside = scores <= threshold
+    inside[np.arange(len(truth)), scores.argmin(axis=1)] = True
+    covered, size = inside[np.arange(len(truth)), truth], inside.sum(axis=1)
+    judged = sorted(set(units[~fit]))
+
+    def mean(values):
+        return float(np.mean([values[units == unit].mean() for unit in judged]))
+    return {"threshold": threshold, "coverage": mean(covered), "mean_size": mean(size)}
+
+
+def prediction_sets(case, units, text_classes, differences, at):
+    """Holds the sets of answers to the same by NumPy, where any are promised."""
+    found, axes = case["assessment"]["sets"], case["axes"]
+    if found is None:
+        return
+    units, calibrating = np.array(units, int), np.array(case["calibrating"], bool)
+    differences.same(found["calibration_units"], int(calibrating.sum()), f"{at}/calibration units")
+    promised = calibrating.sum() >= 11 and not calibrating.all()
+    differences.same(sorted(found["axes"]), sorted(axes) if promised else [], f"{at}/axes of sets")
+    if not promised:
+        return
+    logits = np.clip(np.array(case["logits"], float).reshape(-1, len(axes)), -1e4, 1e4)
+    classes = np.array(text_classes, int).T
+    chosen = [([index], found["axes"][axis]) for index, axis in enumerate(axes)]
+    if len(axes) > 1:
+        chosen.append((list(range(len(axes))), found["types"]))
+    for places, ours in chosen:
+        answers = np.array(list(itertools.product([0, 1], repeat=len(places))))
+        signs = 2 * answers - 1
+        scores = np.logaddexp(0, -logits[:, None, places] * signs[None]).sum(axis=2)
+        truth = (classes[:, None, places] == answers[None]).all(axis=2).argmax(axis=1)
+        theirs = set_of_answers(scores, truth, units, calibrating)
+        for name in theirs:
+            value = ours[name]["value"] if name == "coverage" else ours[name]
+            differences.number(f"{name} of sets", value, theirs[name], f"{at}/sets")
+
+
 def check(case, differences, at):
     """Compares one case and returns what was to be found."""
     axes, types = case["axes"], case["types"]
@@ -275,6 +323,8 @@ def check(case, differences, at):
         found = calibration(case, index, axis, units, text_classes[index], differences, f"{at}/{axis}")
         if found is not None:
             expected["calibration"][axis] = found
+    prediction_sets(case, units, text_classes, differences, at)
+    del case["assessment"]["sets"]
     ours = {**case["assessment"], "calibration": {
         axis: {key: value for key, value in found.items() if key not in ("temperature", "band", "refused")}
         for axis, found in case["assessment"]["calibration"].items()}}

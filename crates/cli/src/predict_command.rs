@@ -1,6 +1,6 @@
 use std::io::IsTerminal;
 
-use record::{AxisPrediction, Prediction};
+use record::{AnswerSets, AxisPrediction, Prediction};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -78,10 +78,37 @@ fn chance(found: &AxisPrediction) -> String {
     format!("{probability:.2}{interval}{doubt}")
 }
 
+/// The types that the promise holds for, or the letters where one axis was learned.
+fn promised(sets: &AnswerSets) -> String {
+    let coverage = format!("{:.0} % coverage", sets.coverage * 100.0);
+    if sets.axes.is_empty() {
+        let AnswerSets { calibration_units, least_units, .. } = sets;
+        return format!(
+            "Nothing is promised with {coverage}: {calibration_units} authors or texts to calibrate on are too few, \
+             {least_units} are needed."
+        );
+    }
+    let letters: Vec<String> = sets.axes.values().flatten().map(ToString::to_string).collect();
+    let answers = if sets.types.is_empty() { &letters } else { &sets.types };
+    format!("With {coverage}: {}", one_of(answers))
+}
+
+/// Alternatives as they are said.
+fn one_of(answers: &[String]) -> String {
+    match answers {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
 fn print_prediction(prediction: &Prediction) -> Result<()> {
     print::line(&prediction.mbti)?;
     for (axis, found) in &prediction.axes {
         print::line(&format!("{axis}  {}  {}", found.letter, chance(found)))?;
+    }
+    if let Some(sets) = &prediction.sets {
+        print::line(&promised(sets))?;
     }
     let cut = if prediction.truncated { ", the rest was not read" } else { "" };
     print::note(&format!(
@@ -110,5 +137,21 @@ mod tests {
         assert_eq!(said(0.53, Some([0.51, 0.55]), false), "0.53  [0.51, 0.55]");
         assert_eq!(said(0.53, None, false), "0.53  (close to a coin toss)");
         assert_eq!(said(0.9, None, false), "0.90");
+    }
+
+    #[test]
+    fn a_promise_names_all_its_types_or_says_why_there_is_none() {
+        let [first, second] = Axis::JudgingPerceiving.letters();
+        let sets = AnswerSets {
+            coverage: 0.9,
+            calibration_units: 28,
+            least_units: 11,
+            axes: [(Axis::JudgingPerceiving, vec![second, first])].into(),
+            types: ["INFJ", "INFP", "INTJ", "ISFJ"].map(str::to_owned).into(),
+        };
+        assert_eq!(promised(&sets), "With 90 % coverage: INFJ, INFP, INTJ or ISFJ");
+        assert_eq!(promised(&AnswerSets { types: vec![], ..sets.clone() }), "With 90 % coverage: P or J");
+        let none = AnswerSets { axes: [].into(), types: vec![], calibration_units: 6, ..sets };
+        assert!(promised(&none).contains("6 authors or texts to calibrate on are too few, 11 are needed"));
     }
 }

@@ -100,7 +100,7 @@ pub fn assessment(run: &Run) -> Result<()> {
             number(calibration.calibrated_expected_calibration_error),
         ))?;
     }
-    Ok(())
+    sets(found)
 }
 
 /// The temperature that is applied; of one that is refused, what it was and why.
@@ -125,6 +125,29 @@ fn temperature(calibration: &Calibration) -> String {
         }
     };
     format!("{:.2}{at_limit}", calibration.temperature)
+}
+
+/// What is promised of sets of answers, and what they were like on authors that they are not from.
+fn sets(found: &Assessment) -> Result<()> {
+    let Some(sets) = &found.sets else { return Ok(()) };
+    let units = if found.by_author.is_some() { "authors" } else { "texts" };
+    let promise = sets.coverage * 100.0;
+    if sets.axes.is_empty() {
+        return print::line(&format!(
+            "No sets of answers with {promise:.0} % coverage: {} {units} to calibrate on are too few, {} are needed.",
+            sets.calibration_units, sets.least_units
+        ));
+    }
+    print::heading(&format!(
+        "Sets of answers with {promise:.0} % coverage, calibrated on {} {units} and judged on {} others:",
+        sets.calibration_units, sets.judged_units
+    ))?;
+    let of_axes = sets.axes.iter().map(|(axis, set)| (axis.name(), set));
+    let rows: Vec<Vec<String>> = of_axes
+        .chain(sets.types.iter().map(|set| ("type", set)))
+        .map(|(name, set)| vec![name.to_owned(), estimated(&set.coverage), number(set.mean_size)])
+        .collect();
+    print::table(&["set of", "coverage", "mean size"], &rows)
 }
 
 /// The parts of an estimate.

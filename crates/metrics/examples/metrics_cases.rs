@@ -7,7 +7,8 @@ use mbti::{Axis, Type};
 use metrics::{
     Judged, axis_metrics,
     parity::{
-        Platt, Points, Sample, Units, assess_with, by_author, by_text, fit_platt, halves, resample, units,
+        Platt, Points, Sample, Units, assess_with, by_author, by_text, calibrating, fit_platt, halves,
+        resample, units,
     },
     probability,
 };
@@ -71,6 +72,7 @@ fn case(seed: u64, number: u64) -> Value {
         "text_probabilities": probabilities_of(&by_text),
         "author_probabilities": probabilities_of(&by_author),
         "fitted": fitted,
+        "calibrating": calibrating(units.count, case_seed),
         "platt": platt,
         "assessment": assessment,
     })

@@ -3,6 +3,7 @@ use record::Assessment;
 use crate::{
     Judged,
     calibration::calibrations,
+    conformal::sets,
     level::level,
     sample::{by_author, by_text},
     units::units,
@@ -12,7 +13,7 @@ use crate::{
 const RESAMPLES: u32 = 1000;
 
 /// Everything that is told of a model after its last step: the metrics by text and by author with
-/// their intervals, and the calibration. The same for the same seed, however many threads.
+/// their intervals, the calibration, and sets of answers with their coverage. The same for the same seed, however many threads.
 pub fn assess(judged: &Judged, step: u32, seed: u64) -> Assessment {
     assess_with(judged, step, seed, RESAMPLES)
 }
@@ -28,6 +29,7 @@ pub fn assess_with(judged: &Judged, step: u32, seed: u64, resamples: u32) -> Ass
         by_text: level(&texts, units.count, seed, resamples),
         by_author: units.authors.then(|| level(&authors, units.count, seed, resamples)),
         calibration: calibrations(&texts, &authors, &units, seed).collect(),
+        sets: sets(&texts, &units, seed, resamples),
     }
 }
 
@@ -204,6 +206,13 @@ mod tests {
             numbers.extend(axis.expected_calibration_error);
             numbers.extend(axis.calibrated_expected_calibration_error);
             numbers.extend(axis.band.logits.iter().chain(&axis.band.lower).chain(&axis.band.upper));
+        }
+        if let Some(sets) = &found.sets {
+            for set in sets.axes.values().chain(&sets.types) {
+                numbers.push(set.threshold);
+                numbers.extend(set.coverage.value.iter().chain(&set.mean_size));
+                numbers.extend(set.coverage.interval.iter().flatten());
+            }
         }
         numbers.into_iter().all(f64::is_finite)
     }

@@ -12,6 +12,8 @@ pub(crate) enum Purpose {
     Halves(usize),
     /// The uncertainty band of the axis at this place in a type.
     Band(usize),
+    /// Which units the sets of answers are calibrated on, and the intervals of what they cover.
+    Sets,
 }
 
 /// The random numbers for one purpose and replicate. A replicate has its own, so that it is the
@@ -21,6 +23,7 @@ pub(crate) fn random(seed: u64, purpose: Purpose, replicate: u32) -> ChaCha8Rng 
         Purpose::Intervals => 0,
         Purpose::Halves(axis) => 1 + 2 * axis as u64,
         Purpose::Band(axis) => 2 + 2 * axis as u64,
+        Purpose::Sets => 9,
     };
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(purpose << 32 | u64::from(replicate));

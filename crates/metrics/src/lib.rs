@@ -12,6 +12,7 @@ mod assess;
 mod axis_metrics;
 mod bootstrap;
 mod calibration;
+mod conformal;
 mod halves;
 mod judged;
 mod level;
@@ -27,6 +28,7 @@ mod units;
 
 pub use assess::assess;
 pub use axis_metrics::{axes_metrics, axis_metrics};
+pub use conformal::answers;
 pub use judged::Judged;
 pub use probability::probability;
 pub use uncertainty_band::interval;
@@ -37,6 +39,7 @@ pub mod parity {
     pub use crate::{
         assess::assess_with,
         bootstrap::resample,
+        conformal::{calibrating, sets},
         halves::halves,
         platt::{Platt, Points, fit as fit_platt},
         sample::{Sample, by_author, by_text},

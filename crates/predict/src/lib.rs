@@ -7,9 +7,11 @@ use std::{
 };
 
 use data::{Batch, Tokenizer, encode_one};
-use mbti::Axis;
+use mbti::{Axis, Letter};
 use model::{Device, Mode, Network};
-use record::{AxisPrediction, Calibration, Prediction, Problem, ProblemCode, WhyRefused};
+use record::{
+    AnswerSets, AxisPrediction, Calibration, Prediction, PredictionSets, Problem, ProblemCode, WhyRefused,
+};
 use serde_json::Value;
 
 /// Texts are read up to so many tokens where the model does not say on how many it was trained.
@@ -53,6 +55,8 @@ pub struct Loaded {
     max_length: usize,
     /// What the validation texts told of its probabilities; empty for a model that was not judged.
     calibration: BTreeMap<Axis, Calibration>,
+    /// The thresholds of its sets of answers; none for a model that was not judged so.
+    sets: Option<PredictionSets>,
     /// Name of the model that the run started from.
     model: String,
     run: i64,
@@ -72,12 +76,16 @@ pub fn load_on(folder: &Path, run: i64, device: &Device) -> Result<Loaded, Error
     let model = network.note("model").and_then(Value::as_str).unwrap_or_default().to_owned();
     // A run that has not ended has none; one that cannot be read would leave the model surer of
     // itself than it was found to be, without a word.
+    let unreadable = |source| Error::Calibration { path: folder.to_owned(), source };
     let calibration = match network.note("calibration") {
         None | Some(Value::Null) => BTreeMap::new(),
-        Some(note) => serde_json::from_value(note.clone())
-            .map_err(|source| Error::Calibration { path: folder.to_owned(), source })?,
+        Some(note) => serde_json::from_value(note.clone()).map_err(unreadable)?,
     };
-    Ok(Loaded { network, tokenizer, max_length, calibration, model, run })
+    let sets = match network.note("sets") {
+        None => None,
+        Some(note) => serde_json::from_value(note.clone()).map_err(unreadable)?,
+    };
+    Ok(Loaded { network, tokenizer, max_length, calibration, sets, model, run })
 }
 
 /// The likelier letter of an axis, from the log odds of its second one.
@@ -105,6 +113,27 @@ fn judged(axis: Axis, logit: f64, calibration: Option<&Calibration>) -> AxisPred
     AxisPrediction { letter: axis.letters()[class], probability, interval, unsure }
 }
 
+/// The sets of answers to a text. `logits`: of the second letters, by axis.
+fn answer_sets(sets: &PredictionSets, axes: &[Axis], logits: &[f64]) -> AnswerSets {
+    let letter = |axis: Axis, second: bool| axis.letters()[usize::from(second)];
+    let letters = |(&axis, &logit): (&Axis, &f64)| -> Option<(Axis, Vec<Letter>)> {
+        let found = metrics::answers(sets.axes.get(&axis)?.threshold, &[logit]);
+        Some((axis, found.into_iter().flatten().map(|second| letter(axis, second)).collect()))
+    };
+    let name = |classes: &Vec<bool>| -> String {
+        let of = |axis| axes.iter().zip(classes).find(|(learned, _)| **learned == axis);
+        Axis::ALL.map(|axis| of(axis).map_or('-', |(_, &second)| letter(axis, second).as_char())).iter().collect()
+    };
+    let types = sets.types.map(|types| metrics::answers(types.threshold, logits)).unwrap_or_default();
+    AnswerSets {
+        coverage: sets.coverage,
+        calibration_units: sets.calibration_units,
+        least_units: sets.least_units,
+        axes: axes.iter().zip(logits).filter_map(letters).collect(),
+        types: types.iter().map(name).collect(),
+    }
+}
+
 /// Judges one text.
 pub fn predict(loaded: &Loaded, text: &str) -> Result<Prediction, Error> {
     let begin = Instant::now();
@@ -117,16 +146,18 @@ pub fn predict(loaded: &Loaded, text: &str) -> Result<Prediction, Error> {
     let batch = Batch { ids: one.ids, offsets, rows: vec![0], tokens: u64::from(tokens) };
     let logits = loaded.network.forward(&batch, Mode::Evaluate)?.squeeze(0)?.to_vec1::<f32>()?;
     let head = &loaded.network.head;
+    let log_odds = head.log_odds(&logits);
     let axes: BTreeMap<Axis, AxisPrediction> = head
         .axes
         .iter()
-        .zip(head.log_odds(&logits))
-        .map(|(&axis, logit)| (axis, judged(axis, logit, loaded.calibration.get(&axis))))
+        .zip(&log_odds)
+        .map(|(&axis, &logit)| (axis, judged(axis, logit, loaded.calibration.get(&axis))))
         .collect();
     let letter = |axis: Axis| axes.get(&axis).map_or('-', |found| found.letter.as_char());
     Ok(Prediction {
         mbti: Axis::ALL.into_iter().map(letter).collect(),
         axes,
+        sets: loaded.sets.as_ref().map(|sets| answer_sets(sets, &head.axes, &log_odds)),
         model: loaded.model.clone(),
         run: loaded.run,
         milliseconds: begin.elapsed().as_secs_f64() * 1000.0,
@@ -138,7 +169,7 @@ pub fn predict(loaded: &Loaded, text: &str) -> Result<Prediction, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::{RefusedTemperature, UncertaintyBand};
+    use record::{Estimated, RefusedTemperature, SetThreshold, UncertaintyBand};
 
     const AXIS: Axis = Axis::JudgingPerceiving;
 
@@ -220,5 +251,31 @@ mod tests {
     fn where_1_is_as_good_as_any_temperature_the_probability_is_the_networks_own() {
         let found = judged(AXIS, 3.0, Some(&refused(WhyRefused::NoBetter, [0.7, 0.9])));
         assert!(is_close(found.probability, 1.0 / (1.0 + (-3f64).exp())) && !found.unsure);
+    }
+
+    fn sets(of_axis: f64, of_types: Option<f64>) -> PredictionSets {
+        let set = |threshold| SetThreshold { threshold, coverage: Estimated::default(), mean_size: None };
+        PredictionSets {
+            coverage: 0.9,
+            calibration_units: 20,
+            judged_units: 20,
+            least_units: 11,
+            axes: [(Axis::ExtraversionIntroversion, set(of_axis)), (AXIS, set(of_axis))].into(),
+            types: of_types.map(set),
+        }
+    }
+
+    #[test]
+    fn a_set_names_its_letters_and_types_the_likeliest_first() {
+        let axes = [AXIS, Axis::ExtraversionIntroversion];
+        let logits = [2.0, -0.5];
+        let found = answer_sets(&sets(1.0, Some(1.2)), &axes, &logits);
+        // −ln σ(±2) is 0.13 and 2.13, −ln σ(±0.5) is 0.47 and 0.97.
+        assert_eq!(found.axes[&AXIS], [Letter::P]);
+        assert_eq!(found.axes[&Axis::ExtraversionIntroversion], [Letter::E, Letter::I]);
+        assert_eq!(found.types, ["E--P", "I--P"]);
+        let nothing = PredictionSets { axes: BTreeMap::new(), types: None, ..sets(0.0, None) };
+        let found = answer_sets(&nothing, &axes, &logits);
+        assert!(found.axes.is_empty() && found.types.is_empty());
     }
 }

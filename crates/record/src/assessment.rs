@@ -20,6 +20,10 @@ pub struct Assessment {
     /// How far the probabilities can be trusted; an axis is absent where nothing could be fitted,
     /// as when the validation texts have only one of its letters.
     pub calibration: BTreeMap<Axis, Calibration>,
+    /// Sets of answers with a promised coverage; null for a run from before there were any, and
+    /// where nothing was judged.
+    #[serde(default)]
+    pub sets: Option<PredictionSets>,
 }
 
 /// The metrics over texts or over authors, with intervals.
@@ -103,6 +107,39 @@ pub enum WhyRefused {
     /// On texts that it was not fitted on, it does not lower the log loss by more than the error
     /// of that difference.
     NoBetter,
+}
+
+/// Sets of answers by split-conformal prediction: of a text by an author whom nobody has seen, the
+/// right answer is in the set with at least the promised probability, on average over authors and
+/// over which of them were calibrated on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct PredictionSets {
+    /// The promised probability.
+    pub coverage: f64,
+    /// Authors that the thresholds are from, and others whom the coverage was measured on; texts
+    /// where no authors are named.
+    pub calibration_units: u32,
+    pub judged_units: u32,
+    /// With fewer of the former nothing is promised.
+    pub least_units: u32,
+    /// Of the two letters of each axis; empty where nothing is promised.
+    pub axes: BTreeMap<Axis, SetThreshold>,
+    /// Of all types that the learned axes make; null where nothing is promised, and for one axis.
+    pub types: Option<SetThreshold>,
+}
+
+/// What belongs to a set, and what such sets were like on authors that they were not made from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SetThreshold {
+    /// The highest score of an answer in the set; an answer's score is minus the natural logarithm
+    /// of the probability that the network gives it, without a temperature.
+    pub threshold: f64,
+    /// The part of the texts whose set holds the right answer, each author counting as one.
+    pub coverage: Estimated,
+    /// Mean number of answers in a set, each author counting as one.
+    pub mean_size: Option<f64>,
 }
 
 /// For rising logits of class 1, as the network gives them, the 95 % interval of the probability

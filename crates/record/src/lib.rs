@@ -33,8 +33,8 @@ mod trainable;
 mod work;
 
 pub use assessment::{
-    Assessment, AxisAssessment, Baseline, Calibration, Estimated, Level, RefusedTemperature, UncertaintyBand,
-    WhyRefused,
+    Assessment, AxisAssessment, Baseline, Calibration, Estimated, Level, PredictionSets, RefusedTemperature,
+    SetThreshold, UncertaintyBand, WhyRefused,
 };
 pub use choices::{LrSchedulerType, Metric, Optim, SplitBy};
 pub use class_weighting::ClassWeighting;
@@ -58,7 +58,7 @@ pub use look::{DataSetLook, TellingWord};
 pub use memory::{free_mib, memory, needed_mib};
 pub use metrics::AxisMetrics;
 pub use model::Model;
-pub use prediction::{AxisPrediction, Prediction};
+pub use prediction::{AnswerSets, AxisPrediction, Prediction};
 pub use preset::{Preset, PresetConfig};
 pub use printable::{is_unprintable, one_line, printable};
 pub use problem::{Problem, ProblemCode};

@@ -12,6 +12,10 @@ pub struct Prediction {
     #[serde(rename = "type")]
     pub mbti: String,
     pub axes: BTreeMap<Axis, AxisPrediction>,
+    /// Answers of which one is right with a promised probability; null for a model that was not
+    /// judged so.
+    #[serde(default)]
+    pub sets: Option<AnswerSets>,
     /// Name of the model that the run started from.
     pub model: String,
     pub run: i64,
@@ -37,4 +41,20 @@ pub struct AxisPrediction {
     /// Whether either letter may be the right one: the interval holds 0.5, or the model was found
     /// to tell nothing of this axis.
     pub unsure: bool,
+}
+
+/// Sets of answers with a promised coverage, made from the thresholds of `PredictionSets`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct AnswerSets {
+    /// The probability with which a set holds the right answer.
+    pub coverage: f64,
+    /// Authors (texts where none are named) that this was calibrated on, and how many it takes.
+    pub calibration_units: u32,
+    pub least_units: u32,
+    /// The letters of each axis, the likelier first; empty where nothing is promised.
+    pub axes: BTreeMap<Axis, Vec<Letter>>,
+    /// Types, the likeliest first, with a hyphen for each letter that was not learned; empty where
+    /// nothing is promised, and for one axis.
+    pub types: Vec<String>,
 }

@@ -106,7 +106,7 @@ fn assessment(step: u32) -> Assessment {
         right_letters: Estimated::default(),
         majority_right_letters: None,
     };
-    Assessment { step, by_text, by_author: None, calibration: BTreeMap::new() }
+    Assessment { step, by_text, by_author: None, calibration: BTreeMap::new(), sets: None }
 }
 
 /// A run that is running.

@@ -432,6 +432,7 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
             "calibration".into(),
             serde_json::to_value(&assessment.calibration).unwrap_or(Value::Null),
         );
+        notes.insert("sets".into(), serde_json::to_value(&assessment.sets).unwrap_or(Value::Null));
         model::save(&self.learner.network, &folder, notes)?;
         tell(Progress::Event(&Event::Assessment(assessment)))?;
         tell(Progress::Saved(&folder))?;

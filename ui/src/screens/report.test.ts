@@ -5,6 +5,7 @@ import { createFake } from "../lib/backend/fake";
 import type { RunProgress } from "../lib/backend/types/RunProgress";
 import type { Unusable } from "../lib/backend/types/Unusable";
 import { dictionaries, languages, setLanguage, type Language } from "../lib/i18n";
+import { fill } from "../lib/i18n/fill";
 import { REPORT_METRICS } from "../lib/report";
 import { at, open, type } from "./testing";
 
@@ -78,7 +79,7 @@ describe.each(languages)("the report in %s", (language) => {
     expect(detail.textContent).toContain(words.window.memory_optimizer);
   });
 
-  it("says that a temperature was refused and why", async () => {
+  it("says that a temperature was refused and why, and what sets of answers cover", async () => {
     await openReport(language, ({ run }) => {
       const found = run.assessment!.calibration["J-P"]!;
       found.refused = { temperature: 12.5, why: "out_of_range" };
@@ -92,6 +93,26 @@ describe.each(languages)("the report in %s", (language) => {
     await said("J-P", "out_of_range", "12.50");
     await said("F-T", "no_better", "1.10");
     expect(screen.queryByTestId("temperature-refused-E-I")).toBeNull();
+    const sets = await at("sets");
+    expect(sets.textContent).toContain(words.window.sets_title.replace("{coverage}", "90%"));
+    expect(sets.textContent).toMatch(/91\.2%.*86\.0%.*96\.0%/s);
+    expect(sets.textContent).toContain(words.window.sets_of_types);
+  });
+
+  it("promises no sets of answers with too few authors", async () => {
+    await openReport(language, ({ run }) => {
+      run.assessment!.sets = {
+        coverage: 0.9,
+        calibration_units: 6,
+        judged_units: 5,
+        least_units: 11,
+        axes: {},
+        types: null,
+      };
+    });
+    const sets = await at("sets");
+    expect(sets.querySelector("table")).toBeNull();
+    expect(sets.textContent).toContain(fill(language, words.window.sets_too_few, { n: 6, least: 11 }));
   });
 
   it("says what the run was computed on, and why not on the graphics card", async () => {
@@ -158,6 +179,13 @@ describe("an unsure prediction", () => {
         "F-T": { letter: "F", probability: 0.7, interval: null, unsure: false },
         "J-P": { letter: "P", probability: 0.8, interval: [0.6, 0.995], unsure: false },
       },
+      sets: {
+        coverage: 0.9,
+        calibration_units: 28,
+        least_units: 11,
+        axes: { "E-I": ["E", "I"], "N-S": ["N"] },
+        types: ["ENFP", "INFP", "ENTP"],
+      },
       model: "words",
       run,
       milliseconds: 1,
@@ -165,6 +193,10 @@ describe("an unsure prediction", () => {
       truncated: false,
     });
     await type("predict-text", "words");
+    const promised = (await at("predict-set")).textContent?.trim();
+    expect(promised).toBe(
+      language === "en" ? "With 90% coverage: ENFP, INFP, or ENTP" : "覆盖率 90%：ENFP、INFP或ENTP",
+    );
     const letters = (await at("predict-type")).querySelectorAll("span");
     expect(letters[0]!.className).toContain("unsure");
     expect(letters[0]!.title).toBe(words.window.unsure_letter.replace("{letter}", "E"));

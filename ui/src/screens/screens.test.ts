@@ -165,6 +165,7 @@ describe("the window", () => {
         "F-T": { letter: "F", probability: 0.9999, ...uncalibrated },
         "J-P": { letter: "P", probability: 0.55, ...uncalibrated },
       },
+      sets: null,
       model: "words",
       run,
       milliseconds: 1,

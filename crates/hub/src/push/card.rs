@@ -218,7 +218,8 @@ fn results(card: &mut String, facts: &CardFacts) -> std::fmt::Result {
             ),
         }
     )?;
-    temperatures(card, assessment)
+    temperatures(card, assessment)?;
+    sets(card, assessment)
 }
 
 /// By what the logits are divided, which the weights do not have in them.
@@ -243,6 +244,34 @@ fn temperatures(card: &mut String, assessment: &Assessment) -> std::fmt::Result 
                 }
             )?,
         }
+    }
+    writeln!(card)
+}
+
+/// What sets of answers cover, where that is promised.
+fn sets(card: &mut String, assessment: &Assessment) -> std::fmt::Result {
+    let Some(sets) = &assessment.sets else { return Ok(()) };
+    let units = if assessment.by_author.is_some() { "authors" } else { "texts" };
+    let promise = 100.0 * sets.coverage;
+    if sets.axes.is_empty() {
+        return writeln!(
+            card,
+            "No sets of answers with {promise:.0} % coverage are promised: {} {units} to calibrate on are too few.\n",
+            sets.calibration_units
+        );
+    }
+    writeln!(
+        card,
+        "Sets of answers with a promised coverage of {promise:.0} % (split-conformal by author, calibrated on {} \
+         {units}), measured on {} others:\n\n| set of | coverage | mean size |\n| --- | --- | --- |",
+        sets.calibration_units, sets.judged_units
+    )?;
+    let of_axes = sets.axes.iter().map(|(axis, set)| (axis.name(), set));
+    for (name, set) in of_axes.chain(sets.types.iter().map(|set| ("type", set))) {
+        let show = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        let interval = set.coverage.interval.map(|[low, high]| format!(" [{low:.3}, {high:.3}]"));
+        let coverage = show(set.coverage.value) + &interval.unwrap_or_default();
+        writeln!(card, "| {name} | {coverage} | {} |", show(set.mean_size))?;
     }
     writeln!(card)
 }
@@ -328,15 +357,27 @@ mod tests {
     }
 
     #[test]
-    fn a_card_says_which_temperature_was_refused() {
+    fn a_card_says_which_temperature_was_refused_and_what_sets_of_answers_cover() {
         let level = json!({ "units": 40, "axes": {}, "exact_match": {}, "right_letters": {} });
         let calibration = json!({
             "temperature": 1.0, "refused": { "temperature": 0.12, "why": "nothing_told" }, "fitted_texts": 20,
             "judged_texts": 20, "band": { "logits": [], "lower": [], "upper": [] },
         });
-        let assessment = json!({ "step": 9, "by_text": level, "calibration": { "J-P": calibration } });
-        let text = card(&run(json!({ "assessment": assessment })), None, &[]);
+        let set = json!({ "threshold": 1.0, "coverage": { "value": 0.91, "interval": [0.85, 0.96] }, "mean_size": 1.6 });
+        let sets = json!({
+            "coverage": 0.9, "calibration_units": 20, "judged_units": 20, "least_units": 11, "axes": { "J-P": set },
+        });
+        let card_of = |sets: &Value| {
+            let calibration = json!({ "J-P": calibration });
+            let assessment = json!({ "step": 9, "by_text": level, "calibration": calibration, "sets": sets });
+            card(&run(json!({ "assessment": assessment })), None, &[])
+        };
+        let text = card_of(&sets);
         assert!(text.contains("- J-P: none. 0.12 was fitted and refused: the logits tell"), "{text}");
+        assert!(text.contains("| J-P | 0.910 [0.850, 0.960] | 1.600 |"), "{text}");
+        let mut few = sets.clone();
+        few["axes"] = json!({});
+        assert!(card_of(&few).contains("20 texts to calibrate on are too few"), "{}", card_of(&few));
     }
 
     #[test]

@@ -5,6 +5,8 @@ import type { AxisAssessment } from "./types/AxisAssessment";
 import type { AxisMetrics } from "./types/AxisMetrics";
 import type { Level } from "./types/Level";
 import type { Metric } from "./types/Metric";
+import type { PredictionSets } from "./types/PredictionSets";
+import type { SetThreshold } from "./types/SetThreshold";
 
 /** How many texts, or authors, of each letter of an axis are held out. */
 export type Held = ReadonlyMap<Axis, readonly [number, number]>;
@@ -77,6 +79,27 @@ export function assess(held: Held, authors: number | null, step: number, words =
         },
       ]),
     ),
+    sets: setsOf(learned, skills, authors ?? texts),
+  };
+}
+
+/** Sets of answers of which one half of the authors or texts promises 90 %, and too few nothing. */
+function setsOf(learned: readonly Axis[], skills: Readonly<Record<Axis, number>>, units: number): PredictionSets {
+  const [calibration_units, least_units] = [Math.ceil(units / 2), 11];
+  const set = (mean_size: number): SetThreshold => ({
+    threshold: 1,
+    coverage: { value: 0.912, interval: [0.86, 0.96] },
+    mean_size,
+  });
+  const promised = calibration_units >= least_units;
+  const sizes = learned.map((axis) => 1.9 - 0.7 * skills[axis]);
+  return {
+    coverage: 0.9,
+    calibration_units,
+    judged_units: units - calibration_units,
+    least_units,
+    axes: promised ? Object.fromEntries(learned.map((axis, place) => [axis, set(sizes[place]!)])) : {},
+    types: promised && learned.length > 1 ? set(sizes.reduce((product, size) => product * size, 1)) : null,
   };
 }
 

@@ -29,10 +29,35 @@ export function predict(run: Run, text: string): Prediction {
   return {
     type,
     axes,
+    sets: setsOf(run, axes),
     model: run.config.model,
     run: run.id,
     milliseconds: 1.4 + words.length / 100,
     tokens,
     truncated: words.length + 2 > run.config.max_length,
+  };
+}
+
+/** Both letters where the model is unsure, one where it is not, and all types that these make. */
+function setsOf(run: Run, axes: Prediction["axes"]): Prediction["sets"] {
+  const sets = run.assessment?.sets;
+  if (!sets) return null;
+  const { coverage, calibration_units, least_units } = sets;
+  const none = { coverage, calibration_units, least_units, axes: {}, types: [] };
+  if (Object.keys(sets.axes).length === 0) return none;
+  const letters = AXES.map((axis) => {
+    const found = axes[axis];
+    if (!found) return null;
+    const other = lettersOf(axis).find((letter) => letter !== found.letter)!;
+    return found.unsure ? [found.letter, other] : [found.letter];
+  });
+  const types = letters.reduce<string[]>(
+    (begun, next) => begun.flatMap((type) => (next ?? ["-"]).map((letter) => type + letter)),
+    [""],
+  );
+  return {
+    ...none,
+    axes: Object.fromEntries(AXES.flatMap((axis, place) => (letters[place] ? [[axis, letters[place]]] : []))),
+    types: Object.keys(axes).length > 1 ? types : [],
   };
 }

@@ -2,6 +2,7 @@
 import type { Axis } from "./Axis";
 import type { Calibration } from "./Calibration";
 import type { Level } from "./Level";
+import type { PredictionSets } from "./PredictionSets";
 
 /**
  * The whole judgement of a model on the validation texts, made once, at the end of a run.
@@ -24,4 +25,9 @@ by_author: Level | null,
  * How far the probabilities can be trusted; an axis is absent where nothing could be fitted,
  * as when the validation texts have only one of its letters.
  */
-calibration: { [key in Axis]?: Calibration }, };
+calibration: { [key in Axis]?: Calibration }, 
+/**
+ * Sets of answers with a promised coverage; null for a run from before there were any, and
+ * where nothing was judged.
+ */
+sets: PredictionSets | null, };

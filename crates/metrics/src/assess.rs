@@ -1,16 +1,15 @@
-use record::Assessment;
+use record::{Assessment, Judgement, Level};
 
 use crate::{
     Judged,
+    bootstrap::RESAMPLES,
     calibration::calibrations,
+    compare::mean_balanced_accuracy,
     conformal::sets,
     level::level,
-    sample::{by_author, by_text},
-    units::units,
+    sample::{Sample, by_author, by_text},
+    units::{Units, units},
 };
-
-/// Resamples of every interval.
-const RESAMPLES: u32 = 1000;
 
 /// Everything that is told of a model after its last step: the metrics by text and by author with
 /// their intervals, the calibration, and sets of answers with their coverage. The same for the same seed, however many threads.
@@ -24,13 +23,31 @@ pub fn assess_with(judged: &Judged, step: u32, seed: u64, resamples: u32) -> Ass
     let texts = by_text(judged, &units);
     // Where no author is named, the units are the texts, and both samples are the same.
     let authors = by_author(judged, &units);
-    Assessment {
-        step,
-        by_text: level(&texts, units.count, seed, resamples),
-        by_author: units.authors.then(|| level(&authors, units.count, seed, resamples)),
-        calibration: calibrations(&texts, &authors, &units, seed).collect(),
-        sets: sets(&texts, &units, seed, resamples),
-    }
+    let (by_text, by_author) = levels(&texts, &authors, &units, seed, resamples);
+    let calibration = calibrations(&texts, &authors, &units, seed).collect();
+    let sets = sets(&texts, &units, seed, resamples);
+    Assessment { step, by_text, by_author, calibration, sets }
+}
+
+/// The metrics of a model on texts of another source: those of an assessment, with no calibration, which was the
+/// run's own to fit, and with the mean of the balanced accuracies.
+pub fn judge(judged: &Judged, seed: u64) -> Judgement {
+    let units = units(judged.authors, judged.texts());
+    let texts = by_text(judged, &units);
+    let authors = by_author(judged, &units);
+    let (by_text, by_author) = levels(&texts, &authors, &units, seed, RESAMPLES);
+    Judgement { mean_balanced_accuracy: mean_balanced_accuracy(judged, seed), by_text, by_author }
+}
+
+fn levels(
+    texts: &Sample,
+    authors: &Sample,
+    units: &Units,
+    seed: u64,
+    resamples: u32,
+) -> (Level, Option<Level>) {
+    let by_text = level(texts, units.count, seed, resamples);
+    (by_text, units.authors.then(|| level(authors, units.count, seed, resamples)))
 }
 
 #[cfg(test)]
@@ -40,7 +57,7 @@ mod tests {
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-    use record::{AxisMetrics, Level, Metric};
+    use record::{AxisMetrics, Metric};
 
     use super::*;
     use crate::axes_metrics;
@@ -157,6 +174,18 @@ mod tests {
         let assessed = assess(&texts.judged(), 0, 0).by_text.axes;
         let metrics: Vec<AxisMetrics> = assessed.values().map(|axis| axis.metrics).collect();
         assert_eq!(axes_metrics(&texts.judged()).into_values().collect::<Vec<_>>(), metrics);
+    }
+
+    #[test]
+    fn a_judgement_has_the_levels_of_the_assessment_and_the_mean_of_its_balanced_accuracies() {
+        let texts = made_up(20, 5, 6);
+        let (found, assessed) = (judge(&texts.judged(), 4), assess(&texts.judged(), 0, 4));
+        assert_eq!((&found.by_text, &found.by_author), (&assessed.by_text, &assessed.by_author));
+        let of_axes = found.by_text.axes.values().map(|axis| axis.metrics.balanced_accuracy.unwrap());
+        let mean = found.mean_balanced_accuracy;
+        assert!((mean.value.unwrap() - of_axes.sum::<f64>() / 4.0).abs() < 1e-12);
+        let [low, high] = mean.interval.unwrap();
+        assert!(low < mean.value.unwrap() && mean.value.unwrap() < high);
     }
 
     #[test]

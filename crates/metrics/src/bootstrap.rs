@@ -3,6 +3,9 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// Resamples of every interval.
+pub(crate) const RESAMPLES: u32 = 1000;
+
 /// What random numbers are drawn for. Each gets streams of its own, so that no use of a seed
 /// repeats the numbers of another.
 #[derive(Debug, Clone, Copy)]

@@ -59,7 +59,8 @@ pub(crate) fn level(sample: &Sample, units: usize, seed: u64, resamples: u32) ->
     }
 }
 
-fn scored_axis(axis: &AxisSample, units: &[usize]) -> Scored {
+/// The items of one axis, ready to be resampled.
+pub(crate) fn scored_axis(axis: &AxisSample, units: &[usize]) -> Scored {
     let items = units.iter().zip(&axis.classes).zip(&axis.logits);
     scored(items.map(|((&unit, &class), &logit)| (unit, class, sigmoid(logit))))
 }

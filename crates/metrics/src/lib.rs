@@ -12,6 +12,7 @@ mod assess;
 mod axis_metrics;
 mod bootstrap;
 mod calibration;
+mod compare;
 mod conformal;
 mod halves;
 mod judged;
@@ -26,8 +27,9 @@ mod temperature;
 mod uncertainty_band;
 mod units;
 
-pub use assess::assess;
+pub use assess::{assess, judge};
 pub use axis_metrics::{axes_metrics, axis_metrics};
+pub use compare::{compare, mean_balanced_accuracy};
 pub use conformal::answers;
 pub use judged::Judged;
 pub use probability::probability;
@@ -39,6 +41,7 @@ pub mod parity {
     pub use crate::{
         assess::assess_with,
         bootstrap::resample,
+        compare::compare_by,
         conformal::{calibrating, sets},
         halves::halves,
         platt::{Platt, Points, fit as fit_platt},

@@ -155,6 +155,10 @@ pub enum ProblemCode {
     RunHasNoModel,
     /// No run is there to predict with. No parameters.
     NoFinishedRun,
+    /// The run was not judged on the data set yet. `run`, `name`.
+    NotEvaluated,
+    /// Two runs were judged on different texts of the same name. `first`, `second`, `name`.
+    OtherTexts,
     /// The run goes on and cannot be removed. `run`.
     RunIsActive,
     /// The run has ended and cannot be stopped or started. `run`, `status`.

@@ -109,6 +109,8 @@ describe("the dictionaries", () => {
       empty_text: [],
       run_has_no_model: ["run", "status"],
       no_finished_run: [],
+      not_evaluated: ["name", "run"],
+      other_texts: ["first", "name", "second"],
       run_is_active: ["run"],
       run_has_ended: ["run", "status"],
       engine_not_started: ["path", "reason"],

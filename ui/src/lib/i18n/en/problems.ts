@@ -58,6 +58,8 @@ export const problems = {
   empty_text: "The text has no words. Type a few, and the prediction appears.",
   run_has_no_model: "Run {run} ({status}) has nothing to predict with. Choose another run, or wait until it has learned something.",
   no_finished_run: "There is no finished run to predict with. Train a model first.",
+  not_evaluated: "Run {run} was not evaluated on {name} yet. Open it in Runs and evaluate it there.",
+  other_texts: "Runs {first} and {second} were evaluated on different texts, although both are called {name}. Evaluate both again.",
   run_is_active: "Run {run} is not over. Wait for its end, or stop it first.",
   run_has_ended: "Run {run} is over already ({status}). There is nothing to do; a new run can be started in Train.",
   engine_not_started: "The training engine {path} could not be started: {reason}. Install the program again, or allow the engine in your antivirus program.",

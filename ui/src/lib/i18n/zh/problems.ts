@@ -57,6 +57,8 @@ export const problems: Dictionary["problems"] = {
   empty_text: "文本中没有词语。输入几个词，预测就会出现。",
   run_has_no_model: "第 {run} 次训练（{status}）还没有可用于预测的模型。请另选一个，或等它学到一些内容。",
   no_finished_run: "还没有完成的训练可用于预测。请先训练一个模型。",
+  not_evaluated: "第 {run} 次训练尚未在 {name} 上评估。请在“记录”中打开它并进行评估。",
+  other_texts: "第 {first} 次与第 {second} 次训练评估的文本不同，虽然都名为 {name}。请重新评估两者。",
   run_is_active: "第 {run} 次训练尚未结束。请等它结束，或先将其停止。",
   run_has_ended: "第 {run} 次训练已经结束（{status}）。无需操作；可在“训练”中重新开始。",
   engine_not_started: "无法启动训练引擎 {path}：{reason}。请重新安装程序，或在杀毒软件中允许它运行。",

@@ -55,6 +55,8 @@ pub enum Error {
     NoUsableRow { path: PathBuf, rows: i64, line: i64, reason: String, code: record::SkipReason },
     #[error("{}, line {line}: {reason}. The stored copy is damaged; remove the data set and import it again.", .path.display())]
     Damaged { path: PathBuf, line: u64, reason: String },
+    #[error("{}: {reason}. The file is damaged; evaluate the run on this data set again.", .path.display())]
+    DamagedLogits { path: PathBuf, reason: String },
     #[error("{} cannot be understood: {reason}. Fetch the model again.", .path.display())]
     Tokenizer { path: PathBuf, reason: String },
     #[error("A text cannot be tokenized: {reason}.")]
@@ -136,7 +138,7 @@ impl Error {
                 .with("rows", rows)
                 .with("line", line)
                 .with("reason", code.name()),
-            Error::Damaged { path, reason, .. } => {
+            Error::Damaged { path, reason, .. } | Error::DamagedLogits { path, reason } => {
                 new(Code::CannotRead).with("path", path.display()).with("reason", reason)
             }
             Error::Tokenizer { path, reason } => {

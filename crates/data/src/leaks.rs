@@ -2,21 +2,30 @@ use record::{Leaks, SplitSummary};
 
 use crate::{
     Part,
-    duplicates::{self, NEAR, Signature},
+    duplicates::{self, NEAR, Signature, Twin},
     error::Result,
     type_words,
 };
 
-/// What the texts of `valid` share with those of `train`, but for what the bag of words makes of it.
-/// `None` where `progress`, which hears how many texts were read, ended it by answering `false`.
+/// What a text shares with those that are learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// Its author, who is learned from too.
+    pub author: bool,
+    /// The text itself, exactly or nearly.
+    pub twin: Option<Twin>,
+}
+
+/// What each text of `valid` shares with the texts of `train`: [texts]. `each` is handed the texts of `valid` with their
+/// places as they are read. `None` where `progress`, which hears how many texts were read, ended it by answering `false`.
 ///
 /// Authors are told apart by their names, so that the parts may be of different data sets.
-pub fn leaks(
-    split: SplitSummary,
+pub fn shared(
     train: Part,
     valid: Part,
     mut progress: impl FnMut(usize) -> bool,
-) -> Result<Option<Leaks>> {
+    mut each: impl FnMut(usize, &str),
+) -> Result<Option<Vec<Shared>>> {
     let mut train_signatures: Vec<Signature> = Vec::with_capacity(train.len());
     let whole = train.table.texts(train.rows, |_, text| {
         train_signatures.push(duplicates::signature(text));
@@ -32,44 +41,52 @@ pub fn leaks(
     };
     let authors = names(train);
     let mut signatures: Vec<Signature> = Vec::with_capacity(valid.len());
-    let mut leaks = Leaks {
-        split,
-        leaking_texts: 0,
-        texts_of_shared_authors: 0,
-        exact_duplicates: 0,
-        near_duplicates: 0,
-        own_type_named: 0,
-        type_words: 0,
-        type_words_alone: None,
-    };
-    let mut leaking: Vec<bool> = Vec::with_capacity(valid.len());
     let whole = whole
         && valid.table.texts(valid.rows, |place, text| {
             signatures.push(duplicates::signature(text));
-            let row = valid.rows[place] as usize;
-            let labels = &valid.table.labels;
-            let shared = labels.author(row).is_some_and(|author| authors.contains(author));
-            let named = type_words::names_type(text, labels.types[row]);
-            leaks.texts_of_shared_authors += i64::from(shared);
-            leaks.own_type_named += i64::from(named);
-            leaks.type_words += i64::from(!type_words::find(text).is_empty());
-            leaking.push(shared || named);
+            each(place, text);
             Ok(place % 1024 != 0 || progress(train.len() + place))
         })?;
     if !whole {
         return Ok(None);
     }
-    for (leaking, twin) in leaking.iter_mut().zip(duplicates::across(&train_signatures, &signatures, NEAR)) {
-        let Some(twin) = twin else { continue };
-        *leaking = true;
-        if twin.exact {
-            leaks.exact_duplicates += 1;
-        } else {
-            leaks.near_duplicates += 1;
-        }
-    }
-    leaks.leaking_texts = leaking.iter().filter(|&&leaking| leaking).count() as i64;
-    Ok(Some(leaks))
+    let is_shared =
+        |&row: &u32| valid.table.labels.author(row as usize).is_some_and(|author| authors.contains(author));
+    let twins = duplicates::across(&train_signatures, &signatures, NEAR);
+    let both = valid.rows.iter().map(is_shared).zip(twins);
+    Ok(Some(both.map(|(author, twin)| Shared { author, twin }).collect()))
+}
+
+/// What the texts of `valid` share with those of `train`, but for what the bag of words makes of it.
+/// `None` where `progress`, which hears how many texts were read, ended it by answering `false`.
+pub fn leaks(
+    split: SplitSummary,
+    train: Part,
+    valid: Part,
+    progress: impl FnMut(usize) -> bool,
+) -> Result<Option<Leaks>> {
+    let mut named: Vec<bool> = Vec::with_capacity(valid.len());
+    let mut with_type_words = 0;
+    let found = shared(train, valid, progress, |place, text| {
+        let row = valid.rows[place] as usize;
+        named.push(type_words::names_type(text, valid.table.labels.types[row]));
+        with_type_words += i64::from(!type_words::find(text).is_empty());
+    })?;
+    let Some(found) = found else { return Ok(None) };
+    let count = |of: &dyn Fn(&Shared, bool) -> bool| {
+        found.iter().zip(&named).filter(|(shared, named)| of(shared, **named)).count() as i64
+    };
+    let is_twin = |shared: &Shared, exact: bool| shared.twin.is_some_and(|twin| twin.exact == exact);
+    Ok(Some(Leaks {
+        split,
+        leaking_texts: count(&|shared, named| shared.author || named || shared.twin.is_some()),
+        texts_of_shared_authors: count(&|shared, _| shared.author),
+        exact_duplicates: count(&|shared, _| is_twin(shared, true)),
+        near_duplicates: count(&|shared, _| is_twin(shared, false)),
+        own_type_named: count(&|_, named| named),
+        type_words: with_type_words,
+        type_words_alone: None,
+    }))
 }
 
 #[cfg(test)]
@@ -108,6 +125,22 @@ mod tests {
         assert_eq!((found.exact_duplicates, found.near_duplicates), (1, 1));
         assert_eq!((found.texts_of_shared_authors, found.own_type_named, found.type_words), (2, 2, 3));
         assert_eq!(found.leaking_texts, 5);
+        let mut read = Vec::new();
+        let each = shared(
+            part(&train, &split.train),
+            part(&valid, &split.valid),
+            |_| true,
+            |place, text| {
+                read.push((place, text.to_owned()));
+            },
+        );
+        let each = each.unwrap().unwrap();
+        let twins: Vec<Option<bool>> = each.iter().map(|shared| shared.twin.map(|twin| twin.exact)).collect();
+        assert_eq!(twins, [Some(true), Some(false), None, None, None, None, None]);
+        let authors: Vec<bool> = each.iter().map(|shared| shared.author).collect();
+        assert_eq!(authors, [false, false, true, false, false, true, false]);
+        assert_eq!(read.len(), 7);
+        assert_eq!(read[2], (2, "something new by a".to_owned()));
         assert!((found.share() - 5.0 / 7.0).abs() < 1e-12);
         let stopped = leaks(split.summary.clone(), part(&train, &[]), part(&valid, &split.valid), |_| false);
         assert!(stopped.unwrap().is_none());

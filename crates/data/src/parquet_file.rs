@@ -25,9 +25,9 @@ use parquet::{
 
 use crate::{Error, Example, error::Result};
 
-const AUTHOR: &str = "author";
+pub(crate) const AUTHOR: &str = "author";
 const BODY: &str = "body";
-const MBTI: &str = "mbti";
+pub(crate) const MBTI: &str = "mbti";
 
 /// Texts of a row group, and the bytes after which it is closed all the same.
 const GROUP_ROWS: usize = 16 * 1024;
@@ -110,7 +110,7 @@ fn schema() -> Arc<Schema> {
 }
 
 /// A full disk comes wrapped in an error of the format.
-fn failed(path: &Path, error: parquet::errors::ParquetError) -> Error {
+pub(crate) fn failed(path: &Path, error: parquet::errors::ParquetError) -> Error {
     use parquet::errors::ParquetError;
     match error {
         ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
@@ -162,7 +162,7 @@ pub(crate) fn read_texts(
     Ok(true)
 }
 
-fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+pub(crate) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = files::open_regular(path).map_err(|error| Error::read(path, error))?;
     ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, 0, error))
 }
@@ -183,11 +183,11 @@ fn columns(
     builder.build().map_err(|error| damaged(path, 0, error))
 }
 
-fn strings<'a>(batch: &'a RecordBatch, name: &str, path: &Path) -> Result<&'a StringArray> {
+pub(crate) fn strings<'a>(batch: &'a RecordBatch, name: &str, path: &Path) -> Result<&'a StringArray> {
     let column = batch.column_by_name(name).and_then(|column| column.as_any().downcast_ref());
     column.ok_or_else(|| damaged(path, 0, format!("the column {name} is missing")))
 }
 
-fn damaged(path: &Path, row: u64, reason: impl ToString) -> Error {
+pub(crate) fn damaged(path: &Path, row: u64, reason: impl ToString) -> Error {
     Error::Damaged { path: path.to_owned(), line: row, reason: reason.to_string() }
 }

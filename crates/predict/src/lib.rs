@@ -50,9 +50,10 @@ impl Error {
 
 /// A trained model in memory.
 pub struct Loaded {
-    network: Network,
-    tokenizer: Tokenizer,
-    max_length: usize,
+    pub network: Network,
+    pub tokenizer: Tokenizer,
+    /// Tokens of a text that are read, as in training.
+    pub max_length: usize,
     /// What the validation texts told of its probabilities; empty for a model that was not judged.
     calibration: BTreeMap<Axis, Calibration>,
     /// The thresholds of its sets of answers; none for a model that was not judged so.
@@ -86,6 +87,14 @@ pub fn load_on(folder: &Path, run: i64, device: &Device) -> Result<Loaded, Error
         Some(note) => serde_json::from_value(note.clone()).map_err(unreadable)?,
     };
     Ok(Loaded { network, tokenizer, max_length, calibration, sets, model, run })
+}
+
+impl Loaded {
+    /// What the logits of each axis are divided by before they become probabilities; an axis is absent that was not
+    /// calibrated.
+    pub fn temperatures(&self) -> BTreeMap<Axis, f64> {
+        self.calibration.iter().map(|(&axis, found)| (axis, found.temperature)).collect()
+    }
 }
 
 /// The likelier letter of an axis, from the log odds of its second one.

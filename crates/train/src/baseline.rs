@@ -2,7 +2,7 @@ use std::{path::Path, time::Instant};
 
 use compute::Cpu;
 use data::Part;
-use model::Setup;
+use model::{Network, Setup};
 use record::{
     Baseline, Dtype, GradientCheckpointing, LrSchedulerType, Optim, Quantization, TokensPerPass, TrainConfig,
     Trainable,
@@ -13,7 +13,7 @@ use crate::{
     batching::{groups, plan},
     class_weights,
     error::Result,
-    evaluate::{ValidationSet, evaluate},
+    evaluate::{Answers, ValidationSet, evaluate},
     learner::{Learner, TrainingSet},
     prepare::tokenize,
     progress::Tell,
@@ -69,10 +69,36 @@ pub fn words_alone(
     baseline(inputs, words_folder, &mut |what| listener(what).map_err(Error::Progress))
 }
 
+/// What the built-in bag of words says of the validation texts, having learned from the training texts: the log odds of
+/// class 1, `[texts, axes]`. `None` when it was stopped.
+pub fn words_answers(
+    inputs: &Inputs,
+    words_folder: &Path,
+    listener: &mut Listener,
+) -> Result<Option<Vec<f64>>> {
+    let mut tell = |what: Progress| listener(what).map_err(Error::Progress);
+    Ok(answers(inputs, words_folder, &mut tell)?.map(|found| found.answers.logits))
+}
+
 /// Lets the built-in bag of words learn from the same texts and judges it on the same ones, so
 /// that every run shows whether a language model is worth it. `None` when it was stopped.
 pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) -> Result<Option<Baseline>> {
     let begin = Instant::now();
+    let Some(found) = answers(inputs, words_folder, tell)? else { return Ok(None) };
+    let judged = found.valid.judged(&found.network, &found.answers);
+    let assessment = metrics::assess(&judged, found.steps, u64::from(inputs.config.seed));
+    Ok(Some(Baseline { seconds: begin.elapsed().as_secs_f64(), assessment }))
+}
+
+/// A bag of words that has learned, and what it says.
+struct Learned {
+    network: Network,
+    steps: u32,
+    valid: ValidationSet,
+    answers: Answers,
+}
+
+fn answers(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) -> Result<Option<Learned>> {
     let mut config = config_of(inputs.config);
     // Those that it has time for: more would only have to be read.
     let chosen = chosen(inputs.train.rows, &config);
@@ -115,7 +141,6 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     let Some(answers) = evaluate(&learner.network, &valid, &learner.set.weights, &config, working)? else {
         return Ok(None);
     };
-    let judged = valid.judged(&learner.network, &answers);
-    let assessment = metrics::assess(&judged, learner.optimizer.step, u64::from(config.seed));
-    Ok(Some(Baseline { seconds: begin.elapsed().as_secs_f64(), assessment }))
+    let steps = learner.optimizer.step;
+    Ok(Some(Learned { network: learner.network, steps, valid, answers }))
 }

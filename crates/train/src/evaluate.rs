@@ -45,22 +45,49 @@ pub fn evaluate(
 ) -> Result<Option<Answers>> {
     let (head, encoded, types) = (&network.head, &valid.encoded, &valid.types);
     let group_weight = total_weight(types.iter().copied(), head, weights);
-    let batches = valid.batches(config);
-    let mut answers = Vec::with_capacity(types.len() * head.axes.len());
     let mut sum = 0.0;
+    let add = |rows: &[u32], logits: &Tensor| -> Result<()> {
+        let types: Vec<Type> = rows.iter().map(|&row| types[row as usize]).collect();
+        sum += f64::from(loss(logits, &types, head, weights, &group_weight)?.to_scalar::<f32>()?);
+        Ok(())
+    };
+    let logits = answer(network, encoded, valid.batches(config), add, |_| go_on())?;
+    Ok(logits.map(|logits| Answers { loss: sum.is_finite().then_some(sum), logits }))
+}
+
+/// Lets a network answer all texts, whatever is true of them: the log odds of class 1, `[texts, axes]`. `go_on` hears
+/// between batches how many texts are done, and `None` comes back when it says no.
+pub fn answer_all(
+    network: &Network,
+    encoded: &Encoded,
+    go_on: impl FnMut(usize) -> Result<bool>,
+) -> Result<Option<Vec<f64>>> {
+    answer(network, encoded, batches(encoded, None), |_, _| Ok(()), go_on)
+}
+
+/// The log odds of all texts, which `batches` has in their order; `each` is handed the logits of some of them at a time.
+fn answer(
+    network: &Network,
+    encoded: &Encoded,
+    batches: Vec<Vec<u32>>,
+    mut each: impl FnMut(&[u32], &Tensor) -> Result<()>,
+    mut go_on: impl FnMut(usize) -> Result<bool>,
+) -> Result<Option<Vec<f64>>> {
+    let (head, mut done) = (&network.head, 0);
+    let mut answers = Vec::with_capacity(encoded.len() * head.axes.len());
     for rows in batches {
+        done += rows.len();
         for (rows, logits) in forward(network, encoded, &rows)? {
-            let types: Vec<Type> = rows.iter().map(|&row| types[row as usize]).collect();
-            sum += f64::from(loss(&logits, &types, head, weights, &group_weight)?.to_scalar::<f32>()?);
+            each(rows, &logits)?;
             for logits in logits.to_vec2::<f32>()? {
                 answers.extend(head.log_odds(&logits));
             }
         }
-        if !go_on()? {
+        if !go_on(done)? {
             return Ok(None);
         }
     }
-    Ok(Some(Answers { loss: sum.is_finite().then_some(sum), logits: answers }))
+    Ok(Some(answers))
 }
 
 /// Logits `[texts, outputs]` of some texts in their order, with the texts that each are of: of all at once, or of halves
@@ -83,14 +110,19 @@ pub(crate) fn forward<'a>(
     }
 }
 
+/// The texts of each forward pass: so many, or as many as have [`TOKENS_AT_ONCE`].
+fn batches(encoded: &Encoded, texts: Option<u32>) -> Vec<Vec<u32>> {
+    let rows = 0..encoded.len() as u32;
+    match texts {
+        Some(size) => rows.collect::<Vec<_>>().chunks(size as usize).map(<[u32]>::to_vec).collect(),
+        None => within(encoded, rows, TOKENS_AT_ONCE),
+    }
+}
+
 impl ValidationSet {
     /// The texts of each forward pass of an evaluation.
     pub(crate) fn batches(&self, config: &TrainConfig) -> Vec<Vec<u32>> {
-        let rows = 0..self.encoded.len() as u32;
-        match config.per_device_eval_batch_size {
-            Some(size) => rows.collect::<Vec<_>>().chunks(size as usize).map(<[u32]>::to_vec).collect(),
-            None => within(&self.encoded, rows, TOKENS_AT_ONCE),
-        }
+        batches(&self.encoded, config.per_device_eval_batch_size)
     }
 
     /// The answers beside what is true.

@@ -26,11 +26,11 @@ mod schedule;
 mod training_loop;
 
 pub use adamw::{AdamW, Blocks, ByPieces, Hyperparameters, Kept, Moments, State, load_state, save_state};
-pub use baseline::words_alone;
+pub use baseline::{words_alone, words_answers};
 pub use checkpoint::{Checkpoint, newest_checkpoint};
 pub use class_weights::{ClassWeights, class_weights};
 pub use error::Error;
-pub use evaluate::{Answers, ValidationSet, evaluate};
+pub use evaluate::{Answers, ValidationSet, answer_all, evaluate};
 pub use fits::{check_room, least_mib};
 pub use inputs::{Inputs, Outcome};
 pub use loss::loss;

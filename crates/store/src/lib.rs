@@ -14,6 +14,7 @@ mod open;
 mod parts;
 mod passed_over;
 mod places;
+mod run_evaluations;
 mod runs;
 mod told;
 mod wishes;

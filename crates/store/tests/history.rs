@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use mbti::Axis;
 use record::{
-    Assessment, AxisMetrics, Baseline, Estimate, Estimated, Evaluation, Finished, Level, Notice, Origins,
-    Problem, ProblemCode, RunStatus, Step, TrainConfig, Unusable, UsedDevice,
+    Assessment, AxisMetrics, Baseline, Estimate, Estimated, Evaluation, Finished, JudgedTexts, Judgement,
+    Level, Notice, Origins, Problem, ProblemCode, RunEvaluation, RunStatus, Step, TrainConfig, Unusable,
+    UsedDevice,
 };
 use store::{Error, NewDataSet, Stop, Store, Told, Wishes};
 
@@ -107,6 +108,26 @@ fn assessment(step: u32) -> Assessment {
         majority_right_letters: None,
     };
     Assessment { step, by_text, by_author: None, calibration: BTreeMap::new(), sets: None }
+}
+
+fn run_evaluation(run: i64, data: &str, texts: i64) -> RunEvaluation {
+    let model = Judgement {
+        mean_balanced_accuracy: Estimated { value: Some(0.625), interval: Some([0.5, 0.75]) },
+        by_text: assessment(0).by_text,
+        by_author: None,
+    };
+    RunEvaluation {
+        run,
+        data: data.into(),
+        made_up: false,
+        texts: "0f".into(),
+        created_at: String::new(),
+        seconds: 0.5,
+        temperatures: BTreeMap::from([(Axis::JudgingPerceiving, 1.25)]),
+        overlap: None,
+        all: JudgedTexts { texts, model, words: None, beside_words: None },
+        unseen: None,
+    }
 }
 
 /// A run that is running.
@@ -413,4 +434,28 @@ async fn a_row_that_cannot_be_understood_is_passed_over_said_and_kept() {
     assert!(error.contains("A row of it is damaged") && !error.contains("room"), "{error}");
     let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM runs").fetch_one(&mut other).await.unwrap();
     assert_eq!(kept, 2);
+}
+
+#[tokio::test]
+async fn a_run_is_judged_on_several_data_sets_and_keeps_the_newest_judgement_of_each_until_it_is_removed() {
+    let (_folder, store) = open().await;
+    let (first, second) = (running(&store).await, running(&store).await);
+    for (run, data, texts) in [(first, "b", 1), (first, "a", 2), (second, "a", 3), (first, "B", 4)] {
+        let kept = store.keep_run_evaluation(run_evaluation(run, data, texts)).await.unwrap();
+        assert!(kept.created_at.ends_with('Z'));
+        let found = store.run_evaluations(Some(run)).await.unwrap();
+        assert!(found.contains(&kept));
+    }
+    let told = async |run| -> Vec<(i64, String, i64)> {
+        let found = store.run_evaluations(run).await.unwrap();
+        found.into_iter().map(|found| (found.run, found.data, found.all.texts)).collect()
+    };
+    assert_eq!(told(Some(first)).await, [(first, "a".into(), 2), (first, "B".into(), 4)]);
+    assert_eq!(told(None).await[0], (second, "a".into(), 3));
+    assert_eq!(told(None).await.len(), 3);
+    store.finish_run(&finished(first)).await.unwrap();
+    store.remove_run(first).await.unwrap();
+    assert_eq!(told(None).await, [(second, "a".into(), 3)]);
+    let gone = store.keep_run_evaluation(run_evaluation(first, "a", 2)).await;
+    assert!(matches!(gone, Err(Error::UnknownRun { run }) if run == first));
 }

@@ -67,6 +67,7 @@ async fn the_first_versions_runs_are_read_and_gone_on_with() {
     assert_eq!(store.evaluations(1, 0).await.unwrap()[0].axes, run.axes);
     assert_eq!(store.runs().await.unwrap(), [run]);
     assert_eq!(store.notices(1).await.unwrap(), []);
+    assert_eq!(store.run_evaluations(None).await.unwrap(), []);
 
     assert_eq!(store.wishes(1).await.unwrap(), Wishes { stop: Some(Stop::Save), pause: false });
     assert!(store.resume_run(1, 5).await.unwrap());

@@ -2,6 +2,7 @@
 
 mod devices;
 mod estimate;
+mod evaluate;
 mod leaks;
 mod output;
 
@@ -20,6 +21,7 @@ use crate::{Error, Home, SECRETS, Token, account, error::Result, runs};
 
 pub use devices::devices;
 pub use estimate::{Estimator, estimate};
+pub use evaluate::{compare, evaluate};
 pub use leaks::leaks;
 
 /// How often it is looked whether an engine has taken its run up.
@@ -60,7 +62,12 @@ async fn answer<T: DeserializeOwned>(engine: &Path, home: &Home, arguments: &[&s
 /// Runs an engine that works and answers, and returns what it printed. It is ended where it prints too much, or where
 /// nobody waits for it any longer.
 async fn to_its_end(engine: &Path, command: &mut Command) -> Result<Output> {
-    let ended = output::limited(command.stdin(Stdio::null())).await;
+    followed(engine, command, |_| ()).await
+}
+
+/// The same, while `hear` is handed each line that it says on standard error.
+async fn followed(engine: &Path, command: &mut Command, hear: impl FnMut(&[u8])) -> Result<Output> {
+    let ended = output::limited(command.stdin(Stdio::null()), hear).await;
     let ended = ended.map_err(|error| not_started(engine, &error))?;
     if ended.status.success() { Ok(ended) } else { Err(failed(&ended)) }
 }

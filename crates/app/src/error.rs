@@ -64,6 +64,13 @@ pub enum Error {
          Start a new run with the same settings."
     )]
     NothingToResume { run: i64 },
+    #[error("Run {run} was not evaluated on \"{data}\" yet. `mbti evaluate {run} --data {data}` does so.")]
+    NotEvaluated { run: i64, data: String },
+    #[error(
+        "Runs {first} and {second} were evaluated on different texts, although both are called \"{data}\". \
+         Evaluate both again."
+    )]
+    OtherTexts { first: i64, second: i64, data: String },
     #[error("{}", .0.message)]
     Problem(Problem),
     #[error(transparent)]
@@ -116,6 +123,10 @@ impl Error {
             }
             Error::NoFinishedRun => new(Code::NoFinishedRun),
             Error::NothingToResume { run } => new(Code::NothingToResume).with("run", run),
+            Error::NotEvaluated { run, data } => new(Code::NotEvaluated).with("run", run).with("name", data),
+            Error::OtherTexts { first, second, data } => {
+                new(Code::OtherTexts).with("first", first).with("second", second).with("name", data)
+            }
             Error::Problem(problem) => problem.clone(),
             Error::Data(error) => error.problem(),
             Error::Hub(error) => error.problem(),

@@ -7,6 +7,7 @@ pub mod data_sets;
 pub mod downloads;
 pub mod engine;
 mod error;
+pub mod evaluations;
 mod home;
 pub mod journal;
 mod locks;

@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use data::{Example, Part, Table, type_words};
 use record::{Leaks, SplitBy, TrainConfig};
 use train::{Inputs, Wish};
@@ -8,7 +6,7 @@ use crate::{
     Context,
     args::{SplitArgs, is_part},
     error::Result,
-    print,
+    models, print,
     work_bar::Bar,
 };
 
@@ -55,9 +53,7 @@ fn type_words_alone(
     valid: Part,
     bar: &Bar,
 ) -> Result<Option<std::collections::BTreeMap<mbti::Axis, f64>>> {
-    let models = context.runtime.block_on(context.home.store.models())?;
-    let words = models.into_iter().find(|model| model.built_in && model.family == "words");
-    let Some(words) = words.map(|model| PathBuf::from(model.folder)) else { return Ok(None) };
+    let Some(words) = models::built_in_words(context)? else { return Ok(None) };
     let (train, valid) = (type_words_of(train, LEARNED)?, type_words_of(valid, JUDGED)?);
     let (train_rows, valid_rows) = (train.rows(), valid.rows());
     let config = TrainConfig { axes: mbti::Axis::ALL.to_vec(), ..TrainConfig::default() };

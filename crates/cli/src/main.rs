@@ -7,6 +7,7 @@ mod datasets;
 mod device;
 mod devices;
 mod error;
+mod evaluate;
 mod gpu;
 mod hub_command;
 mod input;
@@ -93,6 +94,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Models(command) => models::run(&context, command),
         Command::Train(args) => train_command::run(&context, &args),
         Command::Runs(command) => runs::run(&context, command),
+        Command::Evaluate(args) => evaluate::run(&context, &args),
         Command::Predict(args) => predict_command::run(&context, &args),
         // Answered above, with no home.
         Command::Devices => Ok(()),

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use record::{CatalogueModel, Model};
 
 use crate::{
@@ -35,6 +37,13 @@ pub fn run(context: &Context, command: Models) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// The folder of the built-in bag of words.
+pub fn built_in_words(context: &Context) -> Result<Option<PathBuf>> {
+    let models = context.runtime.block_on(context.home.store.models())?;
+    let words = models.into_iter().find(|model| model.built_in && model.family == "words");
+    Ok(words.map(|words| PathBuf::from(words.folder)))
 }
 
 /// Looks at every weight's shape, as training would read it, before anything is copied.

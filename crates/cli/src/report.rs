@@ -28,7 +28,7 @@ fn with_interval(value: Option<f64>, interval: Option<[f64; 2]>) -> String {
     }
 }
 
-fn estimated(found: &Estimated) -> String {
+pub fn estimated(found: &Estimated) -> String {
     with_interval(found.value, found.interval)
 }
 
@@ -56,39 +56,7 @@ pub fn assessment(run: &Run) -> Result<()> {
     };
     for units in UNITS {
         let Some(judged) = level(found, units) else { continue };
-        let words = words.and_then(|words| level(words, units));
-        print::heading(&format!("By {} {units}, with 95 % intervals:", judged.units))?;
-        let mut rows = Vec::new();
-        for (axis, of_axis) in &judged.axes {
-            for metric in SHOWN {
-                let of_words = words.map(|words| or_dash(cell(words, *axis, metric)));
-                let majority = number(of_axis.metrics.majority(metric));
-                let mut row = vec![axis.name().to_owned(), metric.name().to_owned(), majority];
-                row.extend(of_words);
-                row.push(or_dash(cell(judged, *axis, metric)));
-                rows.push(row);
-            }
-        }
-        let kinds = [
-            ("exact match", None, words.map(|words| words.exact_match), judged.exact_match),
-            (
-                "right letters",
-                judged.majority_right_letters,
-                words.map(|w| w.right_letters),
-                judged.right_letters,
-            ),
-        ];
-        for (name, majority, words, model) in kinds {
-            let mut row = vec!["all".to_owned(), name.to_owned(), number(majority)];
-            row.extend(words.map(|words| estimated(&words)));
-            row.push(estimated(&model));
-            rows.push(row);
-        }
-        // A run of the bag of words itself has nothing beside it.
-        let mut header = vec!["axis", "metric", "majority"];
-        header.extend(words.map(|_| "words"));
-        header.push(&run.config.model);
-        print::table(&header, &rows)?;
+        levels(units, judged, words.and_then(|words| level(words, units)), &run.config.model)?;
     }
     for (axis, calibration) in &found.calibration {
         print::line(&format!(
@@ -148,6 +116,42 @@ fn sets(found: &Assessment) -> Result<()> {
         .map(|(name, set)| vec![name.to_owned(), estimated(&set.coverage), number(set.mean_size)])
         .collect();
     print::table(&["set of", "coverage", "mean size"], &rows)
+}
+
+/// What was judged by text or by author: the majority, the bag of words where it is known, and the model.
+pub fn levels(units: &str, judged: &Level, words: Option<&Level>, model: &str) -> Result<()> {
+    print::heading(&format!("By {} {units}, with 95 % intervals:", judged.units))?;
+    let mut rows = Vec::new();
+    for (axis, of_axis) in &judged.axes {
+        for metric in SHOWN {
+            let of_words = words.map(|words| or_dash(cell(words, *axis, metric)));
+            let majority = number(of_axis.metrics.majority(metric));
+            let mut row = vec![axis.name().to_owned(), metric.name().to_owned(), majority];
+            row.extend(of_words);
+            row.push(or_dash(cell(judged, *axis, metric)));
+            rows.push(row);
+        }
+    }
+    let kinds = [
+        ("exact match", None, words.map(|words| words.exact_match), judged.exact_match),
+        (
+            "right letters",
+            judged.majority_right_letters,
+            words.map(|words| words.right_letters),
+            judged.right_letters,
+        ),
+    ];
+    for (name, majority, words, model) in kinds {
+        let mut row = vec!["all".to_owned(), name.to_owned(), number(majority)];
+        row.extend(words.map(|words| estimated(&words)));
+        row.push(estimated(&model));
+        rows.push(row);
+    }
+    // A run of the bag of words itself has nothing beside it.
+    let mut header = vec!["axis", "metric", "majority"];
+    header.extend(words.map(|_| "words"));
+    header.push(model);
+    print::table(&header, &rows)
 }
 
 /// The parts of an estimate.

@@ -10,7 +10,7 @@ use crate::{
     args::TrainArgs,
     device,
     error::{Error, Result},
-    hub_command, print, push_command,
+    hub_command, models, print, push_command,
     recorder::Recorder,
     report,
     signals::Signals,
@@ -218,9 +218,7 @@ struct Folders {
 fn folders(context: &Context, run: i64, config: &TrainConfig) -> Result<Folders> {
     let (home, runtime) = (&context.home, &context.runtime);
     let model = PathBuf::from(runtime.block_on(home.store.model(&config.model))?.folder);
-    let models = runtime.block_on(home.store.models())?;
-    let words = models.into_iter().find(|model| model.built_in && model.family == "words");
-    let words = words.map(|words| PathBuf::from(words.folder)).filter(|words| *words != model);
+    let words = models::built_in_words(context)?.filter(|words| *words != model);
     Ok(Folders { model, run: home.run_folder(run), words })
 }
 

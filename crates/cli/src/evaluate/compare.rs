@@ -1,0 +1,42 @@
+use app::evaluations;
+use data::TextLogits;
+use mbti::Type;
+use metrics::Judged;
+use record::RunComparison;
+
+use crate::{Context, error::Result};
+
+/// Compares two runs on a data set that both were evaluated on, by the texts that neither of them learned from.
+pub fn compare(context: &Context, runs: [i64; 2], data: &str, seed: u64) -> Result<RunComparison> {
+    let (home, runtime) = (&context.home, &context.runtime);
+    let both = runtime.block_on(evaluations::logits_of_both(home, runs, data))?;
+    let mut overlap_known = true;
+    let mut name = data.to_owned();
+    for run in runs {
+        let all = runtime.block_on(evaluations::list(home, Some(run)))?;
+        if let Some(found) = all.into_iter().find(|found| found.data.eq_ignore_ascii_case(data)) {
+            overlap_known &= found.overlap.is_some();
+            name = found.data;
+        }
+    }
+    let [first, second] = &both;
+    let overlaps = first.overlaps.iter().zip(&second.overlaps);
+    let kept: Vec<usize> = overlaps
+        .enumerate()
+        .filter(|(_, (first, second))| !**first && !**second)
+        .map(|(row, _)| row)
+        .collect();
+    let types: Vec<Type> = kept.iter().map(|&row| first.labels.types[row]).collect();
+    let authors: Vec<Option<u32>> = kept.iter().map(|&row| first.labels.authors[row]).collect();
+    let [one, other] = [first, second].map(|of| logits_of(of, &kept));
+    let judged = |axes, logits| Judged { axes, logits, types: &types, authors: &authors };
+    let found = metrics::compare(&judged(&first.axes[..], &one[..]), &judged(&second.axes, &other), seed);
+    let left_out = (first.labels.len() - kept.len()) as i64;
+    let [first, second] = runs;
+    Ok(RunComparison { first, second, data: name, left_out, overlap_known, found })
+}
+
+fn logits_of(of: &TextLogits, rows: &[usize]) -> Vec<f64> {
+    let axes = of.axes.len();
+    rows.iter().flat_map(|&row| of.logits.iter().skip(row * axes).take(axes).copied()).collect()
+}

@@ -1,0 +1,289 @@
+//! Finished runs, judged on data sets.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Engine, tiny_bert};
+use serde_json::{Value, json};
+
+/// What the sums of two programs in f32 may differ by.
+const TOLERANCE: f64 = 2e-5;
+
+fn fixture() -> PathBuf {
+    let root = std::env::var_os("MBTI_TEST_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures"),
+        PathBuf::from,
+    );
+    root.join("evaluation")
+}
+
+/// Everything that is expected must have been found; what is null or absent must be so in both. An evaluation has
+/// intervals beside it, which others compute otherwise.
+fn compare(found: &Value, expected: &Value, at: &str) {
+    match (found, expected) {
+        (Value::Object(found), Value::Object(expected)) => {
+            for (key, expected) in expected.iter().filter(|(key, _)| !key.starts_with("interval")) {
+                compare(found.get(key).unwrap_or(&Value::Null), expected, &format!("{at}/{key}"));
+            }
+        }
+        (Value::Array(found), Value::Array(expected)) if found.len() == expected.len() => {
+            for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+                compare(found, expected, &format!("{at}/{place}"));
+            }
+        }
+        (Value::Number(found), Value::Number(expected)) => {
+            let difference = (found.as_f64().unwrap() - expected.as_f64().unwrap()).abs();
+            assert!(difference <= TOLERANCE, "{at}: {found} is not {expected}");
+        }
+        _ => assert_eq!(found, expected, "{at}"),
+    }
+}
+
+/// Texts of letters, no two alike, by authors who keep to their type and write four texts each.
+fn letters(engine: &Engine, name: &str, authors: std::ops::Range<u64>) {
+    let mut text = "author,body,mbti\n".to_owned();
+    for author in authors {
+        let mbti = ["INFP", "ESTJ", "ENTP", "ISFJ"][author as usize % 4];
+        for number in 0..4 {
+            let mut state = author * 1_000_003 + number;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state >> 33
+            };
+            // Words, so that the bag of words has some; the first tells the type now and then.
+            let mut words: Vec<String> =
+                (0..8).map(|_| (0..5).map(|_| char::from(b'a' + (next() % 26) as u8)).collect()).collect();
+            if number < 3 {
+                words.push(mbti.to_lowercase().replace(['i', 'e'], "q"));
+            }
+            text += &format!("{name}{author},{},{mbti}\n", words.join(" "));
+        }
+    }
+    let path = engine.file(&format!("{name}.csv"), text);
+    engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", name]);
+}
+
+/// An engine with a run of a tiny BERT, or of the bag of words, on texts of letters.
+fn trained(model: &str) -> Engine {
+    let engine = Engine::new();
+    letters(&engine, "own", 0..24);
+    let bert = tiny_bert(engine.home.path());
+    engine.ok(&["models", "add", bert.to_str().unwrap(), "--name", "bert"]);
+    train(&engine, model, "1e-3");
+    engine
+}
+
+fn train(engine: &Engine, model: &str, learning_rate: &str) {
+    let fixed = ["train", "--data", "own", "--model", model, "--max-steps", "6", "--axes", "all"];
+    engine.ok(&[&fixed[..], &["--max-length", "64", "--learning-rate", learning_rate]].concat());
+}
+
+#[test]
+fn an_evaluation_has_the_metrics_that_scikit_learn_computes_from_the_logits_of_transformers() {
+    let engine = trained("bert");
+    let model = engine.home.path().join("runs/1/model");
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(fixture().join("model").join(name), model.join(name)).unwrap();
+    }
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(fixture().join("expected.json")).unwrap()).unwrap();
+    let texts = expected["texts"].as_array().unwrap();
+    let rows: String = texts
+        .iter()
+        .map(|one| ["author", "text", "mbti"].map(|name| one[name].as_str().unwrap()).join(",") + "\n")
+        .collect();
+    let path = engine.file("judged.csv", format!("author,body,mbti\n{rows}"));
+    engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", "judged"]);
+
+    let found = engine.json(&["evaluate", "1", "--data", "judged"]);
+    assert_eq!(
+        (&found["run"], &found["data"], &found["all"]["texts"]),
+        (&json!(1), &json!("judged"), &json!(48))
+    );
+    compare(&found["temperatures"], &expected["temperatures"], "temperatures");
+    let judged = &found["all"]["model"];
+    for level in ["by_text", "by_author"] {
+        compare(&judged[level], &expected[level], level);
+        for axis in judged[level]["axes"].as_object().unwrap().values() {
+            assert!(axis["intervals"].as_object().unwrap().contains_key("balanced_accuracy"));
+        }
+    }
+    compare(&judged["mean_balanced_accuracy"]["value"], &expected["mean_balanced_accuracy"], "mean");
+
+    let kept = data::read_logits(&engine.home.path().join("runs/1/evaluations/judged.parquet")).unwrap();
+    let logits: Vec<f64> = expected["logits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|of_text| of_text.as_array().unwrap().iter().map(|logit| logit.as_f64().unwrap()))
+        .collect();
+    assert_eq!(kept.logits.len(), logits.len());
+    for (found, expected) in kept.logits.iter().zip(&logits) {
+        assert!((found - expected).abs() <= TOLERANCE * (1.0 + expected.abs()), "{found} is not {expected}");
+    }
+    assert_eq!(kept.texts, found["texts"].as_str().unwrap());
+
+    // What is predicted text by text is what was judged.
+    let lines: String = texts.iter().map(|one| json!({ "text": one["text"] }).to_string() + "\n").collect();
+    let predicted = predicted(&engine, &lines);
+    for (row, prediction) in predicted.iter().enumerate() {
+        for (place, axis) in kept.axes.iter().enumerate() {
+            let temperature = expected["temperatures"][axis.name()].as_f64().unwrap_or(1.0);
+            let second = metrics::probability(kept.logits[row * kept.axes.len() + place], temperature);
+            let of_axis = &prediction["axes"][axis.name()];
+            let is_second = of_axis["letter"] == axis.letters()[1].to_string();
+            let found = of_axis["probability"].as_f64().unwrap();
+            let found = if is_second { found } else { 1.0 - found };
+            // The sums of a batch are of another order than those of a single text.
+            assert!((found - second).abs() < TOLERANCE, "text {row}, {axis}: {found} is not {second}");
+        }
+    }
+}
+
+fn predicted(engine: &Engine, lines: &str) -> Vec<Value> {
+    use std::io::Write;
+    let mut command = engine.command(&["predict", "--run", "1", "--lines"]);
+    let mut child =
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let lines = lines.to_owned();
+    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn texts_that_the_run_learned_from_are_told_and_without_them_its_own_assessment_is_found_again() {
+    let engine = trained("bert");
+    let run = engine.json(&["runs", "show", "1"])["run"].clone();
+    let found = engine.json(&["evaluate", "1", "--data", "own"]);
+    let overlap = &found["overlap"];
+    assert_eq!(overlap["training_texts"], run["split"]["train_examples"]);
+    assert_eq!(overlap["validation_texts"], run["split"]["valid_examples"]);
+    assert_eq!(overlap["texts"], overlap["training_texts"]);
+    assert_eq!(found["all"]["texts"], 96);
+    assert_eq!(found["unseen"]["texts"], run["split"]["valid_examples"]);
+    // Temperatures change probabilities, and neither what is told nor the order.
+    for level in ["by_text", "by_author"] {
+        for (axis, own) in run["assessment"][level]["axes"].as_object().unwrap() {
+            let again = &found["unseen"]["model"][level]["axes"][axis];
+            for metric in ["accuracy", "balanced_accuracy", "f1", "mcc", "confusion", "majority_accuracy"] {
+                assert_eq!(again["metrics"][metric], own["metrics"][metric], "{level} {axis} {metric}");
+            }
+            assert_eq!(again["intervals"]["balanced_accuracy"], own["intervals"]["balanced_accuracy"]);
+        }
+        assert_eq!(found["unseen"]["words"][level], run["baseline"]["assessment"][level], "{level}");
+    }
+    assert!(found["unseen"]["beside_words"]["mean"]["value"].is_number());
+    let shown = engine.ok(&["evaluate", "1", "--data", "own"]);
+    assert!(shown.contains("BEWARE: the run learned from") && shown.contains("majority  words"), "{shown}");
+    assert!(shown.contains("The run was validated with"), "{shown}");
+}
+
+#[test]
+fn texts_of_another_source_are_told_from_those_of_authors_and_copies_that_were_learned_from() {
+    let engine = trained("words");
+    letters(&engine, "other", 100..108);
+    let found = engine.json(&["evaluate", "1", "--data", "other"]);
+    assert_eq!(found["overlap"]["texts"], 0);
+    assert_eq!((&found["unseen"], &found["all"]["words"]), (&Value::Null, &Value::Null));
+    assert!(engine.ok(&["evaluate", "1", "--data", "other"]).contains("None of these texts shares"));
+
+    // Two texts of an author that was learned from, a copy by somebody else, and one that has nothing of it.
+    let split: Value =
+        serde_json::from_slice(&std::fs::read(engine.home.path().join("runs/1/split.json")).unwrap())
+            .unwrap();
+    let row = split["train"][0].as_u64().unwrap() as usize;
+    let own = std::fs::read_to_string(engine.home.path().join("own.csv")).unwrap();
+    let learned: Vec<&str> = own.lines().nth(row + 1).unwrap().split(',').collect();
+    let mixed = format!(
+        "author,body,mbti\n{a},nothing like it,INFP\n{a},and this is another one,ESTJ\nz,{text}!,INFP\nz,quite new,ESTJ\n",
+        a = learned[0],
+        text = learned[1].to_uppercase()
+    );
+    let path = engine.file("mixed.csv", mixed);
+    engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", "mixed"]);
+    let found = engine.json(&["evaluate", "1", "--data", "mixed"]);
+    let overlap = &found["overlap"];
+    assert_eq!((&overlap["texts_of_shared_authors"], &overlap["exact_duplicates"]), (&json!(2), &json!(1)));
+    assert_eq!((&overlap["texts"], &overlap["training_texts"]), (&json!(3), &json!(0)));
+    assert_eq!(found["unseen"]["texts"], 1);
+
+    // What was learned from cannot be told any more once it is gone, and another of its name says nothing.
+    engine.ok(&["datasets", "remove", "own"]);
+    let found = engine.json(&["evaluate", "1", "--data", "mixed"]);
+    assert_eq!((&found["overlap"], &found["unseen"]), (&Value::Null, &Value::Null));
+    assert!(engine.ok(&["evaluate", "1", "--data", "mixed"]).contains("no longer there"));
+}
+
+#[test]
+fn what_was_found_is_listed_by_run_and_in_a_table_and_two_runs_are_compared_on_texts_that_neither_knew() {
+    let engine = trained("words");
+    train(&engine, "words", "1e-2");
+    letters(&engine, "other", 100..112);
+    let missing = engine.fails(&["evaluate", "--compare", "1", "2", "--data", "other"]);
+    assert!(missing.contains("mbti evaluate 1 --data other"), "{missing}");
+    for (run, data) in [("1", "other"), ("2", "other"), ("1", "own"), ("2", "own")] {
+        engine.ok(&["evaluate", run, "--data", data]);
+    }
+    let listed = engine.json(&["evaluate", "2"]);
+    let names: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|found| found["data"].as_str().unwrap()).collect();
+    assert_eq!(names, ["other", "own"]);
+    assert!(listed[0]["created_at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(engine.json(&["evaluate", "--table"]).as_array().unwrap().len(), 4);
+    let table = engine.ok(&["evaluate", "--table"]);
+    assert!(table.contains("other") && table.contains("* without the texts"), "{table}");
+    assert!(engine.ok(&["evaluate", "1"]).contains("mean balanced accuracy"));
+
+    let compare = |data: &str, more: &[&str]| {
+        engine.json(&[&["evaluate", "--compare", "1", "2", "--data", data], more].concat())
+    };
+    let found = compare("OTHER", &[]);
+    assert_eq!((&found["first"], &found["second"], &found["data"]), (&json!(1), &json!(2), &json!("other")));
+    assert_eq!((&found["found"]["units"], &found["found"]["texts"]), (&json!(12), &json!(48)));
+    assert_eq!((&found["left_out"], &found["overlap_known"]), (&json!(0), &json!(true)));
+    assert_eq!(found, compare("other", &[]));
+    let value = |found: &Value| found["found"]["mean"]["value"].as_f64().unwrap();
+    let mean = |run: usize| {
+        let found = engine.json(&["evaluate", &run.to_string()]);
+        found[0]["all"]["model"]["mean_balanced_accuracy"]["value"].as_f64().unwrap()
+    };
+    assert!((value(&found) - (mean(1) - mean(2))).abs() < 1e-12);
+    // Both were validated with the same texts, and learned from all others.
+    let own = compare("own", &[]);
+    let valid = engine.json(&["runs", "show", "1"])["run"]["split"]["valid_examples"].clone();
+    assert_eq!(own["found"]["texts"], valid);
+    assert_eq!(own["left_out"].as_i64().unwrap(), 96 - valid.as_i64().unwrap());
+    let said = engine.ok(&["evaluate", "--compare", "1", "2", "--data", "other"]);
+    assert!(
+        said.contains("is better than run") || said.contains("can be told from these 12 authors"),
+        "{said}"
+    );
+    let alike = engine.ok(&["evaluate", "--compare", "1", "1", "--data", "other"]);
+    assert!(alike.contains("No difference between run 1 and run 1 can be told"), "{alike}");
+
+    engine.ok(&["runs", "remove", "2"]);
+    assert_eq!(engine.json(&["evaluate", "--table"]).as_array().unwrap().len(), 2);
+    assert!(engine.fails(&["evaluate", "2", "--data", "other"]).contains("no run 2"));
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_refused_in_a_sentence() {
+    let engine = trained("words");
+    assert!(engine.fails(&["evaluate", "1", "--data", "none"]).contains("no data set named \"none\""));
+    assert!(engine.fails(&["evaluate", "9", "--data", "own"]).contains("no run 9"));
+    assert!(engine.fails(&["evaluate", "9"]).contains("no run 9"));
+    assert_eq!(engine.json(&["evaluate", "1"]), json!([]));
+    // The window hears how far it is on standard error.
+    let output = engine.output(&["evaluate", "1", "--data", "own", "--json", "--progress-stderr"]);
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let first: Value =
+        serde_json::from_str(said.lines().find(|line| line.starts_with('{')).unwrap()).unwrap();
+    assert_eq!((&first["progress"]["kind"], &first["progress"]["total"]), (&json!("texts"), &json!(96)));
+}

@@ -7,6 +7,7 @@ mod clipboard;
 mod commands;
 mod consent;
 mod data_commands;
+mod evaluation_commands;
 mod file_dialog;
 mod hub_commands;
 mod own_pages;
@@ -89,6 +90,9 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             commands::list_runs,
             commands::show_run,
             commands::predict,
+            evaluation_commands::evaluate_run,
+            evaluation_commands::list_evaluations,
+            evaluation_commands::compare_evaluations,
             hub_commands::hub_state,
             hub_commands::set_hub_settings,
             hub_commands::hub_account,

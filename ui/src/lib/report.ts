@@ -25,8 +25,9 @@ export type LevelName = (typeof LEVELS)[number];
 
 export type Interval = readonly [low: number, high: number];
 
-export function levelOf(assessment: Assessment, name: LevelName): Level {
-  return (name === "author" ? assessment.by_author : null) ?? assessment.by_text;
+/** What was judged by text or by author; by text where no authors are named. */
+export function levelOf(judged: Pick<Assessment, "by_text" | "by_author">, name: LevelName): Level {
+  return (name === "author" ? judged.by_author : null) ?? judged.by_text;
 }
 
 export function intervalOf(of: AxisAssessment | undefined, metric: ReportMetric): Interval | null {

@@ -20,6 +20,11 @@ export function canPredict(run: Run): boolean {
   return run.model_folder !== null;
 }
 
+/** Whether there is a model that is not going to change any more. */
+export function canEvaluate(run: Run): boolean {
+  return canPredict(run) && !isActive(run.status);
+}
+
 /** Whether there is a model that the Hub can have: the bag of words is this program's own. */
 export function canPush(run: Run): boolean {
   return canPredict(run) && (run.status === "finished" || run.status === "stopped") && run.config.model !== "words";

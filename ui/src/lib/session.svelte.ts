@@ -8,7 +8,7 @@ import { emptyHubSession, type HubSession } from "./hubSession";
 import { createWork, type Work } from "./work.svelte";
 
 /** What may go on for minutes, and may go on while another screen is looked at. */
-export type WorkKind = "import" | "make" | "leaks" | "export" | "fetch-model" | "fetch-dataset" | "push";
+export type WorkKind = "import" | "make" | "leaks" | "export" | "fetch-model" | "fetch-dataset" | "push" | "evaluate";
 
 export const screens = ["data", "train", "runs", "predict", "hub"] as const;
 export type Screen = (typeof screens)[number];

@@ -23,7 +23,9 @@ import type { PushPlan } from "./types/PushPlan";
 import type { Pushed } from "./types/Pushed";
 import type { RepoKind } from "./types/RepoKind";
 import type { Run } from "./types/Run";
+import type { RunComparison } from "./types/RunComparison";
 import type { RunEstimate } from "./types/RunEstimate";
+import type { RunEvaluation } from "./types/RunEvaluation";
 import type { RunProgress } from "./types/RunProgress";
 import type { SplitBy } from "./types/SplitBy";
 import type { TrainConfig } from "./types/TrainConfig";
@@ -109,6 +111,12 @@ export interface Backend {
   /** The run with the steps and evaluations whose step is above `afterStep`. */
   showRun(run: number, afterStep: number): Promise<RunProgress>;
   predict(run: number, text: string): Promise<Prediction>;
+  /** Judges a finished run on a data set, for which an engine is started, and keeps what was found. */
+  evaluateRun(run: number, data: string, watch: Watch): Promise<RunEvaluation>;
+  /** What was found of all runs: the newest run first, and of each the data sets by name. */
+  listEvaluations(): Promise<RunEvaluation[]>;
+  /** Whether one of two runs is better on a data set that both were evaluated on. */
+  compareEvaluations(first: number, second: number, data: string): Promise<RunComparison>;
   /** The way to the Hub as it is set and found, without asking the Hub anything. */
   hubState(): Promise<HubState>;
   /** Changes the way to the Hub, once the user has agreed to it in a dialog of the system's. */

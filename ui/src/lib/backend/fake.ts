@@ -1,6 +1,7 @@
 import { isActive } from "../runs";
 import type { Backend, Watch } from "./backend";
 import { estimateOf, FAKE_DEFAULTS, FAKE_DEVICES, FAKE_PRESETS } from "./fake-config";
+import { comparisonOf, evaluationOf } from "./fake-evaluation";
 import { createFakeHub, type FakeHub } from "./fake-hub";
 import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
 import { predict } from "./fake-predict";
@@ -12,6 +13,7 @@ import type { Estimate } from "./types/Estimate";
 import type { ImportReport } from "./types/ImportReport";
 import type { Model } from "./types/Model";
 import type { Notice } from "./types/Notice";
+import type { RunEvaluation } from "./types/RunEvaluation";
 import type { TrainConfig } from "./types/TrainConfig";
 import type { WorkProgress } from "./types/WorkProgress";
 
@@ -72,6 +74,7 @@ export function createFake(options: FakeOptions = {}): Fake {
   const dataSets: ImportReport[] = [];
   const models: Model[] = [WORDS];
   const runs: FakeRun[] = [];
+  let evaluations: RunEvaluation[] = [];
   let nextId = 1;
   let nextRun = 1;
   let clock = Date.now();
@@ -178,6 +181,7 @@ export function createFake(options: FakeOptions = {}): Fake {
         const found = runOf(id);
         if (isActive(found.run.status)) throw problem("run_is_active", { run: String(id) });
         runs.splice(runs.indexOf(found), 1);
+        evaluations = evaluations.filter((one) => one.run !== id);
       }),
     mergeRun: (id) =>
       answer(() => {
@@ -203,6 +207,25 @@ export function createFake(options: FakeOptions = {}): Fake {
         };
       }),
     predict: (id, text) => answer(() => predict(runOf(id).run, text)),
+    evaluateRun: (id, data, watch) =>
+      follow(watch, textsOf(data), () => {
+        const { run } = runOf(id);
+        if (isActive(run.status)) throw problem("run_is_active", { run: String(id) });
+        const found = evaluationOf(run, createDetail(dataSet(data)));
+        evaluations = [...evaluations.filter((one) => one.run !== id || one.data !== data), found];
+        evaluations.sort((one, other) => other.run - one.run || one.data.localeCompare(other.data));
+        return found;
+      }),
+    listEvaluations: () => answer(() => evaluations),
+    compareEvaluations: (first, second, data) =>
+      answer(() => {
+        const of = (run: number) => {
+          const found = evaluations.find((one) => one.run === run && one.data === data);
+          if (!found) throw problem("not_evaluated", { run: String(run), name: data });
+          return found;
+        };
+        return comparisonOf(of(first), of(second));
+      }),
     tick(steps = 1) {
       for (let step = 0; step < steps; step += 1) runs.forEach(advance);
     },

@@ -59,6 +59,9 @@ describe("the door to Rust", () => {
     await tauri.listRuns();
     await tauri.showRun(1, 20);
     await tauri.predict(1, "text");
+    await tauri.evaluateRun(1, "a", watched());
+    await tauri.listEvaluations();
+    await tauri.compareEvaluations(1, 2, "a");
     await tauri.hubState();
     await tauri.setHubSettings(NO_CHANGE);
     await tauri.hubAccount();
@@ -108,6 +111,9 @@ describe("the door to Rust", () => {
       ["list_runs", {}],
       ["show_run", { run: 1, afterStep: 20 }],
       ["predict", { run: 1, text: "text" }],
+      ["evaluate_run", { run: 1, data: "a", ...followed }],
+      ["list_evaluations", {}],
+      ["compare_evaluations", { first: 1, second: 2, data: "a" }],
       ["hub_state", {}],
       ["set_hub_settings", { change: NO_CHANGE, language: "en" }],
       ["hub_account", {}],

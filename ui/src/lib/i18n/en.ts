@@ -3,6 +3,7 @@ import type { Letter } from "../backend/types/Letter";
 import type { RunStatus } from "../backend/types/RunStatus";
 import type { SkipReason } from "../backend/types/SkipReason";
 import { cleaning_choices, cleaning_steps, data, source_formats } from "./en/data";
+import { evaluation } from "./en/evaluation";
 import { hub, hub_needs, hub_settings, model_uses, token_places } from "./en/hub";
 import { problems } from "./en/problems";
 import { report } from "./en/report";
@@ -16,6 +17,7 @@ import { training } from "./en/training";
 const window = {
   ...training,
   ...report,
+  ...evaluation,
   ...data,
   ...hub,
   program: "MBTI Tuner",

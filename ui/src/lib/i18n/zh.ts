@@ -1,5 +1,6 @@
 import type { Dictionary } from "./en";
 import { cleaning_choices, cleaning_steps, data, source_formats } from "./zh/data";
+import { evaluation } from "./zh/evaluation";
 import { hub, hub_needs, hub_settings, model_uses, token_places } from "./zh/hub";
 import { problems } from "./zh/problems";
 import { report } from "./zh/report";
@@ -11,6 +12,7 @@ export const zh: Dictionary = {
   window: {
     ...training,
     ...report,
+    ...evaluation,
     ...data,
     ...hub,
     program: "MBTI Tuner",

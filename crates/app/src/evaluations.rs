@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use data::{Split, Table, TextLogits};
+use data::{Part, Split, Table, TextLogits};
 use record::{DataSet, Run, RunEvaluation};
 
 use crate::{Error, Home, data_sets, error::Result, runs};
@@ -22,27 +22,55 @@ pub async fn ready(home: &Home, run: i64) -> Result<(Run, PathBuf)> {
 pub struct LearnedFrom {
     pub table: Table,
     pub data_set: DataSet,
-    /// Of the data set `table`, or for the validation texts of the run's own validation set.
     pub split: Split,
+    /// The validation set of its own that the run was given, where that is still there.
+    valid: Option<Table>,
+    given: bool,
 }
 
-/// What a run learned from, where that is still there. A data set that came later than the run has only its name in
-/// common with the one that the run learned from.
+impl LearnedFrom {
+    /// The texts that the run learned from.
+    pub fn train(&self) -> Part<'_> {
+        Part { table: &self.table, rows: &self.split.train }
+    }
+
+    /// The texts that the run was validated with; none where these are no longer there.
+    pub fn valid(&self) -> Option<Part<'_>> {
+        let table = if self.given { self.valid.as_ref()? } else { &self.table };
+        Some(Part { table, rows: &self.split.valid })
+    }
+}
+
+/// What a run learned from, where that is still there.
 pub async fn learned_from(home: &Home, run: &Run) -> Result<Option<LearnedFrom>> {
-    let (table, data_set) = match data_sets::open(home, &run.config.data).await {
+    let Some((table, data_set)) = of_the_run(home, run, &run.config.data).await? else { return Ok(None) };
+    let valid = match &run.config.valid {
+        Some(name) => of_the_run(home, run, name).await?.map(|(valid, _)| valid),
+        None => None,
+    };
+    let path = home.run_folder(run.id).join("split.json");
+    let read = files::read_limited(&path, files::JSON_LIMIT).ok();
+    let split: Option<Split> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let given = run.config.valid.is_some();
+    let within = |rows: &[u32], table: &Table| rows.iter().all(|&row| (row as usize) < table.len());
+    let is_of = |split: &Split| {
+        let judged = if given { valid.as_ref() } else { Some(&table) };
+        within(&split.train, &table) && judged.is_none_or(|judged| within(&split.valid, judged))
+    };
+    let split = split.filter(is_of);
+    Ok(split.map(|split| LearnedFrom { table, data_set, split, valid, given }))
+}
+
+/// A data set that a run's settings name. One that came later than the run has only its name in common with the one
+/// that was meant.
+async fn of_the_run(home: &Home, run: &Run, name: &str) -> Result<Option<(Table, DataSet)>> {
+    let (table, data_set) = match data_sets::open(home, name).await {
         Ok(found) => found,
         Err(Error::Store(store::Error::UnknownDataSet { .. })) => return Ok(None),
         Err(error) => return Err(error),
     };
     // Both in UTC and to the second, so that their order is that of the texts.
-    if data_set.created_at > run.created_at {
-        return Ok(None);
-    }
-    let path = home.run_folder(run.id).join("split.json");
-    let read = files::read_limited(&path, files::JSON_LIMIT).ok();
-    let split: Option<Split> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let is_of = |split: &Split| split.train.iter().all(|&row| (row as usize) < table.len());
-    Ok(split.filter(is_of).map(|split| LearnedFrom { table, data_set, split }))
+    Ok((data_set.created_at <= run.created_at).then_some((table, data_set)))
 }
 
 /// Where the logits of a run on a data set are.
@@ -186,7 +214,12 @@ pub(crate) mod tests {
         let path = home.run_folder(run.id).join("split.json");
         std::fs::write(&path, serde_json::to_vec(&split).unwrap()).unwrap();
         let known = learned_from(&home, &run).await.unwrap().unwrap();
-        assert_eq!((known.split, &known.data_set.name), (split.clone(), &run.config.data));
+        assert_eq!((&known.split, &known.data_set.name), (&split, &run.config.data));
+        assert_eq!(known.train().rows, split.train);
+        assert_eq!(known.valid().unwrap().rows, split.valid);
+        let mut given = run.clone();
+        given.config.valid = Some("gone".into());
+        assert!(learned_from(&home, &given).await.unwrap().unwrap().valid().is_none());
         let earlier = Run { created_at: "2001-01-01T00:00:00Z".into(), ..run.clone() };
         assert!(learned_from(&home, &earlier).await.unwrap().is_none());
         let beyond = Split { train: vec![9_999_999], ..split };

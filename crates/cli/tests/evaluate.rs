@@ -213,6 +213,13 @@ fn texts_of_another_source_are_told_from_those_of_authors_and_copies_that_were_l
     assert_eq!((&overlap["texts"], &overlap["training_texts"]), (&json!(3), &json!(0)));
     assert_eq!(found["unseen"]["texts"], 1);
 
+    // Parts of the run's data set are known by their texts, whatever they are called.
+    engine.ok(&["datasets", "sample", "own", "--to", "half", "--fraction", "0.5"]);
+    let half = engine.json(&["evaluate", "1", "--data", "half"]);
+    let count = |name: &str| half["overlap"][name].as_i64().unwrap();
+    assert_eq!((count("training_texts"), count("exact_duplicates") + count("validation_texts")), (0, 48));
+    assert!(count("validation_texts") > 0 && half["unseen"]["texts"] == count("validation_texts"));
+
     // What was learned from cannot be told any more once it is gone, and another of its name says nothing.
     engine.ok(&["datasets", "remove", "own"]);
     let found = engine.json(&["evaluate", "1", "--data", "mixed"]);

@@ -70,8 +70,8 @@ pub struct Overlap {
     pub near_duplicates: i64,
     /// Other texts of authors that the run learned from.
     pub texts_of_shared_authors: i64,
-    /// The very texts that the run was validated with, by which its best weights were chosen and its probabilities
-    /// calibrated. They are not among `texts`.
+    /// Others that are, word by word, ones that the run was validated with, by which its best weights were chosen and its
+    /// probabilities calibrated. They are not among `texts`.
     pub validation_texts: i64,
 }
 

@@ -34,7 +34,7 @@ pub fn judge(context: &Context, run: i64, data: &str, for_the_window: bool) -> R
         None => None,
     };
     let overlapping =
-        learned.as_ref().map(|learned| overlap(&run, learned, (part, &data_set), &mut watch)).transpose()?;
+        learned.as_ref().map(|learned| overlap(learned, (part, &data_set), &mut watch)).transpose()?;
     watch.end();
 
     let seed = u64::from(run.config.seed);
@@ -96,7 +96,7 @@ fn of_the_words(
         model_folder: &folder,
         run_folder: &context.home.run_folder(run.id),
         words_folder: None,
-        train: Part { table: &learned.table, rows: &learned.split.train },
+        train: learned.train(),
         valid: part,
         made_up: run.made_up,
         resume: None,

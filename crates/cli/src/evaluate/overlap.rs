@@ -1,35 +1,30 @@
 use app::evaluations::LearnedFrom;
-use data::Part;
-use record::{DataSet, Overlap, Run};
+use data::{Part, Shared};
+use record::{DataSet, Overlap};
 
 use super::watch::Watch;
 use crate::error::Result;
 
 /// What the texts of a data set share with those that a run learned from, and of each text whether it does: [texts].
 pub fn overlap(
-    run: &Run,
     learned: &LearnedFrom,
     (part, data_set): (Part, &DataSet),
     watch: &mut Watch,
 ) -> Result<(Overlap, Vec<bool>)> {
-    let own = learned.data_set.id == data_set.id;
     let mut overlaps = vec![false; part.len()];
-    if own {
+    if learned.data_set.id == data_set.id {
         mark(&mut overlaps, &learned.split.train);
     }
     let training = overlaps.clone();
-    let rest: Vec<u32> = part.rows.iter().copied().filter(|&row| !training[row as usize]).collect();
-    let train = Part { table: &learned.table, rows: &learned.split.train };
-    let total = train.len() + rest.len();
-    let found = data::shared(train, Part { rows: &rest, ..part }, |done| watch.tell(done, total), |_, _| ())?;
-    let found = found.ok_or(data::Error::Stopped)?;
+    let rest = unmarked(part.rows, &overlaps);
+    let found = shared(learned.train(), Part { rows: &rest, ..part }, watch)?;
     let mut overlap = Overlap {
         texts: 0,
         training_texts: training.iter().filter(|&&training| training).count() as i64,
         exact_duplicates: 0,
         near_duplicates: 0,
         texts_of_shared_authors: 0,
-        validation_texts: validation(run, learned, data_set, part.len(), own),
+        validation_texts: 0,
     };
     for (&row, shared) in rest.iter().zip(found) {
         let kind = match (shared.twin, shared.author) {
@@ -42,6 +37,12 @@ pub fn overlap(
         mark(&mut overlaps, &[row]);
     }
     overlap.texts = overlaps.iter().filter(|&&overlaps| overlaps).count() as i64;
+    if let Some(valid) = learned.valid() {
+        let rest = unmarked(part.rows, &overlaps);
+        let found = shared(valid, Part { rows: &rest, ..part }, watch)?;
+        let is_exact = |shared: &&Shared| shared.twin.is_some_and(|twin| twin.exact);
+        overlap.validation_texts = found.iter().filter(is_exact).count() as i64;
+    }
     Ok((overlap, overlaps))
 }
 
@@ -53,14 +54,13 @@ fn mark(marks: &mut [bool], rows: &[u32]) {
     }
 }
 
-/// How many of the texts the run was validated with.
-fn validation(run: &Run, learned: &LearnedFrom, data_set: &DataSet, texts: usize, own: bool) -> i64 {
-    match &run.config.valid {
-        None if own => learned.split.valid.len() as i64,
-        // One that came later than the run is another of the same name.
-        Some(name) if name.eq_ignore_ascii_case(&data_set.name) && data_set.created_at <= run.created_at => {
-            texts as i64
-        }
-        _ => 0,
-    }
+fn unmarked(rows: &[u32], marks: &[bool]) -> Vec<u32> {
+    rows.iter().copied().filter(|&row| !marks.get(row as usize).copied().unwrap_or(false)).collect()
+}
+
+/// What each of some texts shares with others.
+fn shared(others: Part, part: Part, watch: &mut Watch) -> Result<Vec<Shared>> {
+    let total = others.len() + part.len();
+    let found = data::shared(others, part, |done| watch.tell(done, total), |_, _| ())?;
+    Ok(found.ok_or(data::Error::Stopped)?)
 }

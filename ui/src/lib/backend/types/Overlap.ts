@@ -26,7 +26,7 @@ near_duplicates: number,
  */
 texts_of_shared_authors: number, 
 /**
- * The very texts that the run was validated with, by which its best weights were chosen and its probabilities
- * calibrated. They are not among `texts`.
+ * Others that are, word by word, ones that the run was validated with, by which its best weights were chosen and its
+ * probabilities calibrated. They are not among `texts`.
  */
 validation_texts: number, };

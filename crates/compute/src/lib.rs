@@ -24,8 +24,8 @@ pub mod timing;
 
 pub use activation::{Activation, WithFunction};
 pub use backend::{
-    Angles, Backend, Closing, Dropout, Heads, In, LowRank, Matrix, Memory, NormGradients, NormKind, NormOf,
-    Out, Place, Products, Span, Sum, Texts, Thin, Turned,
+    Angles, Backend, Closing, Dropout, Grouped, Heads, In, LowRank, Matrix, Memory, NormGradients, NormKind,
+    NormOf, Out, Place, Pool, Products, Span, Sum, Texts, Thin, Turned, grouped,
 };
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]

@@ -1,11 +1,6 @@
 //! What a pass that learns is given by whoever asks for it.
 
-use candle_core::Tensor;
-
 use crate::Gradients;
-
-/// Makes a scalar of logits `[texts, outputs]`.
-pub type Loss<'a> = dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Sync + 'a;
 
 /// Takes the gradients of a piece of the network, which are complete: the head's first, then each layer's from the last
 /// down, then those of the embeddings. Where there is room for one piece at a time, it has to

@@ -1,9 +1,9 @@
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
-use candle_core::{Device, Result, Tensor, backprop::GradStore, bail};
-use compute::{Backend, Cpu, In, Matrix, Out, Sum};
+use candle_core::{Device, Result, Tensor, bail};
+use compute::{Backend, Cpu, Grouped, In, Out, Sum};
 
-use crate::{Parameter, Weights};
+use crate::Weights;
 
 /// The gradients of all parameters in one piece of a device's memory, each in a place of its own, in `f32`. It is
 /// allocated once; micro-batches add up in it until it is [cleared](Self::clear).
@@ -34,7 +34,7 @@ struct Place {
     holds: bool,
     /// The rows in which the memory may be other than zero, in order; none where any may. Of a large table few rows have
     /// a gradient, and to clear, sum and look at the others each time would cost more than these.
-    rows: Option<Vec<u32>>,
+    rows: Option<Arc<[u32]>>,
 }
 
 impl<B: Backend> Gradients<B> {
@@ -145,37 +145,32 @@ impl<B: Backend> Gradients<B> {
         Ok((Out::rows(sum.values, width), sum.add))
     }
 
-    /// Adds the rows of g to those of a table's gradient that are named.
-    pub(crate) fn add_rows(
-        &mut self,
-        parameter: usize,
-        ids: &[u32],
-        on_device: &B::Ids,
-        g: B::Ref<'_>,
-    ) -> Result<()> {
+    /// Adds the rows of g, one of each token, to those of a table's gradient.
+    pub(crate) fn add_rows(&mut self, parameter: usize, grouped: &Grouped<B>, g: B::Ref<'_>) -> Result<()> {
         self.enter(parameter)?;
         let Gradients { backend, memory, places, shared, .. } = self;
         let place = &mut places[parameter];
         let width = place.width;
-        let mut rows: Vec<u32> = ids.to_vec();
-        rows.sort_unstable();
-        rows.dedup();
         let range = place.range.clone();
         match (place.holds, place.rows.take()) {
             // What is in other rows stays beside it.
             (true, None) => place.rows = None,
             (true, Some(before)) => {
-                rows.extend(before);
+                let mut rows = [&before[..], &grouped.rows[..]].concat();
                 rows.sort_unstable();
                 rows.dedup();
-                place.rows = Some(rows);
+                place.rows = Some(rows.into());
             }
             (false, before) => {
                 // Until this is done, nobody knows what stands where.
                 match before {
                     Some(before) => {
                         let table = Out::rows(B::write(memory, range.clone()), width);
-                        backend.clear_rows(table, &backend.ids(&before)?)?;
+                        // Often the same rows, as those of positions are, and then on the device already.
+                        match before == grouped.rows {
+                            true => backend.clear_rows(table, &grouped.on_device)?,
+                            false => backend.clear_rows(table, &backend.ids(&before)?)?,
+                        }
                         // Other pieces have written there since.
                         let shared = range.start..range.end.min(*shared);
                         if !shared.is_empty() {
@@ -184,14 +179,14 @@ impl<B: Backend> Gradients<B> {
                     }
                     None => backend.clear(B::write(memory, range.clone()))?,
                 }
-                place.rows = Some(rows);
+                place.rows = Some(grouped.rows.clone());
                 place.holds = true;
             }
         }
-        backend.scatter(Out::rows(B::write(memory, range), width), on_device, g)
+        backend.scatter(Out::rows(B::write(memory, range), width), grouped, g)
     }
 
-    /// Adds a gradient that candle has made.
+    /// Adds a gradient that is a tensor on the device.
     pub fn add_tensor(&mut self, parameter: usize, gradient: &Tensor) -> Result<()> {
         let gradient = gradient.to_dtype(candle_core::DType::F32)?.flatten_all()?.unsqueeze(0)?;
         let gradient = self.backend.to_matrix(&gradient)?;
@@ -202,16 +197,6 @@ impl<B: Backend> Gradients<B> {
             true => backend.add(sum.values, values),
             false => backend.copy(Out::rows(sum.values, gradient.cols), In::rows(values, gradient.cols)),
         }
-    }
-
-    /// The same of all parameters that it has one of.
-    pub fn add_store(&mut self, parameters: &[Parameter], mut grads: GradStore) -> Result<()> {
-        for (place, parameter) in parameters.iter().enumerate() {
-            if let Some(gradient) = grads.remove(parameter.var.as_tensor()) {
-                self.add_tensor(place, &gradient)?;
-            }
-        }
-        Ok(())
     }
 
     /// The gradient of a parameter, if there is one.
@@ -232,20 +217,21 @@ impl<B: Backend> Gradients<B> {
         Ok(self.norm_and(&[])?.0)
     }
 
-    /// The same and the values of scalars in `f32`, such as losses, for which the host waits once.
-    pub fn norm_and(&self, scalars: &[Tensor]) -> Result<(f64, Vec<f32>)> {
-        read_norm(&self.backend, vec![self.squares()?], scalars)
+    /// The same and single numbers, such as losses, for which the host waits once.
+    pub fn norm_and(&self, numbers: &[B::Buffer]) -> Result<(f64, Vec<f32>)> {
+        read_norm(&self.backend, vec![self.squares()?], numbers)
     }
 
     /// Starts the squares of the gradients that there are.
     pub fn squares(&self) -> Result<Squares<B>> {
         let held = || self.places.iter().enumerate().filter(|(_, place)| place.holds);
-        let rows =
-            held().map(|(_, place)| place.rows.as_ref().map(|rows| self.backend.ids(rows)).transpose());
-        let rows = rows.collect::<Result<Vec<_>>>()?;
+        // Those of all tables at once.
+        let rows: Vec<&[u32]> = held().filter_map(|(_, place)| place.rows.as_deref()).collect();
+        let rows = if rows.is_empty() { Vec::new() } else { self.backend.bring(&rows, &[])?.0 };
+        let mut rows = rows.iter();
         let values = |place: &Place| In::rows(B::read(&self.memory, place.range.clone()), place.width);
         let all: Vec<_> =
-            held().zip(&rows).map(|((_, place), rows)| (values(place), rows.as_ref())).collect();
+            held().map(|(_, place)| (values(place), place.rows.as_ref().and_then(|_| rows.next()))).collect();
         let sums = self.backend.sums_of_squares(&all)?;
         Ok(Squares { parameters: held().map(|(parameter, _)| parameter).collect(), sums })
     }
@@ -268,26 +254,20 @@ impl<B: Backend> Squares<B> {
     }
 }
 
-/// The Euclidean norm over gradients whose squares were taken one after another, and the values of scalars in `f32`; the
-/// host waits once. It is summed in the order of the parameters, in whatever order they were taken.
+/// The Euclidean norm over gradients whose squares were taken one after another, and single numbers; the host waits once. It is
+/// summed in the order of the parameters, in whatever order they were taken.
 pub fn read_norm<B: Backend>(
     backend: &B,
     all: Vec<Squares<B>>,
-    scalars: &[Tensor],
+    numbers: &[B::Buffer],
 ) -> Result<(f64, Vec<f32>)> {
     let (parameters, sums): (Vec<_>, Vec<_>) =
         all.into_iter().map(|squares| (squares.parameters, squares.sums)).unzip();
-    let (sums, scalars) = backend.read_sums(&sums, scalars)?;
+    let numbers: Vec<_> = numbers.iter().map(|number| B::read(number, 0..1)).collect();
+    let (sums, numbers) = backend.read_sums(&sums, &numbers)?;
     let mut squares: Vec<(usize, f64)> = parameters.concat().into_iter().zip(sums.concat()).collect();
     squares.sort_by_key(|&(parameter, _)| parameter);
-    Ok((squares.iter().map(|(_, squares)| squares).sum::<f64>().sqrt(), scalars))
-}
-
-/// A matrix of zeros.
-pub(crate) fn zeros<B: Backend>(backend: &B, rows: usize, cols: usize) -> Result<Matrix<B>> {
-    let mut matrix = Matrix::new(backend, rows, cols)?;
-    backend.clear(matrix.all_mut().values)?;
-    Ok(matrix)
+    Ok((squares.iter().map(|(_, squares)| squares).sum::<f64>().sqrt(), numbers))
 }
 
 #[cfg(test)]
@@ -340,7 +320,7 @@ mod tests {
         assert!(!Gradients::new(Cpu, &weights).unwrap().is_by_pieces());
         let full = |value: f32, shape: &[usize]| Tensor::full(value, shape, &Device::Cpu).unwrap();
         let table = |gradients: &mut Gradients, row: u32| -> Vec<f32> {
-            gradients.add_rows(0, &[row], &Cpu.ids(&[row]).unwrap(), &[1.0; 2]).unwrap();
+            gradients.add_rows(0, &Grouped::new(&Cpu, &[row]).unwrap(), &[1.0; 2]).unwrap();
             let table = gradients.get(0).unwrap().unwrap().flatten_all().unwrap();
             table.to_vec1::<f32>().unwrap()
         };
@@ -367,8 +347,8 @@ mod tests {
     fn of_a_table_the_rows_that_were_put_in_are_there_and_those_of_before_are_cleared() {
         let mut gradients = gradients(&[&[1], &[5, 2]]);
         let add = |gradients: &mut Gradients, rows: &[u32]| {
-            let ids = Cpu.ids(rows).unwrap();
-            gradients.add_rows(1, rows, &ids, &vec![1.0; 2 * rows.len()]).unwrap();
+            let grouped = Grouped::new(&Cpu, rows).unwrap();
+            gradients.add_rows(1, &grouped, &vec![1.0; 2 * rows.len()]).unwrap();
         };
         let first = |gradients: &Gradients| -> Vec<f32> {
             gradients.get(1).unwrap().unwrap().to_vec2::<f32>().unwrap().iter().map(|row| row[0]).collect()
@@ -388,8 +368,8 @@ mod tests {
         add(&mut gradients, &[2]);
         assert_eq!(first(&gradients), [0.0, 0.0, 1.0, 0.0, 0.0]);
         // An id that is in no row is an error, and what it has left is not taken for anything later.
-        let ids = Cpu.ids(&[1, 9]).unwrap();
-        assert!(gradients.add_rows(1, &[1, 9], &ids, &[1.0; 4]).is_err());
+        let outside = Grouped::new(&Cpu, &[1, 9]).unwrap();
+        assert!(gradients.add_rows(1, &outside, &[1.0; 4]).is_err());
         gradients.clear();
         add(&mut gradients, &[3]);
         assert_eq!(first(&gradients), [0.0, 0.0, 0.0, 1.0, 0.0]);

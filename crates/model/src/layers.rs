@@ -1,11 +1,4 @@
-use candle_core::Tensor;
-
-use crate::{
-    Mode,
-    error::Result,
-    ops::{adapted, dropout, layer_norm, linear, rms_norm},
-    weights::Weight,
-};
+use crate::weights::Weight;
 
 /// A linear layer, with LoRA's matrices beside it where it has them.
 pub(crate) struct Linear {
@@ -23,19 +16,6 @@ pub(crate) struct Lora {
     pub(crate) dropout: f32,
 }
 
-impl Linear {
-    /// x `[n, in]`, result `[n, out]` in the precision of x.
-    pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let weight = &self.weight.get(mode)?;
-        let bias = self.bias.as_ref().map(|bias| bias.get(mode)).transpose()?;
-        let bias = bias.as_ref();
-        let Some(lora) = &self.lora else { return Ok(linear(x, weight, bias, mode.products())?) };
-        let low = linear(&dropout(x, lora.dropout, mode)?, &lora.a.get(mode)?, None, mode.products())?;
-        // Scaled here, where it is the least work.
-        Ok(adapted(x, &(low * lora.scale)?, &lora.b.get(mode)?, weight, bias, mode.products())?)
-    }
-}
-
 /// A normalisation over the features of a token.
 pub(crate) struct Norm {
     pub(crate) weight: Weight,
@@ -46,18 +26,4 @@ pub(crate) struct Norm {
 pub(crate) enum NormKind {
     Layer { bias: Option<Weight> },
     RootMeanSquare,
-}
-
-impl Norm {
-    /// x `[n, d]`.
-    pub(crate) fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let weight = &self.weight.get(mode)?;
-        Ok(match &self.kind {
-            NormKind::Layer { bias } => {
-                let bias = bias.as_ref().map(|bias| bias.get(mode)).transpose()?;
-                layer_norm(x, weight, bias.as_ref(), self.eps)?
-            }
-            NormKind::RootMeanSquare => rms_norm(x, weight, self.eps)?,
-        })
-    }
 }

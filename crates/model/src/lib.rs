@@ -34,11 +34,12 @@ mod safetensors_file;
 mod save;
 mod setup;
 mod source;
+mod targets;
 mod transformer;
 mod weights;
 mod words;
 
-pub use callbacks::{Loss, Taker};
+pub use callbacks::Taker;
 pub use checkpointing::Checkpointing;
 pub use compute::{
     Device, Products,
@@ -54,4 +55,5 @@ pub use report::LoadReport;
 pub use safetensors_file::read_header;
 pub use save::{restore, save, save_merged, save_merged_anew, write};
 pub use setup::{LoraSetup, Setup};
+pub use targets::Targets;
 pub use weights::{Parameter, Weights};

@@ -8,9 +8,9 @@ use record::{Dtype, Quantization, Trainable};
 use serde_json::{Map, Value};
 
 use crate::{
-    Checkpointing, Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Weights,
+    Checkpointing, Error, Gradients, Head, LoadReport, LoraSetup, Mode, Setup, Targets, Weights,
     adapter::Adapter,
-    callbacks::{Loss, Taker},
+    callbacks::Taker,
     config_file::{CONFIG, NOTES, QUANTIZATION, read_config},
     decoder, encoder,
     error::Result,
@@ -230,29 +230,30 @@ impl Network {
     }
 
     /// What [`forward`](Self::forward) does, by another backend than that of the device which the weights lie on, such as a
-    /// [ledger](compute::Ledger) of memory. The bag of words has no other.
+    /// [ledger](compute::Ledger) of memory.
     pub fn forward_by<B: Backend>(&self, backend: &B, batch: &Batch, mode: Mode) -> Result<Tensor> {
         in_pool(|| match &self.family {
             Family::Transformer(transformer) => {
                 pass::logits(backend, transformer, &transformer.pack(batch)?, mode)
             }
-            Family::Words(words) => words.forward(batch, mode),
+            Family::Words(words) => Ok(pass::logits_of_words(backend, words, &Words::pack(batch))?),
         })
     }
 
-    /// Forward and backward over one batch: the loss, a scalar, with the gradients added to what `gradients` holds.
+    /// Forward and backward over one batch: the loss, a single number in the device's memory, with the gradients added to what
+    /// `gradients` holds.
     ///
-    /// `loss` makes a scalar of the logits `[texts, outputs]`. The seed decides dropout. Layers may be computed again in the
+    /// The seed decides dropout. Layers may be computed again in the
     /// backward rather than kept ([`Checkpointing`], `true` for all); the result is the same to the last bit.
     pub fn learn<B: Backend>(
         &self,
         batch: &Batch,
         seed: u64,
         checkpointing: impl Into<Checkpointing>,
-        loss: &Loss,
+        targets: &Targets,
         gradients: &mut Gradients<B>,
-    ) -> Result<Tensor> {
-        self.learn_by_pieces(batch, seed, checkpointing, loss, gradients, &mut |_| Ok(()))
+    ) -> Result<B::Buffer> {
+        self.learn_by_pieces(batch, seed, checkpointing, targets, gradients, &mut |_| Ok(()))
     }
 
     /// The same, with `take` called whenever the gradients of a piece of the network are complete. It may move the
@@ -262,24 +263,22 @@ impl Network {
         batch: &Batch,
         seed: u64,
         checkpointing: impl Into<Checkpointing>,
-        loss: &Loss,
+        targets: &Targets,
         gradients: &mut Gradients<B>,
         take: &mut Taker<B>,
-    ) -> Result<Tensor> {
+    ) -> Result<B::Buffer> {
         let backend = &gradients.backend().clone();
         let mode = Mode::Train { seed, products: self.products };
-        let parameters = &self.weights.parameters;
         let keep = Keep::ForBackward(checkpointing.into());
         in_pool(|| match &self.family {
             Family::Transformer(transformer) => {
                 let packed = transformer.pack(batch)?;
-                pass::learn(backend, transformer, &packed, mode, keep, loss, parameters, gradients, take)
+                pass::learn(backend, transformer, &packed, mode, keep, targets, gradients, take)
             }
             Family::Words(words) => {
-                let found = loss(&words.forward(batch, mode)?)?;
-                gradients.add_store(parameters, found.backward()?)?;
+                let loss = pass::learn_words(backend, words, &Words::pack(batch), targets, gradients)?;
                 take(gradients)?;
-                Ok(found.detach())
+                Ok(loss)
             }
         })
     }
@@ -303,12 +302,7 @@ impl Network {
         match &self.family {
             Family::Transformer(transformer) => {
                 let packed = transformer.pack(batch)?;
-                let x =
-                    on_device!(&self.device, backend => pass::hidden_states(backend, transformer, &packed))?;
-                transformer
-                    .final_norm
-                    .as_ref()
-                    .map_or(Ok(x.clone()), |norm| norm.forward(&x, Mode::Evaluate))
+                on_device!(&self.device, backend => pass::hidden_states(backend, transformer, &packed))
                     .map(Some)
             }
             Family::Words(_) => Ok(None),

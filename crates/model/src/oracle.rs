@@ -8,12 +8,56 @@ use candle_core::Tensor;
 use crate::{
     Mode,
     block::{Attention, Block, Mlp, MlpInputs, Order, Projections},
+    classifier::{Classifier, Pool},
     embeddings::{Embeddings, Positions},
     error::Result,
-    layers::Norm,
-    ops::{Heads, activate, attention, attention_fused, dropout, embedding, glu, glu_fused, rope},
+    layers::{Linear, Norm, NormKind},
+    ops::{
+        Heads, activate, adapted, attention, attention_fused, bag, dropout, embedding, glu, glu_fused,
+        layer_norm, linear, mean, rms_norm, rope,
+    },
     packed::Packed,
+    transformer::Transformer,
+    weights::Weight,
+    words::Words,
 };
+
+impl Weight {
+    /// The weight as candle's operations take it: where no graph is wanted detached, so that no activation is kept.
+    fn get(&self, mode: Mode) -> candle_core::Result<Tensor> {
+        match &self.tracked {
+            Some(tracked) if mode.tracks() => Ok(tracked.clone()),
+            _ => self.values(),
+        }
+    }
+}
+
+impl Linear {
+    /// x `[n, in]`, result `[n, out]` in the precision of x.
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let weight = &self.weight.get(mode)?;
+        let bias = self.bias.as_ref().map(|bias| bias.get(mode)).transpose()?;
+        let bias = bias.as_ref();
+        let Some(lora) = &self.lora else { return Ok(linear(x, weight, bias, mode.products())?) };
+        let low = linear(&dropout(x, lora.dropout, mode)?, &lora.a.get(mode)?, None, mode.products())?;
+        // Scaled here, where it is the least work.
+        Ok(adapted(x, &(low * lora.scale)?, &lora.b.get(mode)?, weight, bias, mode.products())?)
+    }
+}
+
+impl Norm {
+    /// x `[n, d]`.
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let weight = &self.weight.get(mode)?;
+        Ok(match &self.kind {
+            NormKind::Layer { bias } => {
+                let bias = bias.as_ref().map(|bias| bias.get(mode)).transpose()?;
+                layer_norm(x, weight, bias.as_ref(), self.eps)?
+            }
+            NormKind::RootMeanSquare => rms_norm(x, weight, self.eps)?,
+        })
+    }
+}
 
 impl Embeddings {
     /// `[total, hidden]`
@@ -90,6 +134,47 @@ impl Attention {
             }
         };
         self.output.forward(&attended, mode.at(4))
+    }
+}
+
+impl Transformer {
+    /// Logits `[texts, outputs]` of what the last block gives, `[total, hidden]`.
+    pub(crate) fn logits(&self, x: &Tensor, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        let mode = mode.in_f32();
+        let normed = self.final_norm.as_ref().map_or(Ok(x.clone()), |norm| norm.forward(x, mode))?;
+        let pooled = match self.classifier.pool {
+            Pool::Mean => mean(&normed, packed.offsets.clone())?,
+            Pool::Bag => bag(&normed, (0..packed.ids.len() as u32).collect(), packed.offsets.clone())?,
+            Pool::First => normed
+                .index_select(&Tensor::new(&packed.offsets[..packed.offsets.len() - 1], x.device())?, 0)?,
+            Pool::Last => {
+                let last: Vec<u32> = packed.offsets.iter().skip(1).map(|end| end - 1).collect();
+                normed.index_select(&Tensor::new(last, x.device())?, 0)?
+            }
+        };
+        self.classifier.forward(&pooled, mode)
+    }
+}
+
+impl Classifier {
+    /// Logits `[texts, outputs]` of pooled rows `[texts, hidden]`.
+    fn forward(&self, pooled: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = dropout(pooled, self.pooled_dropout, mode.at(1))?;
+        if let Some(dense) = &self.dense {
+            x = activate(&dense.linear.forward(&x, mode)?, dense.activation)?;
+            if let Some(norm) = &dense.norm {
+                x = norm.forward(&x, mode)?;
+            }
+        }
+        self.output.forward(&dropout(&x, self.dropout, mode.at(2))?, mode)
+    }
+}
+
+impl Words {
+    /// Logits `[texts, outputs]`.
+    pub(crate) fn forward(&self, packed: &Packed, mode: Mode) -> Result<Tensor> {
+        let sums = bag(&self.weight.get(mode)?, packed.ids.clone(), packed.offsets.clone())?;
+        Ok(sums.broadcast_add(&self.bias.get(mode)?)?)
     }
 }
 

@@ -43,6 +43,7 @@ impl Transformer {
         }
         let rotation = |frequencies: &Frequencies| Rotation::new(&offsets, |tokens| frequencies.of(tokens));
         let rotations = self.frequencies.iter().map(rotation).collect();
-        Ok(Packed { ids: batch.ids.as_slice().into(), offsets, rotations })
+        let others = self.embeddings.others(&offsets);
+        Ok(Packed { ids: batch.ids.as_slice().into(), offsets, others, rotations })
     }
 }

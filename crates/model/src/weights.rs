@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, DType, Storage, Tensor, Var, op::BackpropOp};
 use compute::{Device, Held};
 
-use crate::{Mode, error::Result, halves::split_tensor};
+use crate::{error::Result, halves::split_tensor};
 
 /// One weight that learns.
 #[derive(Debug, Clone)]
@@ -117,7 +117,12 @@ impl Weights {
         let tracked = var.as_tensor().clone();
         let (held, decays, place) = (tracked.detach().into(), tracked.rank() >= 2, self.parameters.len());
         self.parameters.push(Parameter { name, var, decays, remainder: None });
-        Ok(Weight { tracked: Some(tracked), held, place: Some(place) })
+        Ok(Weight {
+            #[cfg(test)]
+            tracked: Some(tracked),
+            held,
+            place: Some(place),
+        })
     }
 
     /// A weight that learns and is held in bf16, out of one with more bits.
@@ -134,7 +139,12 @@ impl Weights {
     pub(crate) fn freeze(&mut self, name: String, held: impl Into<Held>) -> Result<Weight> {
         let held = held.into().to_device(self.device.candle())?;
         self.frozen.push((name, held.clone()));
-        Ok(Weight { tracked: None, held, place: None })
+        Ok(Weight {
+            #[cfg(test)]
+            tracked: None,
+            held,
+            place: None,
+        })
     }
 }
 
@@ -142,22 +152,15 @@ impl Weights {
 #[derive(Debug, Clone)]
 pub(crate) struct Weight {
     /// In candle's graph, where it learns; what is frozen is never tracked.
-    tracked: Option<Tensor>,
-    /// The same memory, to compute with outside any graph.
+    #[cfg(test)]
+    pub(crate) tracked: Option<Tensor>,
+    /// To compute with, outside any graph.
     held: Held,
     /// Which of the parameters it is, if it learns.
     place: Option<usize>,
 }
 
 impl Weight {
-    /// The weight as candle's operations take it: where no graph is wanted detached, so that no activation is kept.
-    pub(crate) fn get(&self, mode: Mode) -> candle_core::Result<Tensor> {
-        match &self.tracked {
-            Some(tracked) if mode.tracks() => Ok(tracked.clone()),
-            _ => self.values(),
-        }
-    }
-
     /// Its values outside any graph: those that it is held in, or, where that is fewer bits, their numbers.
     pub(crate) fn values(&self) -> candle_core::Result<Tensor> {
         match &self.held {

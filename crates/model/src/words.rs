@@ -1,19 +1,18 @@
-use candle_core::Tensor;
 use data::{Batch, NGRAM_BUCKETS};
 
 use crate::{
-    Head, Mode,
+    Head,
     error::Result,
     loader::{Loader, New},
-    ops::bag,
+    packed::Packed,
     weights::Weight,
 };
 
 /// The built-in bag of words: a linear head on hashed word and character n-grams. It starts
 /// from zeros, learns in seconds, and is the line that a language model has to beat.
 pub(crate) struct Words {
-    weight: Weight,
-    bias: Weight,
+    pub(crate) weight: Weight,
+    pub(crate) bias: Weight,
 }
 
 impl Words {
@@ -25,10 +24,9 @@ impl Words {
         Ok(Words { weight, bias })
     }
 
-    /// Logits `[texts, outputs]`.
-    pub(crate) fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        let sums =
-            bag(&self.weight.get(mode)?, batch.ids.as_slice().into(), batch.offsets.as_slice().into())?;
-        Ok(sums.broadcast_add(&self.bias.get(mode)?)?)
+    /// A batch as it is computed with; a text may have no feature.
+    pub(crate) fn pack(batch: &Batch) -> Packed {
+        let (ids, offsets) = (batch.ids.as_slice().into(), batch.offsets.as_slice().into());
+        Packed { ids, offsets, others: Vec::new(), rotations: Vec::new() }
     }
 }

@@ -151,9 +151,9 @@ impl Case {
         sums: &mut Gradients<B>,
     ) -> f64 {
         let group = self.group_weight();
-        let loss = |logits: &Tensor| train::loss(logits, &self.types, &network.head, &self.weights, &group);
-        let found = network.learn(&self.batch, 1, checkpointing, &loss, sums).unwrap();
-        f64::from(found.to_scalar::<f32>().unwrap())
+        let targets = train::targets(&self.types, &network.head, &self.weights, &group);
+        let loss = network.learn(&self.batch, 1, checkpointing, &targets, sums).unwrap();
+        f64::from(sums.backend().download(B::read(&loss, 0..1)).unwrap()[0])
     }
 
     /// The losses before each of ten AdamW steps.

@@ -51,7 +51,7 @@ fn main() {
                 &packed,
                 step as u64,
                 checkpointing,
-                &|logits| train::loss(logits, &types, &network.head, &weights, &group),
+                &train::targets(&types, &network.head, &weights, &group),
                 &mut gradients,
             )
             .expect("a step");

@@ -9,7 +9,7 @@ use crate::{
     ClassWeights, Error,
     batching::within,
     error::Result,
-    loss::{loss, total_weight},
+    loss::{loss, targets, total_weight},
     memory,
 };
 
@@ -46,9 +46,9 @@ pub fn evaluate(
     let (head, encoded, types) = (&network.head, &valid.encoded, &valid.types);
     let group_weight = total_weight(types.iter().copied(), head, weights);
     let mut sum = 0.0;
-    let add = |rows: &[u32], logits: &Tensor| -> Result<()> {
+    let add = |rows: &[u32], logits: &[Vec<f32>]| -> Result<()> {
         let types: Vec<Type> = rows.iter().map(|&row| types[row as usize]).collect();
-        sum += f64::from(loss(logits, &types, head, weights, &group_weight)?.to_scalar::<f32>()?);
+        sum += loss(&logits.concat(), &targets(&types, head, weights, &group_weight))?;
         Ok(())
     };
     let logits = answer(network, encoded, valid.batches(config), add, |_| go_on())?;
@@ -70,7 +70,7 @@ fn answer(
     network: &Network,
     encoded: &Encoded,
     batches: Vec<Vec<u32>>,
-    mut each: impl FnMut(&[u32], &Tensor) -> Result<()>,
+    mut each: impl FnMut(&[u32], &[Vec<f32>]) -> Result<()>,
     mut go_on: impl FnMut(usize) -> Result<bool>,
 ) -> Result<Option<Vec<f64>>> {
     let (head, mut done) = (&network.head, 0);
@@ -78,10 +78,9 @@ fn answer(
     for rows in batches {
         done += rows.len();
         for (rows, logits) in forward(network, encoded, &rows)? {
+            let logits = logits.to_vec2::<f32>()?;
             each(rows, &logits)?;
-            for logits in logits.to_vec2::<f32>()? {
-                answers.extend(head.log_odds(&logits));
-            }
+            answers.extend(logits.iter().flat_map(|logits| head.log_odds(logits)));
         }
         if !go_on(done)? {
             return Ok(None);

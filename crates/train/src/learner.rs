@@ -1,4 +1,3 @@
-use candle_core::Tensor;
 use compute::Backend;
 use data::{Batch, Encoded, pack};
 use mbti::Type;
@@ -10,7 +9,7 @@ use crate::{
     adamw::Read,
     batching::{Group, halved},
     error::Result,
-    loss::{loss, total_weight},
+    loss::{targets, total_weight},
     memory,
 };
 
@@ -67,17 +66,17 @@ pub(crate) struct Learned {
 }
 
 /// Micro-batches whose gradients were summed. A device may still be computing their losses.
-struct Summed {
-    losses: Vec<Tensor>,
+struct Summed<B: Backend> {
+    losses: Vec<B::Buffer>,
     samples: u64,
     tokens: u64,
 }
 
-impl Summed {
+impl<B: Backend> Summed<B> {
     /// With what was read after the step; none where something was not finite.
     fn learned(&self, read: &Read) -> Option<Learned> {
         let loss = read.losses.iter().map(|&loss| f64::from(loss)).sum();
-        let &Summed { samples, tokens, .. } = self;
+        let Summed { samples, tokens, .. } = *self;
         read.is_finite().then_some(Learned { loss, norm: read.norm, samples, tokens })
     }
 }
@@ -171,7 +170,7 @@ impl<'a, B: Backend> Learner<'a, B> {
         };
         let read = step.finish(&loss)?;
         self.note_memory(batch.ids.len(), before);
-        let summed = Summed { losses: vec![loss], samples: batch.len() as u64, tokens: batch.tokens };
+        let summed = Summed::<B> { losses: Vec::new(), samples: batch.len() as u64, tokens: batch.tokens };
         summed.learned(&read).ok_or_else(|| not_finite(number, rows.to_vec()))
     }
 
@@ -189,7 +188,7 @@ impl<'a, B: Backend> Learner<'a, B> {
     }
 
     /// The gradients of the micro-batches, summed, of the loss of all their texts together; those of before are gone.
-    fn sum(&mut self, group: &Group, take: &mut Taker<B>) -> Result<Summed> {
+    fn sum(&mut self, group: &Group, take: &mut Taker<B>) -> Result<Summed<B>> {
         self.gradients.clear();
         let step = self.optimizer.step + 1;
         let group_weight = self.weight_of(&group.concat());
@@ -259,7 +258,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The loss, a scalar on the device, which may still be computing it.
+    /// The loss, a single number on the device, which may still be computing it.
     fn learn<B: Backend>(
         &self,
         batch: &Batch,
@@ -268,12 +267,11 @@ impl Pass<'_> {
         group_weight: &[f64],
         gradients: &mut Gradients<B>,
         take: &mut Taker<B>,
-    ) -> Result<Tensor> {
+    ) -> Result<B::Buffer> {
         let Pass { config, network, set, checkpointing, step } = *self;
         let seed = u64::from(config.seed) << 32 ^ u64::from(step) << 16 ^ micro as u64;
-        let types = set.types_of(rows);
-        let loss = |logits: &_| loss(logits, &types, &network.head, &set.weights, group_weight);
-        let found = network.learn_by_pieces(batch, seed, checkpointing, &loss, gradients, take);
+        let targets = targets(&set.types_of(rows), &network.head, &set.weights, group_weight);
+        let found = network.learn_by_pieces(batch, seed, checkpointing, &targets, gradients, take);
         found.map_err(|error| out_of_memory(error, step))
     }
 }

@@ -33,7 +33,7 @@ pub use error::Error;
 pub use evaluate::{Answers, ValidationSet, answer_all, evaluate};
 pub use fits::{check_room, least_mib};
 pub use inputs::{Inputs, Outcome};
-pub use loss::loss;
+pub use loss::targets;
 pub use memory::{held_mib, limit_mib, peak_rss_mib};
 pub use memory_plan::{MemoryPlan, planned, shapes, texts_of};
 pub use memory_problem::{CannotFit, MemoryOf, RanOut, Remedies, When};

@@ -9,7 +9,7 @@ use mbti::Type;
 use model::{Checkpointing, Gradients, Mode, Network, Setup};
 use record::{Dtype, TrainConfig};
 
-use crate::{AdamW, Hyperparameters, error::Result, learner::takes_pieces, loss::loss};
+use crate::{AdamW, Hyperparameters, error::Result, learner::takes_pieces, loss::targets};
 
 /// Memory of a GPU, in bytes, as the driver counts it: each allocation is a multiple of 256. What the driver, cuBLAS and
 /// candle take outside the pool that all numbers are in is no part of it.
@@ -77,9 +77,6 @@ pub fn texts_of(network: &Network, lengths: &[u32]) -> Batch {
 /// Steps after which nothing new is asked for: the first has no gradients of an earlier one to clear.
 const STEPS: u32 = 2;
 
-/// A pass's loss, which stays on the device until the step is read: a scalar of candle's.
-const LOSS: u64 = 256;
-
 /// Passes of a step that are looked at: more than two need no more than two.
 fn passes(config: &TrainConfig) -> u32 {
     config.gradient_accumulation_steps.min(2)
@@ -122,7 +119,7 @@ pub fn planned(
         step(network, config, batch, checkpointing, &mut optimizer, &mut gradients)?;
     }
     let allocations = (ledger.allocations() - first) / u64::from(STEPS);
-    let of_steps = ledger.peak().unwrap_or(before) - before + LOSS * u64::from(passes(config));
+    let of_steps = ledger.peak().unwrap_or(before) - before;
     ledger.forget_peak();
     if let Some(batch) = evaluated {
         network.forward_by(&ledger, batch, Mode::Evaluate)?;
@@ -153,17 +150,18 @@ fn step(
     let types: Vec<Type> = all.into_iter().cycle().take(batch.len()).collect();
     let weights = vec![[1f32; 2]; axes];
     let of_group = vec![batch.len() as f64; axes];
-    let loss = |logits: &_| loss(logits, &types, &network.head, &weights, &of_group);
+    let targets = targets(&types, &network.head, &weights, &of_group);
     gradients.clear();
     if gradients.is_by_pieces() {
         let Some(mut step) = optimizer.by_pieces(&network.weights, 0.0) else { return Ok(()) };
-        let found = network.learn_by_pieces(batch, 0, checkpointing, &loss, gradients, &mut |gradients| {
-            step.take(gradients)
-        })?;
+        let found =
+            network.learn_by_pieces(batch, 0, checkpointing, &targets, gradients, &mut |gradients| {
+                step.take(gradients)
+            })?;
         step.finish(&found)?;
         return Ok(());
     }
-    let learn = |_| network.learn(batch, 0, checkpointing, &loss, gradients);
+    let learn = |_| network.learn(batch, 0, checkpointing, &targets, gradients);
     let losses = (0..passes(config)).map(learn).collect::<std::result::Result<Vec<_>, _>>()?;
     optimizer.step_and_read(&network.weights, gradients, &losses, 0.0)?;
     Ok(())

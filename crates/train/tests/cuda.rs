@@ -285,9 +285,8 @@ fn weights_and_states_are_saved_with_the_same_bytes_wherever_they_lie() {
         let batch = Batch { ids, offsets: vec![0, 8, 13], rows: vec![0, 1], tokens: 13 };
         let types: Vec<Type> = ["INFP", "ESTJ"].map(|name| name.parse().unwrap()).into();
         let mut gradients = Gradients::new(gpu.clone(), &there.weights).unwrap();
-        let head = there.head.clone();
-        let loss = |logits: &_| train::loss(logits, &types, &head, &vec![[0.5, 0.5]], &[1.0]);
-        there.learn(&batch, 1, false, &loss, &mut gradients).unwrap();
+        let targets = train::targets(&types, &there.head, &vec![[0.5, 0.5]], &[1.0]);
+        there.learn(&batch, 1, false, &targets, &mut gradients).unwrap();
         optimizer.step(&there.weights, &gradients, 1e-2).unwrap();
 
         // From the GPU to the disk, to the CPU, to the disk.

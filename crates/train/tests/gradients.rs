@@ -18,8 +18,8 @@ fn batch(first: u32) -> Batch {
 fn learn(network: &Network, first: u32, checkpointing: Checkpointing, gradients: &mut Gradients) {
     let types: Vec<Type> = ["INFP", "ESTJ"].map(|name| name.parse().unwrap()).into();
     let weights = vec![[0.5, 0.5]];
-    let loss = |logits: &_| train::loss(logits, &types, &network.head, &weights, &[1.0]);
-    network.learn(&batch(first), 1, checkpointing, &loss, gradients).unwrap();
+    let targets = train::targets(&types, &network.head, &weights, &[1.0]);
+    network.learn(&batch(first), 1, checkpointing, &targets, gradients).unwrap();
 }
 
 fn values(network: &Network, gradients: &Gradients) -> Vec<Vec<f32>> {

@@ -91,18 +91,18 @@ fn step(
     let types: Vec<Type> =
         batch.rows.iter().map(|row| Type::all().nth(*row as usize % 16).unwrap()).collect();
     let weights = vec![[1.0, 1.0]];
-    let loss = |logits: &_| train::loss(logits, &types, &network.head, &weights, &[types.len() as f64]);
+    let targets = train::targets(&types, &network.head, &weights, &[types.len() as f64]);
     gradients.clear();
     if gradients.is_by_pieces() {
         let mut step = optimizer.by_pieces(&network.weights, 1e-4).unwrap();
         let take = &mut |gradients: &mut Gradients<Cuda>| step.take(gradients);
-        let found = network.learn_by_pieces(batch, 0, checkpointing, &loss, gradients, take).unwrap();
+        let found = network.learn_by_pieces(batch, 0, checkpointing, &targets, gradients, take).unwrap();
         assert!(step.finish(&found).unwrap().is_finite());
         return;
     }
     let passes = 0..config.gradient_accumulation_steps;
     let losses: Vec<_> =
-        passes.map(|_| network.learn(batch, 0, checkpointing, &loss, gradients).unwrap()).collect();
+        passes.map(|_| network.learn(batch, 0, checkpointing, &targets, gradients).unwrap()).collect();
     assert!(optimizer.step_and_read(&network.weights, gradients, &losses, 1e-4).unwrap().is_finite());
 }
 

@@ -9,7 +9,7 @@ use candle_core::{Device, Result, Tensor, bail};
 
 pub use self::{
     matrix::{In, LowRank, Matrix, Out, Place, Thin},
-    shapes::{Angles, Dropout, Heads, NormKind, NormOf, Products, Span, Texts},
+    shapes::{Angles, Dropout, Grouped, Heads, NormKind, NormOf, Pool, Products, Span, Texts, grouped},
 };
 use crate::{Activation, Held, Moments, Step, cpu::adamw::State as HostState};
 
@@ -50,7 +50,7 @@ pub struct Closing<'a, B: Backend> {
     pub residual: B::Ref<'a>,
 }
 
-/// What a layer of a transformer computes, on one device, forward and backward.
+/// What a transformer and its head compute, on one device, forward and backward.
 ///
 /// Activations are `f32` in buffers of the device; weights are candle's tensors there, in the
 /// precision that they are held in. Matrices are row by row, n rows of d numbers; a batch is packed: the tokens of all
@@ -113,6 +113,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// Ids in the device's memory.
     fn ids(&self, ids: &[u32]) -> Result<Self::Ids>;
+
+    /// Several lists of ids and of numbers in new memory of the device, each in its order. A device that is apart from the
+    /// host gets all of them by one transfer, since what a transfer costs is mostly that it begins.
+    fn bring(&self, ids: &[&[u32]], numbers: &[&[f32]]) -> Result<(Vec<Self::Ids>, Vec<Self::Buffer>)>;
 
     /// Numbers of the host's into the device's memory, as many as there are places.
     fn upload(&self, from: &[f32], to: Self::Mut<'_>) -> Result<()>;
@@ -187,9 +191,6 @@ pub trait Backend: Clone + Send + Sync + 'static {
         again: bool,
         gradients: NormGradients<Self>,
     ) -> Result<()>;
-
-    /// The angles of a batch, cos and sin `[total, half]`.
-    fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Self>>;
 
     /// Turns the first `heads · d` features of every row by its angles, in place, after adding to the rows what may have to
     /// be: of each pair of features i and
@@ -302,18 +303,40 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// The same of a matrix.
     fn gather_rows(&self, out: Self::Mut<'_>, x: In<Self>, ids: &Self::Ids) -> Result<()>;
 
-    /// Adds each row of g to the row of the table's gradient that its id names.
-    fn scatter(&self, sum: Out<Self>, ids: &Self::Ids, g: Self::Ref<'_>) -> Result<()>;
+    /// Adds the row of g of each token to the row of the table's gradient that the token has.
+    fn scatter(&self, sum: Out<Self>, grouped: &Grouped<Self>, g: Self::Ref<'_>) -> Result<()>;
 
     /// Clears some rows of a matrix.
     fn clear_rows(&self, x: Out<Self>, ids: &Self::Ids) -> Result<()>;
+
+    /// One row of each text, for x `[total, d]` and out `[texts, d]`: see [`Pool`]. A text of no token has zeros.
+    fn pool(&self, out: Self::Mut<'_>, x: Self::Ref<'_>, texts: &Texts<Self>, pool: Pool) -> Result<()>;
+
+    /// The gradient of x into dx `[total, d]`, all of which is written, by that of the result, g `[texts, d]`: the row of each
+    /// token is that of its text, multiplied by what the token counts in it, or zeros where it does not.
+    fn pool_backward(
+        &self,
+        dx: Self::Mut<'_>,
+        g: Self::Ref<'_>,
+        texts: &Texts<Self>,
+        pool: Pool,
+    ) -> Result<()>;
+
+    /// Weighted cross-entropy: `loss`, a single number, becomes Σ w log(1 + e^−m), and the logits become their own gradient.
+    ///
+    /// targets `[texts, axes]` have the weight w of each text in an axis, positive where class 1 is right and negative where
+    /// class 0 is; with s = ±1 for that, the margin m by which the right class is ahead is, for one logit an axis, `[texts,
+    /// axes]`, m = s l (PyTorch's `binary_cross_entropy_with_logits`), and for two, `[texts, axes, 2]`, m = s (l₁ − l₀)
+    /// (`cross_entropy`). ∂l = −s w σ(−m), and ∂l₁ = −s w σ(−m), ∂l₀ = −∂l₁.
+    fn cross_entropy(&self, loss: Self::Mut<'_>, logits: Self::Mut<'_>, targets: Self::Ref<'_>)
+    -> Result<()>;
 
     /// Σ x² of each matrix, in double precision; of some of its rows where they are given. The host does not wait for a
     /// device that computes them.
     fn sums_of_squares(&self, all: &[(In<Self>, Option<&Self::Ids>)]) -> Result<Self::Sums>;
 
-    /// The values of sums, and those of scalars in `f32` on this device, such as losses. The host waits once for all.
-    fn read_sums(&self, sums: &[Self::Sums], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)>;
+    /// The values of sums, and single numbers, such as losses. The host waits once for all.
+    fn read_sums(&self, sums: &[Self::Sums], scalars: &[Self::Ref<'_>]) -> Result<(Vec<Vec<f64>>, Vec<f32>)>;
 
     /// What AdamW keeps of a weight of so many numbers: moments of nothing yet, and, of a weight in bf16, what each of its
     /// numbers lacks of its 32 bits (see [`halves`](crate::halves)).
@@ -346,6 +369,18 @@ fn turned_product<B: Backend>(backend: &B, product: Turned<B>, products: Product
     let Some(out) = out else { return Ok(()) };
     backend.product(Out::rows(out.values, b.shape().1), a.turned(), b, 1.0, out.add, products)
 }
+
+/// Whether cross-entropy has two logits for each target, and not one. An error where it has neither.
+pub(crate) fn has_two_logits(logits: usize, targets: usize) -> Result<bool> {
+    if logits != targets && logits != 2 * targets {
+        bail!("{logits} logits are neither one nor two for each of {targets} targets");
+    }
+    Ok(logits != targets)
+}
+
+/// Words of 32 bits, of a multiple of which each list begins that a device is [brought](Backend::bring) together with others:
+/// as far as pieces of its memory are apart.
+pub(crate) const ALIGNED: usize = 64;
 
 /// An operand has as many numbers as the operation asks for.
 pub(crate) fn same(found: usize, wanted: usize) -> Result<()> {

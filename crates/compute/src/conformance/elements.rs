@@ -1,4 +1,4 @@
-use super::numbers::{Addition, close, down, numbers, up, wide};
+use super::numbers::{Addition, angles_of, close, down, numbers, up, wide};
 use crate::{Activation, Backend, Dropout};
 
 pub fn angles_turn_pairs_of_features<B: Backend>(backend: &B) {
@@ -9,7 +9,7 @@ pub fn angles_turn_pairs_of_features<B: Backend>(backend: &B) {
         let turns: Vec<f64> = (0..total * half).map(|at| at as f64 * 0.37).collect();
         let [cos, sin] =
             [f64::cos, f64::sin].map(|f| -> Vec<f32> { turns.iter().map(|&x| f(x) as f32).collect() });
-        let angles = backend.angles(&cos, &sin, half).unwrap();
+        let angles = angles_of(backend, &cos, &sin, half);
         for back in [false, true] {
             let mut found = up(backend, &x, width);
             backend.rotate(found.all_mut(), None, &angles, heads, d, back).unwrap();

@@ -7,6 +7,7 @@
 mod attention;
 mod attention_bf16;
 mod elements;
+mod head;
 mod numbers;
 mod optimizer;
 mod products;
@@ -22,6 +23,10 @@ pub use attention_bf16::{
 pub use elements::{
     activations_are_those_of_the_definition, angles_turn_pairs_of_features,
     dropout_takes_its_share_by_seed_and_place,
+};
+pub use head::{
+    cross_entropy_is_that_of_the_definition, texts_are_pooled_as_the_definition_says,
+    what_is_brought_at_once_is_each_list_by_itself,
 };
 pub use optimizer::{
     a_state_goes_to_the_host_and_back_to_the_last_bit, a_step_is_that_of_the_definition,
@@ -63,6 +68,9 @@ macro_rules! conforms {
             dropout_of_attention_is_on_its_probabilities,
             attention_with_products_in_bf16_is_off_by_their_rounding,
             attention_rounds_its_factors_to_bf16_or_not_at_all,
+            what_is_brought_at_once_is_each_list_by_itself,
+            texts_are_pooled_as_the_definition_says,
+            cross_entropy_is_that_of_the_definition,
             sums_of_squares_are_those_of_all_numbers_or_of_some_rows,
             a_step_is_that_of_the_definition,
             a_state_goes_to_the_host_and_back_to_the_last_bit

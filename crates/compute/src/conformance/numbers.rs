@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Backend, Held, LowRank, Matrix, Products};
+use crate::{Angles, Backend, Held, LowRank, Matrix, Products};
 
 /// Numbers from −1 to 1, the same each time.
 pub fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -28,6 +28,11 @@ pub fn up<B: Backend>(backend: &B, values: &[f32], cols: usize) -> Matrix<B> {
 
 pub fn down<B: Backend>(backend: &B, matrix: &Matrix<B>) -> Vec<f32> {
     backend.download(matrix.all().values).unwrap()
+}
+
+pub fn angles_of<B: Backend>(backend: &B, cos: &[f32], sin: &[f32], half: usize) -> Angles<B> {
+    let [cos_on, sin_on] = backend.bring(&[], &[cos, sin]).unwrap().1.try_into().ok().unwrap();
+    Angles { cos: cos_on, sin: sin_on, total: cos.len() / half, half }
 }
 
 /// Each number within a share of the largest.

@@ -16,7 +16,8 @@ pub fn sums_of_squares_are_those_of_all_numbers_or_of_some_rows<B: Backend>(back
         let both = backend.sums_of_squares(&[(matrix.all(), None), (matrix.all(), Some(&some))]).unwrap();
         let [whole, of_some] =
             [None, Some(&some)].map(|rows| backend.sums_of_squares(&[(matrix.all(), rows)]).unwrap());
-        let scalars = [0.1f32, -3.0].map(|x| Tensor::new(x, backend.device()).unwrap());
+        let scalars = up(backend, &[0.1, -3.0], 1);
+        let scalars = [0..1, 1..2].map(|place| B::read(&scalars.buffer, place));
         let (found, read) = backend.read_sums(&[both, whole, of_some], &scalars).unwrap();
         for (found, exact) in found[0].iter().zip(exact) {
             assert!((found / exact - 1.0).abs() < 1e-9, "{found} {exact}");

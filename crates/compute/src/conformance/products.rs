@@ -1,6 +1,6 @@
 use candle_core::{DType, Device, Tensor};
 
-use super::numbers::{close, down, numbers, up, wide};
+use super::numbers::{angles_of, close, down, numbers, up, wide};
 use crate::{
     Activation, Backend, Closing, Heads, Held, In, Matrix, NormGradients, NormKind, NormOf, Products, Span,
     Sum, Texts, Turned,
@@ -113,7 +113,7 @@ fn products_read_it<B: Backend>(backend: &B, held: &Held, [n, d]: [usize; 2]) {
         (up(backend, &numbers(n * d, 1), d), Tensor::ones(d, DType::F32, backend.device()).unwrap());
     let norm = NormOf { kind: NormKind::RootMeanSquare, weight: &ones, bias: None, eps: 1e-5 };
     let turns: Vec<f32> = (0..n * d / 4).map(|at| (at as f32).sin()).collect();
-    let angles = backend.angles(&turns, &turns, d / 4).unwrap();
+    let angles = angles_of(backend, &turns, &turns, d / 4);
     type Writing<'a, B> = (&'a str, Box<dyn Fn(&mut Matrix<B>) + 'a>);
     let writings: [Writing<B>; 7] = [
         ("norm", Box::new(|to| backend.norm(norm, to.all_mut().values, x.all().values, vec![]).unwrap())),

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 
 use super::numbers::{Addition, close, down, numbers, up, wide};
-use crate::{Backend, Closing, Dropout, Held, In, Matrix, NormGradients, NormKind, NormOf, Out, Sum};
+use crate::{
+    Backend, Closing, Dropout, Grouped, Held, In, Matrix, NormGradients, NormKind, NormOf, Out, Sum,
+};
 
 fn vector<B: Backend>(backend: &B, values: &[f32]) -> Tensor {
     Tensor::from_vec(values.to_vec(), values.len(), backend.device()).unwrap()
@@ -234,7 +236,8 @@ pub fn rows_are_found_and_summed_by_their_ids<B: Backend>(backend: &B) {
     let g_on = up(backend, &g, d);
     let before = numbers(rows * d, 5);
     let mut sum = up(backend, &before, d);
-    backend.scatter(sum.all_mut(), &on_device, g_on.all().values).unwrap();
+    let grouped = Grouped::new(backend, &ids).unwrap();
+    backend.scatter(sum.all_mut(), &grouped, g_on.all().values).unwrap();
     let mut exact = wide(&before);
     for (at, g) in g.iter().enumerate() {
         exact[ids[at / d] as usize * d + at % d] += f64::from(*g);
@@ -249,5 +252,5 @@ pub fn rows_are_found_and_summed_by_their_ids<B: Backend>(backend: &B) {
     assert_eq!(In::<B>::rows(values, cols).shape(), (ids.len(), d));
     let mut short = Matrix::new(backend, 1, d).unwrap();
     let short = Out::rows(short.all_mut().values, d);
-    assert!(backend.scatter(short, &on_device, values).and_then(|()| backend.synchronise()).is_err());
+    assert!(backend.scatter(short, &grouped, values).and_then(|()| backend.synchronise()).is_err());
 }

@@ -2,8 +2,8 @@
 
 use candle_core::{CpuStorage, Result, Storage, bail};
 
-use super::{View, ViewMut};
-use crate::{Element, Held};
+use super::{Cpu, View, ViewMut};
+use crate::{Element, Grouped, Held};
 
 /// Rows of a table by their ids into x `[ids, d]`, or added to it.
 pub(super) fn gather(x: &mut [f32], table: &Held, ids: &[u32], add: bool) -> Result<()> {
@@ -55,17 +55,22 @@ pub(super) fn gather_rows(out: &mut [f32], x: View, ids: &[u32]) -> Result<()> {
     Ok(())
 }
 
-/// Adds each row of g to the row that its id names.
-pub(super) fn scatter(mut sum: ViewMut, ids: &[u32], g: &[f32]) -> Result<()> {
+/// Adds the row of g of each token to the row that the token has.
+pub(super) fn scatter(mut sum: ViewMut, grouped: &Grouped<Cpu>, g: &[f32]) -> Result<()> {
     let (rows, d) = (sum.row_count(), sum.column_count());
-    if g.len() != ids.len() * d {
-        bail!("{} rows of {d} numbers are not {}", ids.len(), g.len());
+    let Grouped { on_device: ids, starts, tokens, .. } = grouped;
+    if g.len() != tokens.len() * d {
+        bail!("{} rows of {d} numbers are not {}", tokens.len(), g.len());
     }
-    for (&id, g) in ids.iter().zip(g.chunks_exact(d.max(1))) {
+    for (&id, range) in ids.iter().zip(starts.windows(2)) {
         if id as usize >= rows {
             bail!("id {id} is not in a table of {rows} rows");
         }
-        sum.row(id as usize).iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
+        let sum = sum.row(id as usize);
+        for &token in &tokens[range[0] as usize..range[1] as usize] {
+            let g = &g[token as usize * d..(token as usize + 1) * d];
+            sum.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
+        }
     }
     Ok(())
 }

@@ -5,11 +5,13 @@ pub mod adamw;
 pub mod attention;
 mod bf16;
 mod buffer;
+mod cross_entropy;
 mod gather;
 mod held;
 mod limit;
 mod memory;
 pub mod norm;
+mod pool;
 mod product;
 mod rotate;
 pub mod rounding;
@@ -26,8 +28,9 @@ use std::{borrow::Cow, ops::Range, sync::Arc};
 use candle_core::{Device, Result, Tensor, bail};
 
 use crate::{
-    Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
-    NormGradients, NormKind, NormOf, Out, Products, Span, Step, Sum, Texts, Thin, backend::same,
+    Activation, Angles, Backend, Closing, Dropout, Grouped, Heads, Held, In, LowRank, Matrix, Memory,
+    Moments, NormGradients, NormKind, NormOf, Out, Pool, Products, Span, Step, Sum, Texts, Thin,
+    backend::{has_two_logits, same},
     timing::timed,
 };
 use attention::Over;
@@ -118,6 +121,15 @@ impl Backend for Cpu {
 
     fn ids(&self, ids: &[u32]) -> Result<Arc<[u32]>> {
         Ok(ids.into())
+    }
+
+    fn bring(&self, ids: &[&[u32]], numbers: &[&[f32]]) -> Result<(Vec<Arc<[u32]>>, Vec<Buffer>)> {
+        let taken = |from: &&[f32]| {
+            let mut into = buffer(from.len());
+            into.copy_from_slice(from);
+            into
+        };
+        Ok((ids.iter().map(|&ids| ids.into()).collect(), numbers.iter().map(taken).collect()))
     }
 
     fn upload(&self, from: &[f32], to: &mut [f32]) -> Result<()> {
@@ -242,17 +254,6 @@ impl Backend for Cpu {
             crate::math::sum_of_parts(&parts, w.len(), sum.values, sum.add);
         }
         if again { self.norm(norm, g, x, Vec::new()) } else { Ok(()) }
-    }
-
-    fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cpu>> {
-        same(cos.len(), sin.len())?;
-        let taken = |from: &[f32]| {
-            let mut into = buffer(from.len());
-            into.copy_from_slice(from);
-            into
-        };
-        let total = cos.len().checked_div(half).unwrap_or(0);
-        Ok(Angles { cos: taken(cos), sin: taken(sin), total, half })
     }
 
     fn rotate(
@@ -408,13 +409,32 @@ impl Backend for Cpu {
         gather::gather_rows(out, view(x), ids)
     }
 
-    fn scatter(&self, sum: Out<Cpu>, ids: &Arc<[u32]>, g: &[f32]) -> Result<()> {
-        timed("embeddings", || gather::scatter(view_mut(sum), ids, g))
+    fn scatter(&self, sum: Out<Cpu>, grouped: &Grouped<Cpu>, g: &[f32]) -> Result<()> {
+        timed("embeddings", || gather::scatter(view_mut(sum), grouped, g))
     }
 
     fn clear_rows(&self, x: Out<Cpu>, ids: &Arc<[u32]>) -> Result<()> {
         let mut x = view_mut(x);
         ids.iter().for_each(|&id| x.row(id as usize).fill(0.0));
+        Ok(())
+    }
+
+    fn pool(&self, out: &mut [f32], x: &[f32], texts: &Texts<Cpu>, pool: Pool) -> Result<()> {
+        let d = texts.width(x.len(), out.len())?;
+        timed("pooling", || pool::forward(out, x, &texts.offsets, d, pool));
+        Ok(())
+    }
+
+    fn pool_backward(&self, dx: &mut [f32], g: &[f32], texts: &Texts<Cpu>, pool: Pool) -> Result<()> {
+        let d = texts.width(dx.len(), g.len())?;
+        timed("pooling", || pool::backward(dx, g, &texts.offsets, d, pool));
+        Ok(())
+    }
+
+    fn cross_entropy(&self, loss: &mut [f32], logits: &mut [f32], targets: &[f32]) -> Result<()> {
+        same(loss.len(), 1)?;
+        let two = has_two_logits(logits.len(), targets.len())?;
+        loss.fill(cross_entropy::cross_entropy(logits, targets, two));
         Ok(())
     }
 
@@ -426,8 +446,9 @@ impl Backend for Cpu {
         all.iter().map(of_one).collect()
     }
 
-    fn read_sums(&self, sums: &[Vec<f64>], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
-        Ok((sums.to_vec(), scalars.iter().map(Tensor::to_scalar).collect::<Result<_>>()?))
+    fn read_sums(&self, sums: &[Vec<f64>], scalars: &[&[f32]]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
+        scalars.iter().try_for_each(|scalar| same(scalar.len(), 1))?;
+        Ok((sums.to_vec(), scalars.concat()))
     }
 
     fn state(&self, count: usize, moments: Moments, remainder: Vec<i16>) -> Result<adamw::State> {

@@ -25,7 +25,7 @@ pub(super) fn clear(x: &mut [f32]) {
 }
 
 crate::vectorised! {
-    fn add_to_rows<'a>(x: &'a mut [f32], bias: &'a [f32]) {
+    pub(super) fn add_to_rows<'a>(x: &'a mut [f32], bias: &'a [f32]) {
         for row in x.chunks_exact_mut(bias.len().max(1)) {
             row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
         }

@@ -130,7 +130,7 @@ impl Over<'_> {
         let (name, block) = self.kernel(Pass::Forward, tiles)?;
         // In f32 nothing is written in bf16 beside.
         let rounded = tiles.map(|_| Arg::U64(out.rounded_beside()));
-        let after = args![kept.address, qkv, self.texts.on_device.address(cuda)];
+        let after = args![kept.address, qkv, self.texts.on_device.address()];
         let args = [args![out.address], rounded.as_slice(), after, &self.shape()[..]].concat();
         cuda.launch(&name, self.grid(self.heads.query, &block)?, &args)
     }
@@ -146,7 +146,7 @@ impl Over<'_> {
         let tiles = self.tiles_in_bf16(&[dqkv.address, qkv.address, g.address, result.address]);
         let rows = self.texts.total() * query;
         let delta = cuda.scratch(rows)?;
-        let offsets = self.texts.on_device.address(cuda);
+        let offsets = self.texts.on_device.address();
         let (before, after) = (args![dqkv.address, qkv, g], args![kept, delta.all(), offsets]);
         // In bf16 the kernel of the queries makes Σ g out, too.
         let result = if tiles.is_some() {

@@ -18,13 +18,35 @@ use candle_core::{
 };
 
 use super::device::{Arg, Cuda};
+use crate::backend::ALIGNED;
 
 /// Numbers in the device's memory. The driver keeps what is freed for the next one.
 #[derive(Debug)]
 pub struct Buffer {
-    pub(super) slice: CudaSlice<f32>,
+    place: Place,
     pub(super) len: usize,
     rounded: Option<Rounded>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Own(CudaSlice<f32>),
+    /// A part of what was brought at once.
+    Brought(Brought),
+}
+
+/// A part of what was [brought](crate::Backend::bring) at once, from this word of 32 bits on. The memory is given back with the
+/// last part of it.
+#[derive(Debug, Clone)]
+struct Brought {
+    words: Arc<CudaSlice<u32>>,
+    from: usize,
+}
+
+impl Brought {
+    fn address(&self) -> u64 {
+        address(&self.words, self.words.stream()) + 4 * self.from as u64
+    }
 }
 
 /// A buffer's numbers rounded to bf16, as products with weights in bf16 read them.
@@ -62,7 +84,14 @@ pub(super) fn address<T>(slice: &CudaSlice<T>, stream: &CudaStream) -> u64 {
 
 impl Buffer {
     pub(super) fn new(slice: CudaSlice<f32>, len: usize) -> Buffer {
-        Buffer { slice, len, rounded: None }
+        Buffer { place: Place::Own(slice), len, rounded: None }
+    }
+
+    fn address(&self) -> u64 {
+        match &self.place {
+            Place::Own(slice) => address(slice, slice.stream()),
+            Place::Brought(part) => part.address(),
+        }
     }
 
     /// Gives room for the numbers rounded to bf16, which kernels that know of it write beside them.
@@ -79,14 +108,14 @@ impl Buffer {
     }
 
     /// The first number of a range, and how many there are.
-    fn place(&self, range: Range<usize>) -> (usize, usize) {
+    fn range(&self, range: Range<usize>) -> (usize, usize) {
         let (end, start) = (range.end.min(self.len), range.start.min(self.len));
         (start, end.saturating_sub(start))
     }
 
     pub(super) fn part(&self, range: Range<usize>) -> Part<'_> {
-        let ((start, len), stream) = (self.place(range), self.slice.stream());
-        let address = address(&self.slice, stream) + 4 * start as u64;
+        let (start, len) = self.range(range);
+        let address = self.address() + 4 * start as u64;
         let rounded = self.rounded.as_ref().filter(|rounded| rounded.holds.load(Ordering::Relaxed));
         let rounded = rounded.map_or(0, |rounded| rounded.address() + 2 * start as u64);
         Part { address, len, rounded, buffer: PhantomData }
@@ -94,8 +123,8 @@ impl Buffer {
 
     /// What is rounded beside the numbers counts no more, until somebody writes that, too.
     pub(super) fn part_mut(&mut self, range: Range<usize>) -> PartMut<'_> {
-        let (start, len) = self.place(range);
-        let address = address(&self.slice, self.slice.stream()) + 4 * start as u64;
+        let (start, len) = self.range(range);
+        let address = self.address() + 4 * start as u64;
         let rounded = self.rounded.as_ref();
         rounded.inspect(|rounded| rounded.holds.store(false, Ordering::Relaxed));
         PartMut { address, len, rounded: rounded.filter(|_| len == self.len), buffer: PhantomData }
@@ -152,16 +181,17 @@ impl Cuda {
 #[derive(Clone)]
 pub struct Ids {
     pub(super) host: Arc<[u32]>,
-    pub(super) slice: Arc<CudaSlice<u32>>,
+    on_device: Brought,
 }
 
 impl Ids {
     pub(super) fn new(cuda: &Cuda, ids: &[u32]) -> Result<Ids> {
-        Ok(Ids { host: ids.into(), slice: Arc::new(upload(cuda, ids)?) })
+        let words = Arc::new(upload(cuda, ids)?);
+        Ok(Ids { host: ids.into(), on_device: Brought { words, from: 0 } })
     }
 
-    pub(super) fn address(&self, cuda: &Cuda) -> u64 {
-        address(&self.slice, cuda.stream())
+    pub(super) fn address(&self) -> u64 {
+        self.on_device.address()
     }
 
     /// An error where one of them is not below a number of rows.
@@ -171,6 +201,29 @@ impl Ids {
             None => Ok(()),
         }
     }
+}
+
+/// Lists of ids and of numbers in one piece of new memory, each at a multiple of [`ALIGNED`](crate::backend::ALIGNED) words.
+pub(super) fn bring(cuda: &Cuda, ids: &[&[u32]], numbers: &[&[f32]]) -> Result<(Vec<Ids>, Vec<Buffer>)> {
+    let mut words: Vec<u32> = Vec::new();
+    let mut add = |list: &mut dyn Iterator<Item = u32>| {
+        let from = words.len();
+        words.extend(list);
+        words.resize(words.len().next_multiple_of(ALIGNED), 0);
+        from
+    };
+    let of_ids: Vec<usize> = ids.iter().map(|ids| add(&mut ids.iter().copied())).collect();
+    let of_numbers: Vec<usize> =
+        numbers.iter().map(|list| add(&mut list.iter().map(|x| x.to_bits()))).collect();
+    let words = Arc::new(upload(cuda, &words)?);
+    let part = |from: usize| Brought { words: words.clone(), from };
+    let ids = ids.iter().zip(of_ids).map(|(&ids, from)| Ids { host: ids.into(), on_device: part(from) });
+    let buffer = |(list, from): (&&[f32], usize)| Buffer {
+        place: Place::Brought(part(from)),
+        len: list.len(),
+        rounded: None,
+    };
+    Ok((ids.collect(), numbers.iter().zip(of_numbers).map(buffer).collect()))
 }
 
 /// Values of the host's in new memory.

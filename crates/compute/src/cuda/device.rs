@@ -21,14 +21,16 @@ use super::{
 };
 
 /// The kernels by the file that they are in, as PTX.
-const MODULES: [(&str, &str); 12] = [
+const MODULES: [(&str, &str); 14] = [
     ("activation", include_str!(concat!(env!("OUT_DIR"), "/activation.ptx"))),
     ("adamw", include_str!(concat!(env!("OUT_DIR"), "/adamw.ptx"))),
     ("attention", include_str!(concat!(env!("OUT_DIR"), "/attention.ptx"))),
     ("attention_bf16", include_str!(concat!(env!("OUT_DIR"), "/attention_bf16.ptx"))),
+    ("cross_entropy", include_str!(concat!(env!("OUT_DIR"), "/cross_entropy.ptx"))),
     ("gather", include_str!(concat!(env!("OUT_DIR"), "/gather.ptx"))),
     ("held", include_str!(concat!(env!("OUT_DIR"), "/held.ptx"))),
     ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx"))),
+    ("pool", include_str!(concat!(env!("OUT_DIR"), "/pool.ptx"))),
     ("product_held", include_str!(concat!(env!("OUT_DIR"), "/product_held.ptx"))),
     ("rotate", include_str!(concat!(env!("OUT_DIR"), "/rotate.ptx"))),
     ("rows", include_str!(concat!(env!("OUT_DIR"), "/rows.ptx"))),
@@ -148,7 +150,7 @@ impl Cuda {
         &self.inner.stream
     }
 
-    /// Begins to record our kernels and products; candle's own, those of the head, are not among them.
+    /// Begins to record our kernels and products, which are all that a step launches.
     pub fn begin_profile(&self) {
         self.inner.profile.begin();
     }

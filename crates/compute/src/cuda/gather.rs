@@ -7,7 +7,7 @@ use super::{
     device::{Cuda, Grid, THREADS, args},
     factor::Factor,
 };
-use crate::Held;
+use crate::{Grouped, Held};
 
 fn same(found: usize, rows: usize, d: usize) -> Result<()> {
     if found != rows * d {
@@ -24,7 +24,7 @@ pub(super) fn gather(cuda: &Cuda, x: &PartMut, table: &Held, ids: &Ids, add: boo
     let Held::Plain(held) = table else { bail!("rows are taken of tables in f32 or bf16 alone") };
     let from = tensor(cuda, held, held.dtype())?;
     let name = if held.dtype() == DType::BF16 { "gather_bf16" } else { "gather_f32" };
-    let args = args![x.address, from, d, ids.address(cuda), ids.host.len(), d as u32, add];
+    let args = args![x.address, from, d, ids.address(), ids.host.len(), d as u32, add];
     cuda.launch(name, Grid::of(x.len), args)
 }
 
@@ -32,40 +32,18 @@ pub(super) fn gather(cuda: &Cuda, x: &PartMut, table: &Held, ids: &Ids, add: boo
 pub(super) fn gather_rows(cuda: &Cuda, out: &PartMut, x: Factor, ids: &Ids) -> Result<()> {
     same(out.len, ids.host.len(), x.cols)?;
     ids.check(x.rows)?;
-    let args =
-        args![out.address, x.address, x.stride, ids.address(cuda), ids.host.len(), x.cols as u32, false];
+    let args = args![out.address, x.address, x.stride, ids.address(), ids.host.len(), x.cols as u32, false];
     cuda.launch("gather_f32", Grid::of(out.len), args)
 }
 
-/// The places of equal ids together: each id once, where its places begin, and the places, in their order.
-fn grouped(ids: &[u32]) -> [Vec<u32>; 3] {
-    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-    order.sort_by_key(|&at| ids[at as usize]);
-    let (mut unique, mut groups) = (Vec::new(), Vec::new());
-    for (number, &at) in order.iter().enumerate() {
-        let id = ids[at as usize];
-        if unique.last() != Some(&id) {
-            unique.push(id);
-            groups.push(number as u32);
-        }
-    }
-    groups.push(ids.len() as u32);
-    [unique, groups, order]
-}
-
-/// Adds each row of g to the row that its id names, each number of a row by one thread in the order of g's rows.
-pub(super) fn scatter(cuda: &Cuda, sum: Factor, ids: &Ids, g: Part) -> Result<()> {
-    same(g.len, ids.host.len(), sum.cols)?;
+/// Adds the row of g of each token to the row that the token has, each number of a row by one thread in the order of g's rows.
+pub(super) fn scatter(cuda: &Cuda, sum: Factor, grouped: &Grouped<Cuda>, g: Part) -> Result<()> {
+    let Grouped { on_device: ids, starts, tokens, .. } = grouped;
+    same(g.len, tokens.host.len(), sum.cols)?;
     ids.check(sum.rows)?;
-    let grouped = grouped(&ids.host);
-    let rows = grouped[0].len() as u32;
-    // One upload for all three.
-    let all = upload(cuda, &grouped.concat())?;
-    let first = address(&all, cuda.stream());
-    let starts = [0, grouped[0].len(), grouped[0].len() + grouped[1].len()];
-    let [unique, groups, order] = starts.map(|start| first + 4 * start as u64);
-    let grid = Grid::blocks(rows, (sum.cols as u32).div_ceil(THREADS));
-    cuda.launch("scatter", grid, args![sum.address, sum.stride, unique, groups, order, g, sum.cols as u32])
+    let grid = Grid::blocks(ids.host.len() as u32, (sum.cols as u32).div_ceil(THREADS));
+    let [ids, starts, tokens] = [ids, starts, tokens].map(Ids::address);
+    cuda.launch("scatter", grid, args![sum.address, sum.stride, ids, starts, tokens, g, sum.cols as u32])
 }
 
 /// Clears the rows that ids name.
@@ -77,24 +55,10 @@ pub(super) fn clear_rows(cuda: &Cuda, x: Factor, ids: &Ids) -> Result<()> {
     unique.dedup();
     let rows = unique.len();
     let uploaded = (rows < ids.host.len()).then(|| upload(cuda, &unique)).transpose()?;
-    let on_device = uploaded.as_ref().map_or_else(|| ids.address(cuda), |ids| address(ids, cuda.stream()));
+    let on_device = uploaded.as_ref().map_or_else(|| ids.address(), |ids| address(ids, cuda.stream()));
     cuda.launch(
         "clear_rows",
         Grid::of(rows * x.cols),
         args![x.address, x.stride, on_device, rows, x.cols as u32],
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_of_equal_ids_stand_together_in_their_order() {
-        assert_eq!(
-            grouped(&[8, 0, 3, 8, 8, 1]),
-            [vec![0, 1, 3, 8], vec![0, 1, 2, 3, 6], vec![1, 5, 2, 0, 3, 4]]
-        );
-        assert_eq!(grouped(&[]), [vec![], vec![0], vec![]]);
-    }
 }

@@ -7,6 +7,7 @@ mod attention;
 mod books;
 mod buffer;
 mod close;
+mod cross_entropy;
 mod device;
 mod factor;
 mod gather;
@@ -15,6 +16,7 @@ mod list;
 mod low_rank;
 mod memory;
 mod norm;
+mod pool;
 mod product;
 mod profile;
 mod rotate;
@@ -33,8 +35,8 @@ use candle_core::{
 };
 
 use crate::{
-    Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
-    NormGradients, NormOf, Out, Products, Span, Step, Sum, Texts, Thin, Turned, backend::same,
+    Activation, Angles, Backend, Closing, Dropout, Grouped, Heads, Held, In, LowRank, Matrix, Memory,
+    Moments, NormGradients, NormOf, Out, Pool, Products, Span, Step, Sum, Texts, Thin, Turned, backend::same,
 };
 pub use adamw::State;
 use attention::Over;
@@ -125,6 +127,10 @@ impl Backend for Cuda {
         Ids::new(self, ids)
     }
 
+    fn bring(&self, ids: &[&[u32]], numbers: &[&[f32]]) -> Result<(Vec<Ids>, Vec<Buffer>)> {
+        buffer::bring(self, ids, numbers)
+    }
+
     fn upload(&self, from: &[f32], to: PartMut<'_>) -> Result<()> {
         same(from.len(), to.len)?;
         let uploaded = buffer::upload(self, from)?;
@@ -136,17 +142,17 @@ impl Backend for Cuda {
         if from.len == 0 {
             return Ok(Vec::new());
         }
-        let whole = self.scratch(from.len)?;
-        let to = whole.all().address;
+        let whole = self.alloc::<f32>(from.len)?;
+        let to = buffer::address(&whole, self.stream());
         rows::copy(self, Factor::rows(to, from.len, 1), Factor::rows(from.address, from.len, 1))?;
-        self.stream().clone_dtoh(&whole.slice).w()
+        self.stream().clone_dtoh(&whole).w()
     }
 
     fn to_tensor(&self, x: &Matrix<Cuda>) -> Result<Tensor> {
-        let copy = self.scratch(x.rows * x.cols)?;
-        let (to, from) = (copy.all().address, x.buffer.all().address);
+        let copy = self.alloc::<f32>(x.rows * x.cols)?;
+        let (to, from) = (buffer::address(&copy, self.stream()), x.buffer.all().address);
         rows::copy(self, Factor::rows(to, x.rows, x.cols), Factor::rows(from, x.rows, x.cols))?;
-        let storage = CudaStorage::wrap_cuda_slice(copy.slice, self.candle().clone());
+        let storage = CudaStorage::wrap_cuda_slice(copy, self.candle().clone());
         Ok(Tensor::from_storage(Storage::Cuda(storage), (x.rows, x.cols), BackpropOp::none(), false))
     }
 
@@ -229,14 +235,6 @@ impl Backend for Cuda {
         let sums = [&gradients.weight, &gradients.bias].into_iter().flatten();
         sums.map(|sum| sum.values.len).try_for_each(|len| same(len, norm.weight.elem_count()))?;
         norm::backward(self, norm, &dx, x, (&g, added), again, gradients)
-    }
-
-    fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Cuda>> {
-        same(cos.len(), sin.len())?;
-        let taken =
-            |from: &[f32]| -> Result<Buffer> { Ok(Buffer::new(buffer::upload(self, from)?, from.len())) };
-        let total = cos.len().checked_div(half).unwrap_or(0);
-        Ok(Angles { cos: taken(cos)?, sin: taken(sin)?, total, half })
     }
 
     fn rotate(
@@ -374,12 +372,24 @@ impl Backend for Cuda {
         gather::gather_rows(self, &out, read_factor(x), ids)
     }
 
-    fn scatter(&self, sum: Out<Cuda>, ids: &Ids, g: Part<'_>) -> Result<()> {
-        gather::scatter(self, written_factor(&sum), ids, g)
+    fn scatter(&self, sum: Out<Cuda>, grouped: &Grouped<Cuda>, g: Part<'_>) -> Result<()> {
+        gather::scatter(self, written_factor(&sum), grouped, g)
     }
 
     fn clear_rows(&self, x: Out<Cuda>, ids: &Ids) -> Result<()> {
         gather::clear_rows(self, written_factor(&x), ids)
+    }
+
+    fn pool(&self, out: PartMut<'_>, x: Part<'_>, texts: &Texts<Cuda>, pool: Pool) -> Result<()> {
+        pool::forward(self, &out, x, texts, pool)
+    }
+
+    fn pool_backward(&self, dx: PartMut<'_>, g: Part<'_>, texts: &Texts<Cuda>, pool: Pool) -> Result<()> {
+        pool::backward(self, &dx, g, texts, pool)
+    }
+
+    fn cross_entropy(&self, loss: PartMut<'_>, logits: PartMut<'_>, targets: Part<'_>) -> Result<()> {
+        cross_entropy::cross_entropy(self, &loss, &logits, targets)
     }
 
     fn sums_of_squares(&self, all: &[(In<Cuda>, Option<&Ids>)]) -> Result<Sums> {
@@ -387,7 +397,8 @@ impl Backend for Cuda {
         squares::start(self, &all)
     }
 
-    fn read_sums(&self, sums: &[Sums], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
+    fn read_sums(&self, sums: &[Sums], scalars: &[Part<'_>]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
+        scalars.iter().try_for_each(|scalar| same(scalar.len, 1))?;
         squares::read(self, sums, scalars)
     }
 

@@ -1,12 +1,12 @@
 //! Sums of squares in double precision.
 
 use candle_core::{
-    DType, Result, Tensor,
+    Result,
     cuda_backend::{WrapErr, cudarc::driver::CudaSlice},
 };
 
 use super::{
-    buffer::{Ids, address, tensor},
+    buffer::{Ids, Part, address},
     device::{Cuda, Grid, args},
     factor::Factor,
     rows,
@@ -46,7 +46,7 @@ pub(super) fn start(cuda: &Cuda, all: &[(Factor, Option<&Ids>)]) -> Result<Sums>
             }
             None => x.rows,
         };
-        let on_device = ids.map_or(0, |ids| ids.address(cuda));
+        let on_device = ids.map_or(0, |ids| ids.address());
         let args = args![to, x.address, x.stride, on_device, rows, x.cols as u32, PIECE];
         cuda.launch("squares", Grid::blocks(pieces as u32, 1), args)?;
         to += 8 * pieces as u64;
@@ -54,8 +54,8 @@ pub(super) fn start(cuda: &Cuda, all: &[(Factor, Option<&Ids>)]) -> Result<Sums>
     Ok(Sums { parts, pieces })
 }
 
-/// Reads sums, and scalars in `f32`, in one copy to the host, which is all that is waited for.
-pub(super) fn read(cuda: &Cuda, all: &[Sums], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
+/// Reads sums, and single numbers, in one copy to the host, which is all that is waited for.
+pub(super) fn read(cuda: &Cuda, all: &[Sums], scalars: &[Part]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
     // In words of 32 bits: two for each part, one for each scalar.
     let of_parts = 2 * all.iter().map(Sums::parts).sum::<usize>();
     let total = of_parts + scalars.len();
@@ -73,7 +73,7 @@ pub(super) fn read(cuda: &Cuda, all: &[Sums], scalars: &[Tensor]) -> Result<(Vec
         gather(address(&sums.parts, cuda.stream()), 2 * sums.parts())?;
     }
     for scalar in scalars {
-        gather(tensor(cuda, scalar, DType::F32)?, 1)?;
+        gather(scalar.address, 1)?;
     }
     let words = cuda.stream().clone_dtoh(&words).w()?;
     let (parts, scalars) = words.split_at(of_parts);

@@ -19,7 +19,7 @@ use crate::Moments;
 pub struct Buffer {
     len: usize,
     rounded: Option<Rounded>,
-    _room: Room,
+    _room: Arc<Room>,
 }
 
 /// A buffer's numbers rounded to bf16, which stand beside them where products read them so.
@@ -50,7 +50,12 @@ pub struct PartMut<'a> {
 
 impl Buffer {
     pub(super) fn new(ledger: &Ledger, len: usize) -> Buffer {
-        Buffer { len, rounded: None, _room: ledger.room::<f32>(len) }
+        Buffer::within(&Arc::new(ledger.room::<f32>(len)), len)
+    }
+
+    /// A part of what is taken at once.
+    pub(super) fn within(room: &Arc<Room>, len: usize) -> Buffer {
+        Buffer { len, rounded: None, _room: room.clone() }
     }
 
     pub(super) fn round_beside(&mut self, ledger: &Ledger) {
@@ -110,7 +115,12 @@ pub struct Ids {
 
 impl Ids {
     pub(super) fn new(ledger: &Ledger, ids: &[u32]) -> Ids {
-        Ids { host: ids.into(), _room: Arc::new(ledger.room::<u32>(ids.len())) }
+        Ids::within(&Arc::new(ledger.room::<u32>(ids.len())), ids)
+    }
+
+    /// A part of what is taken at once.
+    pub(super) fn within(room: &Arc<Room>, ids: &[u32]) -> Ids {
+        Ids { host: ids.into(), _room: room.clone() }
     }
 }
 

@@ -14,8 +14,9 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use half::bf16;
 
 use crate::{
-    Activation, Angles, Backend, Closing, Dropout, Heads, Held, In, LowRank, Matrix, Memory, Moments,
-    NormGradients, NormOf, Out, Products, Span, Step, Sum, Texts, Thin, Turned,
+    Activation, Angles, Backend, Closing, Dropout, Grouped, Heads, Held, In, LowRank, Matrix, Memory,
+    Moments, NormGradients, NormOf, Out, Pool, Products, Span, Step, Sum, Texts, Thin, Turned,
+    backend::{ALIGNED, has_two_logits, same},
     cpu::adamw::State as HostState,
     quantised::{CHUNK, has_tiles},
 };
@@ -191,6 +192,14 @@ impl Backend for Ledger {
         Ok(Ids::new(self, ids))
     }
 
+    fn bring(&self, ids: &[&[u32]], numbers: &[&[f32]]) -> Result<(Vec<Ids>, Vec<Buffer>)> {
+        let lengths = ids.iter().map(|ids| ids.len()).chain(numbers.iter().map(|list| list.len()));
+        let words = lengths.map(|len| len.next_multiple_of(ALIGNED)).sum();
+        let room = Arc::new(self.room::<u32>(words));
+        let ids = ids.iter().map(|ids| Ids::within(&room, ids));
+        Ok((ids.collect(), numbers.iter().map(|list| Buffer::within(&room, list.len())).collect()))
+    }
+
     fn upload(&self, from: &[f32], _: PartMut<'_>) -> Result<()> {
         self.room::<f32>(from.len());
         Ok(())
@@ -281,12 +290,6 @@ impl Backend for Ledger {
             g.rounds_beside();
         }
         Ok(())
-    }
-
-    fn angles(&self, cos: &[f32], sin: &[f32], half: usize) -> Result<Angles<Ledger>> {
-        let [cos_taken, sin_taken] = [cos, sin].map(|angles| Buffer::new(self, angles.len()));
-        let total = cos.len().checked_div(half).unwrap_or(0);
-        Ok(Angles { cos: cos_taken, sin: sin_taken, total, half })
     }
 
     fn rotate(
@@ -409,9 +412,7 @@ impl Backend for Ledger {
         Ok(())
     }
 
-    /// The ids that there are, where the places of each begin, and the places.
-    fn scatter(&self, _: Out<Ledger>, ids: &Ids, _: Part<'_>) -> Result<()> {
-        self.room::<u32>(2 * distinct(&ids.host) + 1 + ids.host.len());
+    fn scatter(&self, _: Out<Ledger>, _: &Grouped<Ledger>, _: Part<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -423,6 +424,19 @@ impl Backend for Ledger {
         Ok(())
     }
 
+    fn pool(&self, out: PartMut<'_>, x: Part<'_>, texts: &Texts<Ledger>, _: Pool) -> Result<()> {
+        texts.width(x.len, out.len).map(|_| ())
+    }
+
+    fn pool_backward(&self, dx: PartMut<'_>, g: Part<'_>, texts: &Texts<Ledger>, _: Pool) -> Result<()> {
+        texts.width(dx.len, g.len).map(|_| ())
+    }
+
+    fn cross_entropy(&self, loss: PartMut<'_>, logits: PartMut<'_>, targets: Part<'_>) -> Result<()> {
+        same(loss.len, 1)?;
+        has_two_logits(logits.len, targets.len).map(|_| ())
+    }
+
     fn sums_of_squares(&self, all: &[(In<Ledger>, Option<&Ids>)]) -> Result<Sums> {
         let rows = |x: &In<Ledger>, ids: &Option<&Ids>| ids.map_or(x.place.rows, |ids| ids.host.len());
         let parts =
@@ -431,7 +445,7 @@ impl Backend for Ledger {
     }
 
     /// Zeros.
-    fn read_sums(&self, sums: &[Sums], scalars: &[Tensor]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
+    fn read_sums(&self, sums: &[Sums], scalars: &[Part<'_>]) -> Result<(Vec<Vec<f64>>, Vec<f32>)> {
         let words = 2 * sums.iter().map(|sums| sums.parts).sum::<usize>() + scalars.len();
         if words > 0 {
             self.room::<f32>(words);

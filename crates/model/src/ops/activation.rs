@@ -2,19 +2,13 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use compute::{Activation, WithFunction};
 use rayon::prelude::*;
 
-use super::{
-    composed,
-    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices},
-};
+use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slices};
 
 /// Elements that one task works on.
 const PIECE: usize = 16 * 1024;
 
 /// The activation of every element. Any shape; with the gradient g, ∂x = g f′(x).
 pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return composed::activate(x, activation);
-    }
     x.contiguous()?.apply_op1(Activate(activation))
 }
 
@@ -94,7 +88,7 @@ impl CustomOp1 for Activate {
 }
 
 #[cfg(test)]
-pub(super) const ALL: [Activation; 5] =
+const ALL: [Activation; 5] =
     [Activation::Gelu, Activation::GeluTanh, Activation::Silu, Activation::Relu, Activation::Tanh];
 
 #[cfg(test)]

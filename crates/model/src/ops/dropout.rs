@@ -2,7 +2,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDTyp
 use compute::{Dropout, cpu::rows::drop_all};
 
 use super::{
-    Mode, composed,
+    Mode,
     element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice},
 };
 
@@ -10,7 +10,6 @@ use super::{
 /// probability `p` and multiplied by 1 / (1 − p) otherwise; in evaluation nothing happens.
 pub fn dropout(x: &Tensor, p: f32, mode: Mode) -> Result<Tensor> {
     match mode.dropout(p) {
-        Some(dropout) if !x.device().is_cpu() => composed::dropout(x, dropout),
         Some(dropout) => x.contiguous()?.apply_op1(Drop(dropout)),
         None => Ok(x.clone()),
     }

@@ -4,19 +4,13 @@ use compute::{
     math::sum_of_parts,
 };
 
-use super::{
-    composed,
-    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
-};
+use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices};
 
 /// Layer normalisation over the last dimension (Ba et al., arXiv 1607.06450), as PyTorch's.
 ///
 /// Shapes: x `[n, d]`, w and b `[d]` in `f32`, b absent for none. y = w x̂ + b with x̂ = (x − μ) / √(σ² + ε) per row.
 /// With h = g w: ∂x = (h − mean(h) − x̂ mean(h x̂)) / √(σ² + ε), ∂w = Σ g x̂, ∂b = Σ g.
 pub fn layer_norm(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return composed::layer_norm(x, w, b, eps);
-    }
     let x = x.contiguous()?;
     let norm = LayerNorm { eps: eps as f32 };
     match b {

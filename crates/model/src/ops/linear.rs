@@ -4,10 +4,7 @@ use candle_core::{
 use half::bf16;
 use rayon::prelude::*;
 
-use super::{
-    composed,
-    element::{Element, narrowed, slice, tensor, widened, widened_slice, with_slices},
-};
+use super::element::{Element, narrowed, slice, tensor, widened, widened_slice, with_slices};
 use compute::{
     Products,
     cpu::{View, ViewMut, buffer, product_in},
@@ -19,9 +16,6 @@ use compute::{
 /// which is that of x or `f32`; sums are in `f32`. With the gradient g of the result: ∂x = g w,
 /// ∂w = gᵀ x, ∂b = 1ᵀ g. What leads to no weight that learns gets no gradient computed.
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>, products: Products) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return composed::linear(x, w, b);
-    }
     let x = x.contiguous()?;
     match b {
         Some(b) => x.apply_op3(w, b, Linear { products }),

@@ -2,10 +2,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
 
-use super::{
-    composed,
-    element::{Element, by_dtype, narrowed, slice, storage_dtype, tensor, with_slice},
-};
+use super::element::{Element, by_dtype, narrowed, slice, storage_dtype, tensor, with_slice};
 
 /// The mean over the tokens of each text: x `[total, d]`, offsets `[texts + 1]`, result
 /// `[texts, d]`. The gradient of a token is that of its text's mean over the number of its tokens.
@@ -13,9 +10,6 @@ pub fn mean(x: &Tensor, offsets: Arc<[u32]>) -> Result<Tensor> {
     let total = x.dim(0)?;
     if offsets.last().is_some_and(|&last| last as usize != total) {
         bail!("{total} tokens cannot be parted into texts that end at {:?}", offsets.last());
-    }
-    if !x.device().is_cpu() {
-        return composed::mean(x, &offsets);
     }
     x.contiguous()?.apply_op1(Mean { offsets })
 }

@@ -5,15 +5,13 @@
 //! compute in `f32`. What an operation keeps for its backward is detached, so that no graph grows
 //! out of a backward; of a product with a weight only those gradients are computed that are wanted.
 //!
-//! On another device the operations that the head needs are [`composed`] of candle's own, which each of them decides by
-//! where its input lies; a layer's are methods of [`Backend`](compute::Backend).
+//! What a network computes are methods of [`Backend`](compute::Backend); these are what tests compare it with.
 
 mod activation;
 mod adapted;
 mod add_into;
 mod attention;
 mod bag;
-mod composed;
 mod dropout;
 mod element;
 mod embedding;

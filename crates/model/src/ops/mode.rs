@@ -43,7 +43,17 @@ impl Mode {
         }
     }
 
+    /// The same with all products in `f32`.
+    #[must_use]
+    pub(crate) fn in_f32(self) -> Mode {
+        match self {
+            Mode::Evaluate => Mode::Evaluate,
+            Mode::Train { seed, .. } => Mode::train(seed),
+        }
+    }
+
     /// Whether a graph is kept for a backward pass.
+    #[cfg(test)]
     pub(crate) fn tracks(self) -> bool {
         matches!(self, Mode::Train { .. })
     }

@@ -4,10 +4,7 @@ use compute::{
     math::sum_of_parts,
 };
 
-use super::{
-    composed,
-    element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices},
-};
+use super::element::{Element, by_dtype, slice, storage_dtype, tensor, with_slice, with_slices};
 
 /// Root mean square normalisation over the last dimension (Zhang and Sennrich, arXiv 1910.07467),
 /// as Transformers' `LlamaRMSNorm`.
@@ -15,9 +12,6 @@ use super::{
 /// Shapes: x `[n, d]`, w `[d]` in `f32`. y = w x r with r = 1 / √(mean(x²) + ε) per row. With
 /// h = g w: ∂x = r (h − x r² mean(h x)), ∂w = Σ g x r.
 pub fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return composed::rms_norm(x, w, eps);
-    }
     x.contiguous()?.apply_op2(w, RmsNorm { eps: eps as f32 })
 }
 

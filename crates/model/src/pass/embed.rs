@@ -4,33 +4,7 @@ use candle_core::Result;
 use compute::{Backend, Dropout, Matrix};
 
 use super::{norm as norms, packed::OnDevice};
-use crate::{Gradients, Mode, embeddings::Embeddings, weights::Weight};
-
-/// A table that is added to that of the words, with the row of each token.
-struct Other<'a, B: Backend> {
-    table: &'a Weight,
-    ids: Vec<u32>,
-    on_device: B::Ids,
-}
-
-fn others<'a, B: Backend>(
-    backend: &B,
-    embeddings: &'a Embeddings,
-    batch: &OnDevice<B>,
-) -> Result<Vec<Other<'a, B>>> {
-    let positions = embeddings.positions.as_ref().map(|positions| {
-        let first = positions.offset;
-        let of_text = |range: &[u32]| first..first + (range[1] - range[0]);
-        (&positions.table, batch.texts.offsets.windows(2).flat_map(of_text).collect::<Vec<u32>>())
-    });
-    // A single text has one segment.
-    let types = embeddings.token_types.as_ref().map(|types| (types, vec![0; batch.ids.len()]));
-    let other = |(table, ids): (&'a Weight, Vec<u32>)| {
-        let on_device = backend.ids(&ids)?;
-        Ok(Other { table, ids, on_device })
-    };
-    positions.into_iter().chain(types).map(other).collect()
-}
+use crate::{Gradients, Mode, embeddings::Embeddings};
 
 fn dropout(embeddings: &Embeddings, mode: Mode) -> Option<Dropout> {
     mode.at(1).dropout(embeddings.dropout)
@@ -44,10 +18,10 @@ pub(super) fn forward<B: Backend>(
     mode: Mode,
 ) -> Result<(Matrix<B>, Option<Matrix<B>>)> {
     let (_, d) = embeddings.words.held().dims()?;
-    let mut x = Matrix::new(backend, batch.ids.len(), d)?;
-    backend.gather(x.all_mut().values, embeddings.words.held(), &batch.ids_on_device, false)?;
-    for other in others(backend, embeddings, batch)? {
-        backend.gather(x.all_mut().values, other.table.held(), &other.on_device, true)?;
+    let mut x = Matrix::new(backend, batch.ids.count, d)?;
+    backend.gather(x.all_mut().values, embeddings.words.held(), &batch.ids.on_device, false)?;
+    for (table, rows) in embeddings.other_tables().zip(&batch.others) {
+        backend.gather(x.all_mut().values, table.held(), &rows.on_device, true)?;
     }
     let (mut y, sums) = match &embeddings.norm {
         Some(norm) => {
@@ -82,12 +56,10 @@ pub(super) fn backward<B: Backend>(
         g = to_sums;
     }
     let g = g.all().values;
-    if let Some(place) = embeddings.words.place() {
-        gradients.add_rows(place, &batch.ids, &batch.ids_on_device, g)?;
-    }
-    for other in others(backend, embeddings, batch)? {
-        if let Some(place) = other.table.place() {
-            gradients.add_rows(place, &other.ids, &other.on_device, g)?;
+    let tables = std::iter::once(&embeddings.words).chain(embeddings.other_tables());
+    for (table, rows) in tables.zip(std::iter::once(&batch.ids).chain(&batch.others)) {
+        if let Some(place) = table.place() {
+            gradients.add_rows(place, rows.grouped()?, g)?;
         }
     }
     Ok(())

@@ -2,8 +2,7 @@
 //!
 //! The forward writes a tape of what the backward needs; the backward reads it from its end, last layer first, and puts
 //! the gradient of each weight to where it is summed. There is no graph, and so no rule of one: what learns gets a
-//! gradient whatever is frozen below it, and what is frozen costs nothing. Head and loss alone are candle's, on the rows
-//! that the head reads.
+//! gradient whatever is frozen below it, and what is frozen costs nothing.
 
 mod block;
 mod embed;
@@ -14,18 +13,19 @@ mod norm;
 mod packed;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use candle_core::Tensor;
 use compute::{Backend, Matrix};
 
+pub(crate) use self::words::{learn as learn_words, logits as logits_of_words};
 use self::{block::Pass, kept::Kept, packed::OnDevice};
 use crate::{
-    Checkpointing, Gradients, Mode,
-    callbacks::{Loss, Taker},
+    Checkpointing, Gradients, Mode, Targets,
+    callbacks::Taker,
     error::Result,
     packed::Packed,
     transformer::{CLASSIFIER, EMBEDDINGS, Transformer},
-    weights::Parameter,
 };
 
 /// What a forward keeps for its backward.
@@ -39,7 +39,6 @@ pub(crate) enum Keep {
 
 /// What a forward has kept, block by block from the lowest, and its result.
 struct Tape<B: Backend> {
-    batch: OnDevice<B>,
     /// The embeddings before their norm.
     sums: Option<Matrix<B>>,
     blocks: Vec<(Matrix<B>, Option<Kept<B>>)>,
@@ -60,16 +59,15 @@ fn block_at<'a, B: Backend>(
 fn forward<B: Backend>(
     backend: &B,
     transformer: &Transformer,
-    packed: &Packed,
+    batch: &OnDevice<B>,
     mode: Mode,
     keep: Keep,
 ) -> Result<Tape<B>> {
-    let batch = OnDevice::new(backend, packed)?;
-    let (mut x, sums) = embed::forward(backend, &transformer.embeddings, &batch, mode.at(EMBEDDINGS))?;
+    let (mut x, sums) = embed::forward(backend, &transformer.embeddings, batch, mode.at(EMBEDDINGS))?;
     let mut blocks = Vec::new();
     let mut normed = None;
     for place in 0..transformer.blocks.len() {
-        let pass = |place| block_at(backend, transformer, &batch, place, mode);
+        let pass = |place| block_at(backend, transformer, batch, place, mode);
         let next = (place + 1 < transformer.blocks.len()).then(|| pass(place + 1));
         let given = pass(place).forward(&x, normed, next.as_ref())?;
         let (read, kept) = (std::mem::replace(&mut x, given.result), given.kept);
@@ -80,7 +78,7 @@ fn forward<B: Backend>(
         }
     }
     let sums = sums.filter(|_| keep != Keep::Nothing);
-    Ok(Tape { batch, sums, blocks, output: x })
+    Ok(Tape { sums, blocks, output: x })
 }
 
 /// Logits `[texts, outputs]`.
@@ -90,22 +88,25 @@ pub(crate) fn logits<B: Backend>(
     packed: &Packed,
     mode: Mode,
 ) -> Result<Tensor> {
-    let tape = forward(backend, transformer, packed, mode, Keep::Nothing)?;
-    head::forward(backend, transformer, &tape.output, packed, mode.at(CLASSIFIER))
+    let batch = OnDevice::new(backend, packed)?;
+    let tape = forward(backend, transformer, &batch, mode, Keep::Nothing)?;
+    let (logits, _) = head::forward(backend, transformer, tape.output, &batch, mode.at(CLASSIFIER))?;
+    Ok(backend.to_tensor(&logits)?)
 }
 
-/// What the last block gives for every token, `[total, hidden]`.
+/// What the base model gives for every token, `[total, hidden]`.
 pub(crate) fn hidden_states<B: Backend>(
     backend: &B,
     transformer: &Transformer,
     packed: &Packed,
 ) -> Result<Tensor> {
-    let tape = forward(backend, transformer, packed, Mode::Evaluate, Keep::Nothing)?;
-    Ok(backend.to_tensor(&tape.output)?)
+    let batch = OnDevice::new(backend, packed)?;
+    let tape = forward(backend, transformer, &batch, Mode::Evaluate, Keep::Nothing)?;
+    Ok(backend.to_tensor(&head::after_blocks(backend, transformer, tape.output)?)?)
 }
 
-/// Forward and backward: the loss, and the gradients of all parameters added to where they are summed. `take` is called
-/// whenever those of a piece of the network are complete; nothing that comes later reads its weights.
+/// Forward and backward: the loss, a single number, and the gradients of all parameters added to where they are summed. `take`
+/// is called whenever those of a piece of the network are complete; nothing that comes later reads its weights.
 #[expect(clippy::too_many_arguments, reason = "each is one operand of the formula")]
 pub(crate) fn learn<B: Backend>(
     backend: &B,
@@ -113,28 +114,22 @@ pub(crate) fn learn<B: Backend>(
     packed: &Packed,
     mode: Mode,
     keep: Keep,
-    loss: &Loss,
-    parameters: &[Parameter],
+    targets: &Targets,
     gradients: &mut Gradients<B>,
     take: &mut Taker<B>,
-) -> Result<Tensor> {
+) -> Result<B::Buffer> {
     let learns = transformer.learns;
     let below = |place: usize| learns.embeddings || (learns.blocks && place > 0);
     let count = transformer.blocks.len();
     let keep = if below(count) { keep } else { Keep::Nothing };
-    let Tape { batch, sums, mut blocks, output } = forward(backend, transformer, packed, mode, keep)?;
+    let (batch, targets) = OnDevice::to_learn(backend, packed, targets, learns.embeddings)?;
+    let Tape { sums, mut blocks, output } = forward(backend, transformer, &batch, mode, keep)?;
     let head_mode = mode.at(CLASSIFIER);
-    let (found, mut grad) = head::learn(
-        backend,
-        transformer,
-        output,
-        packed,
-        head_mode,
-        below(count),
-        loss,
-        parameters,
-        gradients,
-    )?;
+    let (mut logits, kept) = head::forward(backend, transformer, output, &batch, head_mode)?;
+    let loss = cross_entropy(backend, &mut logits, &targets)?;
+    let (wanted, g) = (below(count), &logits);
+    let mut grad = head::backward(backend, transformer, kept, g, &batch, head_mode, wanted, gradients)?;
+    drop(logits);
     take(gradients)?;
     for place in (0..count).rev() {
         let (Some((read, kept)), Some(above)) = (blocks.pop(), grad.take()) else { break };
@@ -151,5 +146,17 @@ pub(crate) fn learn<B: Backend>(
         embed::backward(backend, &transformer.embeddings, &batch, sums.as_ref(), grad, gradients, mode)?;
         take(gradients)?;
     }
-    Ok(found)
+    Ok(loss)
+}
+
+/// The loss of logits, a single number; the logits become their gradient.
+fn cross_entropy<B: Backend>(
+    backend: &B,
+    logits: &mut Matrix<B>,
+    targets: &Matrix<B>,
+) -> candle_core::Result<B::Buffer> {
+    let mut loss = backend.buffer(1)?;
+    let to = B::write(&mut loss, 0..1);
+    backend.cross_entropy(to, logits.all_mut().values, targets.all().values)?;
+    Ok(loss)
 }

@@ -93,15 +93,8 @@ fn add_pass<B: Backend>(
     gradients: &mut Gradients<B>,
 ) {
     let total = vec![types.iter().map(|mbti| f64::from(WEIGHTS[usize::from(mbti.class(AXES[0]))])).sum()];
-    network
-        .learn(
-            batch,
-            seed,
-            false,
-            &|logits| train::loss(logits, types, &network.head, &vec![WEIGHTS], &total),
-            gradients,
-        )
-        .expect("a pass");
+    let targets = train::targets(types, &network.head, &vec![WEIGHTS], &total);
+    network.learn(batch, seed, false, &targets, gradients).expect("a pass");
 }
 
 fn batch(case: &Case, vocabulary: usize) -> (Batch, Vec<Type>) {

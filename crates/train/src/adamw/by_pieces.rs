@@ -1,4 +1,4 @@
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 use compute::{Backend, Step};
 use model::{Gradients, Squares, Weights, read_norm};
 
@@ -46,9 +46,9 @@ impl<B: Backend> ByPieces<'_, B> {
         self.squares.iter().any(|squares| !squares.parameters().is_empty())
     }
 
-    /// Reads the norm of all gradients and the loss, a scalar in `f32`, and counts the step if both are finite. If not, the
+    /// Reads the norm of all gradients and the loss, a single number, and counts the step if both are finite. If not, the
     /// weights were moved all the same, and the caller has to begin again from other weights.
-    pub fn finish(self, loss: &Tensor) -> Result<Read> {
+    pub fn finish(self, loss: &B::Buffer) -> Result<Read> {
         let ByPieces { optimizer, squares, .. } = self;
         let (norm, losses) = read_norm(&optimizer.backend, squares, std::slice::from_ref(loss))?;
         let read = Read { norm, losses };

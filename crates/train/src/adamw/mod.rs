@@ -10,7 +10,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 use compute::{Backend, Cpu, Ledger, Step};
 pub use compute::{
     Moments,
@@ -155,13 +155,13 @@ impl<B: Backend> AdamW<B> {
         Ok(self.step_and_read(weights, gradients, &[], learning_rate)?.norm)
     }
 
-    /// The same after backward passes that had these losses, scalars in `f32`, which are read along with the norm: a GPU
-    /// is waited for once a step. Where a loss is not finite nothing is moved either.
+    /// The same after backward passes that had these losses, which are read along with the norm: a GPU is waited for once a
+    /// step. Where a loss is not finite nothing is moved either.
     pub fn step_and_read(
         &mut self,
         weights: &Weights,
         gradients: &Gradients<B>,
-        losses: &[Tensor],
+        losses: &[B::Buffer],
         learning_rate: f64,
     ) -> Result<Read> {
         // On one of the threads that share the work, as a network computes.
@@ -172,7 +172,7 @@ impl<B: Backend> AdamW<B> {
         &mut self,
         weights: &Weights,
         gradients: &Gradients<B>,
-        losses: &[Tensor],
+        losses: &[B::Buffer],
         learning_rate: f64,
     ) -> Result<Read> {
         let (norm, losses) = gradients.norm_and(losses)?;

@@ -9,7 +9,7 @@ use std::{
 use compute::{Backend, Cuda, Device, Products};
 use data::Batch;
 use mbti::{Axis, Type};
-use model::{Gradients, Setup};
+use model::{Gradients, Mode, Setup};
 use record::{Dtype, Trainable};
 use serde::{Deserialize, Serialize};
 use train::{AdamW, Hyperparameters, Moments};
@@ -19,7 +19,7 @@ use crate::model_folder::{Shape, VOCABULARY};
 /// How far a process goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Until {
-    /// The loss of the first forward.
+    /// The logits of one batch.
     Forward,
     /// The gradients of one batch.
     Backward,
@@ -111,19 +111,17 @@ pub fn train(work: &Work) {
     let mut optimizer = AdamW::on(&gpu, &mut network.weights, hyperparameters, Moments::F32).unwrap();
     let mut gradients = Gradients::new(gpu.clone(), &network.weights).unwrap();
     let (batch, types) = batch(work);
-    let weights = vec![[1.0, 1.0]];
-    let loss = |logits: &_| {
-        let loss = train::loss(logits, &types, &network.head, &weights, &[types.len() as f64])?;
-        if work.until == Until::Forward {
-            gpu.synchronise()?;
-            std::process::exit(0);
-        }
-        Ok(loss)
-    };
+    if work.until == Until::Forward {
+        let mode = Mode::Train { seed: 0, products: network.products };
+        network.forward(&batch, mode).unwrap();
+        gpu.synchronise().unwrap();
+        return;
+    }
+    let targets = train::targets(&types, &network.head, &vec![[1.0, 1.0]], &[types.len() as f64]);
     let steps = if let Until::Steps(steps) = work.until { steps } else { 1 };
     for step in 0..steps {
         gradients.clear();
-        let found = network.learn(&batch, step as u64, work.checkpointing, &loss, &mut gradients).unwrap();
+        let found = network.learn(&batch, step as u64, work.checkpointing, &targets, &mut gradients).unwrap();
         if let Until::Steps(_) = work.until {
             let read = optimizer.step_and_read(&network.weights, &gradients, &[found], 1e-4).unwrap();
             assert!(read.is_finite());

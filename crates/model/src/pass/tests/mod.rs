@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Tensor, Var};
-use compute::{Cpu, Matrix, Products};
+use compute::{Backend, Cpu, Matrix, Products};
 
 mod blocks;
+mod heads;
 
 use self::blocks::{BERT, Builder, HIDDEN, Kind, LLAMA, OFFSETS, TOKENS, kinds, widen};
 use super::{block::Pass, embed, packed::OnDevice};
 use crate::{
-    Gradients, Mode,
+    Gradients, Mode, Targets,
     block::Block,
     embeddings::{Embeddings, Positions},
     ops::{Span, gradient_check::random},
@@ -23,6 +24,7 @@ fn packed(kind: Kind) -> Packed {
     Packed {
         ids: vec![0; TOKENS].into(),
         offsets: OFFSETS.into(),
+        others: Vec::new(),
         rotations: vec![Rotation::new(&OFFSETS, |_| (&frequencies, 1.0))],
     }
 }
@@ -32,7 +34,7 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 }
 
 fn matrix(shape: [usize; 2], seed: u64) -> Matrix<Cpu> {
-    compute::Backend::to_matrix(&Cpu, &random(&shape, seed)).unwrap()
+    Cpu.to_matrix(&random(&shape, seed)).unwrap()
 }
 
 /// The result, the gradient of x, and those of all weights.
@@ -42,7 +44,7 @@ type Found = (Vec<f32>, Vec<Vec<f32>>);
 fn by_graph(weights: &Weights, tokens: usize, f: impl Fn(&Tensor) -> Tensor) -> Found {
     let x = Var::from_tensor(&random(&[tokens, HIDDEN], 77)).unwrap();
     let y = f(x.as_tensor());
-    let loss = (&y * &random(&[tokens, HIDDEN], 78)).unwrap().sum_all().unwrap();
+    let loss = (&y * &random(y.dims(), 78)).unwrap().sum_all().unwrap();
     let grads = loss.backward().unwrap();
     let mut all = vec![flat(grads.get(x.as_tensor()).unwrap())];
     all.extend(weights.parameters.iter().map(|p| flat(grads.get(p.var.as_tensor()).unwrap())));
@@ -214,7 +216,8 @@ fn texts_longer_than_a_block_of_queries_are_whole() {
     let mut builder = Builder::new(kind);
     let layer = [builder.block(kind)];
     let total = 1100;
-    let packed = Packed { ids: vec![0; total].into(), offsets: [0, total as u32].into(), rotations: vec![] };
+    let (offsets, others) = ([0, total as u32].into(), Vec::new());
+    let packed = Packed { ids: vec![0; total].into(), offsets, others, rotations: vec![] };
     let mode = Mode::train(1);
     // The gradient of the keys' biases is one of rounding alone, over so many tokens.
     let input_alone = |(result, all): Found| (result, all[..1].to_vec());
@@ -246,9 +249,12 @@ fn embeddings_give_what_their_single_operations_give_and_so_do_all_gradients() {
             norm: with_norm.then(|| builder.norm(BERT)),
             dropout,
         };
-        let packed = Packed { ids: [3, 3, 0, 19, 7, 3, 1, 2, 4, 5, 0, 19, 8, 8, 6].into(), ..packed(BERT) };
+        let with_others = || Packed { others: embeddings.others(&OFFSETS), ..packed(BERT) };
+        let ids = [3, 3, 0, 19, 7, 3, 1, 2, 4, 5, 0, 19, 8, 8, 6].into();
+        let packed = Packed { ids, ..with_others() };
         let mode = Mode::train(4);
-        let batch = OnDevice::new(&Cpu, &packed).unwrap();
+        let targets = Targets { values: vec![1.0; 3], axes: 1 };
+        let (batch, _) = OnDevice::to_learn(&Cpu, &packed, &targets, true).unwrap();
         let (y, sums) = embed::forward(&Cpu, &embeddings, &batch, mode).unwrap();
         let mut gradients = Gradients::new(Cpu, &builder.weights).unwrap();
         let g = matrix([TOKENS, HIDDEN], 78);
@@ -262,7 +268,7 @@ fn embeddings_give_what_their_single_operations_give_and_so_do_all_gradients() {
             let expected = flat(grads.get(parameter.var.as_tensor()).unwrap());
             assert_within(CLOSE, &found, &expected, &parameter.name);
         }
-        let wrong = Packed { ids: [20; TOKENS].into(), ..self::packed(BERT) };
+        let wrong = Packed { ids: [20; TOKENS].into(), ..with_others() };
         let wrong = OnDevice::new(&Cpu, &wrong).unwrap();
         assert!(embed::forward(&Cpu, &embeddings, &wrong, Mode::Evaluate).is_err());
     }

@@ -1,5 +1,5 @@
 //! How many instructions of threads are executed in a second, on one core and on two:
-//! `cargo run --release -p emulated-gpu --example speed`.
+//! `cargo run --release -p emulated-gpu --example throughput`.
 
 use emulated_gpu::memory::{Find, Where};
 use emulated_gpu::ptx;

@@ -117,8 +117,8 @@ fn judged(axis: Axis, logit: f64, calibration: Option<&Calibration>) -> AxisPred
         }
         between(of_class(probability))
     });
-    let unsure = why == Some(WhyRefused::NothingTold)
-        || interval.is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high);
+    let unsure =
+        why == Some(WhyRefused::NothingTold) || interval.is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high);
     AxisPrediction { letter: axis.letters()[class], probability, interval, unsure }
 }
 
@@ -131,7 +131,10 @@ fn answer_sets(sets: &PredictionSets, axes: &[Axis], logits: &[f64]) -> AnswerSe
     };
     let name = |classes: &Vec<bool>| -> String {
         let of = |axis| axes.iter().zip(classes).find(|(learned, _)| **learned == axis);
-        Axis::ALL.map(|axis| of(axis).map_or('-', |(_, &second)| letter(axis, second).as_char())).iter().collect()
+        Axis::ALL
+            .map(|axis| of(axis).map_or('-', |(_, &second)| letter(axis, second).as_char()))
+            .iter()
+            .collect()
     };
     let types = sets.types.map(|types| metrics::answers(types.threshold, logits)).unwrap_or_default();
     AnswerSets {

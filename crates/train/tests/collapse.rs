@@ -22,7 +22,7 @@ fn texts(rarity: usize, seed: u64) -> Vec<Example> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut examples = Vec::new();
     for author in 0..80 {
-        let (second, perceiving) = (author % rarity == 0, author / rarity % 2 == 0);
+        let (second, perceiving) = (author % rarity == 0, (author / rarity).is_multiple_of(2));
         let mbti = Type::from_classes([second, false, false, perceiving]);
         for _ in 0..5 {
             let letter = |random: &mut ChaCha8Rng| {

@@ -50,6 +50,9 @@ pub struct Closing<'a, B: Backend> {
     pub residual: B::Ref<'a>,
 }
 
+/// What was brought into a device's memory: the lists of ids, and those of numbers.
+pub type Brought<B> = (Vec<<B as Backend>::Ids>, Vec<<B as Backend>::Buffer>);
+
 /// What a transformer and its head compute, on one device, forward and backward.
 ///
 /// Activations are `f32` in buffers of the device; weights are candle's tensors there, in the
@@ -116,7 +119,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// Several lists of ids and of numbers in new memory of the device, each in its order. A device that is apart from the
     /// host gets all of them by one transfer, since what a transfer costs is mostly that it begins.
-    fn bring(&self, ids: &[&[u32]], numbers: &[&[f32]]) -> Result<(Vec<Self::Ids>, Vec<Self::Buffer>)>;
+    fn bring(&self, ids: &[&[u32]], numbers: &[&[f32]]) -> Result<Brought<Self>>;
 
     /// Numbers of the host's into the device's memory, as many as there are places.
     fn upload(&self, from: &[f32], to: Self::Mut<'_>) -> Result<()>;

@@ -25,6 +25,10 @@ mod run;
 mod schedule;
 mod training_loop;
 
+#[cfg(test)]
+#[path = "../../../tests/tiny_models/mod.rs"]
+mod tiny_models;
+
 pub use adamw::{AdamW, Blocks, ByPieces, Hyperparameters, Kept, Moments, State, load_state, save_state};
 pub use baseline::{words_alone, words_answers};
 pub use checkpoint::{Checkpoint, newest_checkpoint};

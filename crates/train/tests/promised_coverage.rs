@@ -1,5 +1,5 @@
 //! What sets of answers cover on real texts by authors whom neither the model nor the sets have seen.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;
 

@@ -1,9 +1,6 @@
 //! What a run is said to need at least, beside what it holds, and the settings that are proposed where it does not fit.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../../../tests/tiny_models/mod.rs"]
-mod tiny_models;
-
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -21,7 +18,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// The tiny BERT with other sizes: `vocabulary` rows in its table, and layers `width` wide.
 fn bert(folder: &Path, vocabulary: usize, width: usize) -> PathBuf {
-    let folder = tiny_models::tiny_bert(folder);
+    let folder = crate::tiny_models::tiny_bert(folder);
     let path = folder.join("config.json");
     let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let old = |name: &str| config[name].as_u64().unwrap() as usize;

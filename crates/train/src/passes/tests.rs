@@ -1,9 +1,6 @@
 //! How many tokens go through the network at once, and which layers are computed again, by the memory that there is.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../../../tests/tiny_models/mod.rs"]
-mod tiny_models;
-
 use data::encode;
 
 use super::*;
@@ -18,7 +15,7 @@ struct Run {
 impl Run {
     fn of(letters: &[usize], config: TrainConfig) -> Run {
         let folder = tempfile::tempdir().unwrap();
-        let network = memory_plan::shapes(&tiny_models::tiny_bert(folder.path()), &config).unwrap();
+        let network = memory_plan::shapes(&crate::tiny_models::tiny_bert(folder.path()), &config).unwrap();
         let texts: Vec<String> =
             letters.iter().map(|&letters| "abcdefghij".repeat(5)[..letters].into()).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

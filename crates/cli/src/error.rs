@@ -38,6 +38,10 @@ pub enum Error {
     SweepFailed { failed: usize, interrupted: usize, runs: usize },
     #[error("The name \"{name}\" is taken. Give another with {option}, or remove the old one first.")]
     NameTaken { name: String, option: &'static str },
+    #[error("Run {run} cannot be compared with itself. Name two runs: --compare RUN RUN")]
+    SameRun { run: i64 },
+    #[error("Nothing to compare: {why}. Evaluate both on texts that neither knows.")]
+    NothingToCompare { why: String },
     #[error("{} is there already. Name a folder that is not.", .path.display())]
     FolderExists { path: std::path::PathBuf },
     #[error("The text has more than 16 MiB. Give a shorter one: a model reads no more than its first pages.")]
@@ -75,6 +79,10 @@ impl Error {
                 .with("name", name)
                 .with("value", "–")
                 .with("allowed", "a name"),
+            Error::SameRun { run } => Problem::new(record::ProblemCode::BadSetting, self)
+                .with("name", "compare")
+                .with("value", format!("{run} {run}"))
+                .with("allowed", "two runs"),
             Error::LongText => Problem::new(record::ProblemCode::BadSetting, self)
                 .with("name", "text")
                 .with("value", "> 16 MiB")
@@ -109,6 +117,7 @@ impl Error {
             Error::Io(_)
             | Error::Json(_)
             | Error::Toml(_)
+            | Error::NothingToCompare { .. }
             | Error::Sweep { .. }
             | Error::SweepFailed { .. } => Problem::new(record::ProblemCode::Internal, self),
         }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use record::{Run, RunProgress, SplitBy, SplitMethod, UsedDevice, memory};
+use record::{Run, RunEvaluation, RunProgress, SplitBy, SplitMethod, UsedDevice, memory};
 
 use crate::{
     Context,
@@ -28,7 +28,12 @@ pub fn run(context: &Context, command: Runs) -> Result<()> {
         }
         Runs::Show { id, config: false } => {
             let progress = runtime.block_on(app::runs::show(home, id, 0))?;
-            if *json { print::json(&progress) } else { print_run(&progress) }
+            if *json {
+                return print::json(&progress);
+            }
+            print_run(&progress)?;
+            let evaluated = runtime.block_on(app::evaluations::list(home, Some(id)))?;
+            print_evaluated(id, &evaluated)
         }
         Runs::Stop { id, now } => {
             let stop = if now { app::runs::Stop::Now } else { app::runs::Stop::Save };
@@ -123,6 +128,15 @@ fn print_list(all: &[Run]) -> Result<()> {
         })
         .collect();
     print::table(&["id", "status", "model", "data", "steps", "training", "created"], &rows)
+}
+
+/// The data sets that a run was evaluated on.
+fn print_evaluated(run: i64, all: &[RunEvaluation]) -> Result<()> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = all.iter().map(|found| &found.data[..]).collect();
+    print::line(&format!("evaluated on {}: `mbti evaluate {run}` shows what was found", names.join(", ")))
 }
 
 fn print_run(progress: &RunProgress) -> Result<()> {

@@ -271,8 +271,10 @@ fn what_was_found_is_listed_by_run_and_in_a_table_and_two_runs_are_compared_on_t
         said.contains("is better than run") || said.contains("can be told from these 12 authors"),
         "{said}"
     );
-    let alike = engine.ok(&["evaluate", "--compare", "1", "1", "--data", "other"]);
-    assert!(alike.contains("No difference between run 1 and run 1 can be told"), "{alike}");
+    let alike = engine.fails(&["evaluate", "--compare", "1", "1", "--data", "other"]);
+    assert!(alike.contains("cannot be compared with itself"), "{alike}");
+    let shown = engine.ok(&["runs", "show", "1"]);
+    assert!(shown.contains("evaluated on other, own: `mbti evaluate 1`"), "{shown}");
 
     engine.ok(&["runs", "remove", "2"]);
     assert_eq!(engine.json(&["evaluate", "--table"]).as_array().unwrap().len(), 2);

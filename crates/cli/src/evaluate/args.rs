@@ -1,6 +1,17 @@
 use clap::Args;
 
+const USAGE: &str = "mbti evaluate <RUN> [--data <NAME>]
+       mbti evaluate --table
+       mbti evaluate --compare <RUN> <RUN> --data <NAME>";
+
+const EXAMPLES: &str = "Examples:
+  mbti evaluate 3 --data posts        judge run 3 on the texts of posts
+  mbti evaluate 3                     what was found of run 3
+  mbti evaluate --table               all runs and data sets
+  mbti evaluate --compare 1 3 --data posts";
+
 #[derive(Debug, Args)]
+#[command(override_usage = USAGE, after_help = EXAMPLES)]
 pub struct EvaluateArgs {
     /// Number of the run
     #[arg(required_unless_present_any = ["table", "compare"], conflicts_with_all = ["table", "compare"])]

@@ -4,10 +4,22 @@ use mbti::Type;
 use metrics::Judged;
 use record::RunComparison;
 
-use crate::{Context, error::Result};
+use crate::{
+    Context,
+    error::{Error, Result},
+};
 
-/// Compares two runs on a data set that both were evaluated on, by the texts that neither of them learned from.
-pub fn compare(context: &Context, runs: [i64; 2], data: &str, seed: u64) -> Result<RunComparison> {
+/// Compares two runs on a data set that both were evaluated on, by the texts that neither of them learned from; and
+/// whether each of them learned from all.
+pub fn compare(
+    context: &Context,
+    runs: [i64; 2],
+    data: &str,
+    seed: u64,
+) -> Result<(RunComparison, [bool; 2])> {
+    if runs[0] == runs[1] {
+        return Err(Error::SameRun { run: runs[0] });
+    }
     let (home, runtime) = (&context.home, &context.runtime);
     let both = runtime.block_on(evaluations::logits_of_both(home, runs, data))?;
     let mut overlap_known = true;
@@ -32,8 +44,9 @@ pub fn compare(context: &Context, runs: [i64; 2], data: &str, seed: u64) -> Resu
     let judged = |axes, logits| Judged { axes, logits, types: &types, authors: &authors };
     let found = metrics::compare(&judged(&first.axes[..], &one[..]), &judged(&second.axes, &other), seed);
     let left_out = (first.labels.len() - kept.len()) as i64;
+    let knew_all = both.each_ref().map(|of| of.overlaps.iter().all(|&overlaps| overlaps));
     let [first, second] = runs;
-    Ok(RunComparison { first, second, data: name, left_out, overlap_known, found })
+    Ok((RunComparison { first, second, data: name, left_out, overlap_known, found }, knew_all))
 }
 
 fn logits_of(of: &TextLogits, rows: &[usize]) -> Vec<f64> {

@@ -9,7 +9,11 @@ mod watch;
 
 pub use args::EvaluateArgs;
 
-use crate::{Context, error::Result, print};
+use crate::{
+    Context,
+    error::{Error, Result},
+    print,
+};
 
 pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
     match (args.run, &args.data, &args.compare[..]) {
@@ -18,15 +22,22 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
             if context.json { print::json(&found) } else { show::evaluation(&found) }
         }
         (None, Some(data), &[first, second]) => {
-            let found = compare::compare(context, [first, second], data, args.seed)?;
-            if context.json { print::json(&found) } else { show::comparison(&found) }
+            let (found, knew_all) = compare::compare(context, [first, second], data, args.seed)?;
+            match found.found.texts {
+                _ if context.json => print::json(&found),
+                0 => Err(Error::NothingToCompare { why: show::nothing_left(&found, knew_all) }),
+                _ => show::comparison(&found),
+            }
         }
         (run, ..) => {
             let all = context.runtime.block_on(app::evaluations::list(&context.home, run))?;
             match run {
                 _ if context.json => print::json(&all),
                 Some(run) => show::list(run, &all),
-                None => show::table(&all),
+                None => {
+                    let data_sets = context.runtime.block_on(app::data_sets::list(&context.home))?;
+                    show::table(&all, &data_sets)
+                }
             }
         }
     }

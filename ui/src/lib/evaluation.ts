@@ -1,8 +1,10 @@
 import { AXES } from "./axes";
 import type { Axis } from "./backend/types/Axis";
 import type { Comparison } from "./backend/types/Comparison";
+import type { DataSet } from "./backend/types/DataSet";
 import type { Estimated } from "./backend/types/Estimated";
 import type { JudgedTexts } from "./backend/types/JudgedTexts";
+import type { RunComparison } from "./backend/types/RunComparison";
 import type { RunEvaluation } from "./backend/types/RunEvaluation";
 import { formatNumber, formatPercent } from "./format";
 import { language, t } from "./i18n";
@@ -35,7 +37,7 @@ export function warningsOf(found: RunEvaluation): { text: string; bad: boolean }
   if (overlap.texts_of_shared_authors > 0) add(t("evaluation_authors", { n: overlap.texts_of_shared_authors }));
   if (overlap.validation_texts > 0) add(t("evaluation_validation", { n: overlap.validation_texts }));
   if (overlap.texts > 0 && found.unseen === null) add(t("evaluation_nothing_left"));
-  if (overlap.texts === 0) add(t("evaluation_clean"), false);
+  if (overlap.texts === 0 && overlap.validation_texts === 0) add(t("evaluation_clean"), false);
   return warnings;
 }
 
@@ -96,24 +98,99 @@ function undecided(found: Comparison): string {
 /** What the table says of one run on one data set: on the texts that the run did not learn from, where there are any. */
 export interface Cell {
   text: string;
-  note: string | null;
+  notes: string[];
 }
 
 export function cellOf(found: RunEvaluation): Cell {
   const judged = found.unseen ?? found.all;
-  return { text: estimatedText(judged.model.mean_balanced_accuracy), note: noteOf(found) };
+  return { text: estimatedText(judged.model.mean_balanced_accuracy), notes: notesOf(found) };
 }
 
-function noteOf({ overlap, unseen }: RunEvaluation): string | null {
-  if (overlap === null) return t("evaluation_cell_unknown");
-  if (overlap.texts === 0) return null;
-  return t(unseen === null ? "evaluation_cell_seen" : "evaluation_cell_unseen");
+function notesOf(found: RunEvaluation): string[] {
+  const { overlap, unseen } = found;
+  const axes = axesOnly(axesOfMean(unseen ?? found.all));
+  const notes = axes === null ? [] : [t("evaluation_cell_axes", { axes })];
+  if (overlap === null) return [...notes, t("evaluation_cell_unknown")];
+  if (overlap.texts > 0) notes.push(t(unseen === null ? "evaluation_cell_seen" : "evaluation_cell_unseen"));
+  if (overlap.validation_texts > 0) notes.push(t("evaluation_cell_validation"));
+  return notes;
 }
 
-/** The data sets that two different runs were evaluated on, by name, each with these runs. */
+/** The axes that count in a mean: those of which the texts have both letters. */
+const axesOfMean = ({ model }: JudgedTexts): Axis[] =>
+  AXES.filter((axis) => model.by_text.axes[axis]?.metrics.balanced_accuracy != null);
+
+/** The names of axes that are some but not all: a mean over others is another figure. */
+const axesOnly = (axes: readonly Axis[]): string | null =>
+  axes.length === 0 || axes.length === AXES.length ? null : axes.join(", ");
+
+/** The mean balanced accuracy in a sentence, or why there is none. */
+export function meanText(judged: JudgedTexts): string {
+  const { mean_balanced_accuracy } = judged.model;
+  if (mean_balanced_accuracy.value === null) return t("evaluation_no_mean");
+  const axes = axesOnly(axesOfMean(judged));
+  const only = axes === null ? "" : ` (${t("evaluation_cell_axes", { axes })})`;
+  return t("evaluation_mean", { value: estimatedText(mean_balanced_accuracy) + only });
+}
+
+/** The same texts under the same name: a data set that was made anew under an old name is another one. */
+export interface Column {
+  data: string;
+  texts: string;
+  title: string;
+  /** Whether the data set was removed, or another has its name. */
+  gone: boolean;
+}
+
+/** The columns of the table by name; the names of data sets that are alike are told apart by the number of texts. */
+export function columnsOf(all: readonly RunEvaluation[], dataSets: readonly DataSet[]): Column[] {
+  const columns = new Map<string, RunEvaluation>();
+  for (const found of all) {
+    const key = JSON.stringify([found.data, found.texts]);
+    const newest = columns.get(key);
+    if (!newest || newest.created_at < found.created_at) columns.set(key, found);
+  }
+  const kept = [...columns.values()];
+  const named = (name: string) => kept.filter(({ data }) => data === name).length;
+  return kept
+    .map(({ data, texts, all, created_at }) => ({
+      data,
+      texts,
+      title: named(data) > 1 ? t("evaluation_column", { data, n: all.texts }) : data,
+      gone: !dataSets.some((one) => one.name === data && one.created_at <= created_at),
+    }))
+    .sort((one, other) => one.title.localeCompare(other.title, undefined, { numeric: true }));
+}
+
+/** Why no text is left to compare two runs on, or null where some are. */
+export function nothingLeft(compared: RunComparison, all: readonly RunEvaluation[]): string | null {
+  const { first, second, data, left_out, found } = compared;
+  if (found.texts > 0) return null;
+  const knewAll = (run: number) =>
+    all.some((one) => one.run === run && one.data === data && one.overlap?.texts === one.all.texts);
+  const run = [first, second].find(knewAll);
+  return run === undefined
+    ? t("compare_nothing", { data, n: left_out })
+    : t("compare_nothing_one", { run: String(run), data, n: left_out });
+}
+
+/** On which axes two runs were compared, where they do not both have all. */
+export function comparedOn(found: Comparison): string | null {
+  const axes = axesOnly(comparedAxes(found));
+  return axes === null ? null : t("compare_axes", { axes });
+}
+
+/** The data sets that two different runs were evaluated on, on the same texts, by name, each with these runs. */
 export function comparable(all: readonly RunEvaluation[]): Map<string, number[]> {
+  const newest = new Map<string, RunEvaluation>();
+  for (const found of all) {
+    const known = newest.get(found.data);
+    if (!known || known.created_at < found.created_at) newest.set(found.data, found);
+  }
   const runs = new Map<string, number[]>();
-  for (const { data, run } of all) runs.set(data, [...(runs.get(data) ?? []), run]);
+  for (const { data, run, texts } of all) {
+    if (newest.get(data)?.texts === texts) runs.set(data, [...(runs.get(data) ?? []), run]);
+  }
   const several = [...runs].filter(([, of]) => of.length > 1);
   return new Map(several.sort(([one], [other]) => one.localeCompare(other)));
 }

@@ -66,7 +66,7 @@ export const data: Words<typeof english.data> = {
   exported: "已写入 {path}。",
   work_stop: "停止",
   work_bytes: "已读取 {done}，共 {total}；保留 {texts} 段文本",
-  work_texts: "第 {done} 段文本，共 {total} 段",
+  work_texts: "已处理 {done} 条，共 {total} 条",
   measuring: "正在检测…",
   leaks_alone_button: "只用类型词训练",
   leaks_alone_hint: "让词袋模型只学这些文本中的类型词，看它们透露了多少。这一步最费时。",

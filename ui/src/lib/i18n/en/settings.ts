@@ -265,7 +265,7 @@ export const allowed = {
   max_tokens_per_batch: orEmpty.four,
   per_device_eval_batch_size: orEmpty.one,
   gradient_accumulation_steps: from.one,
-  tokens_per_pass: "auto, none, or a whole number from 4",
+  tokens_per_pass: "a whole number from 4 to 16,777,216",
   learning_rate: "a number above 0, at most 1, or empty",
   lr_scheduler_type: "linear, cosine, constant or constant_with_warmup",
   warmup_steps: from.zero,

@@ -249,7 +249,7 @@ export const allowed: Dictionary["allowed"] = {
   max_tokens_per_batch: orEmpty.four,
   per_device_eval_batch_size: orEmpty.one,
   gradient_accumulation_steps: from.one,
-  tokens_per_pass: "auto、none，或从 4 起的整数",
+  tokens_per_pass: "4 到 16,777,216 的整数",
   learning_rate: "大于 0、不超过 1 的数，或不填",
   lr_scheduler_type: "linear、cosine、constant 或 constant_with_warmup",
   warmup_steps: from.zero,

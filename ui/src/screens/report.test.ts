@@ -85,10 +85,19 @@ describe.each(languages)("the report in %s", (language) => {
       found.refused = { temperature: 12.5, why: "out_of_range" };
       run.assessment!.calibration["F-T"]!.refused = { temperature: 1.1, why: "no_better" };
     });
-    const said = async (axis: string, key: "nothing_told" | "out_of_range" | "no_better", temperature: string) =>
-      expect((await at(`temperature-refused-${axis}`)).textContent?.trim()).toBe(
-        words.window[`temperature_${key}`].replace("{axis}", axis).replace("{temperature}", temperature),
-      );
+    const said = async (axis: string, key: "nothing_told" | "out_of_range" | "no_better", temperature: string) => {
+      const text = (await at(`temperature-refused-${axis}`)).textContent?.trim() ?? "";
+      const [before, after] = words.window[`temperature_${key}`]
+        .replace("{axis}", axis)
+        .replace("{temperature}", temperature)
+        .split("{effect}");
+      expect(text.startsWith(before!) && text.endsWith(after!)).toBe(true);
+      // What it would do is in the note; the table has what is applied, which changes nothing.
+      const [effect] = words.window.temperature_effect.split("{before}");
+      expect(text).toContain(effect);
+      const cells = (await at("calibration")).querySelectorAll(`tr[data-axis="${axis}"] td`);
+      for (const cell of [cells[1]!, cells[2]!]) expect(cell.textContent?.trim()).toMatch(/^(\S+) → \1$/);
+    };
     await said("N-S", "nothing_told", "0.12");
     await said("J-P", "out_of_range", "12.50");
     await said("F-T", "no_better", "1.10");
@@ -113,6 +122,14 @@ describe.each(languages)("the report in %s", (language) => {
     const sets = await at("sets");
     expect(sets.querySelector("table")).toBeNull();
     expect(sets.textContent).toContain(fill(language, words.window.sets_too_few, { n: 6, least: 11 }));
+    cleanup();
+    await openReport(language, ({ run }) => {
+      run.assessment!.by_author = null;
+      run.assessment!.sets = { coverage: 0.9, calibration_units: 6, judged_units: 5, least_units: 11, axes: {}, types: null };
+    });
+    const ofTexts = fill(language, words.window.sets_no_authors_too_few, { n: 6, least: 11 });
+    expect((await at("sets")).textContent).toContain(ofTexts);
+    expect((await at("calibration")).textContent).toContain(words.window.calibration_no_authors_hint);
   });
 
   it("says what the run was computed on, and why not on the graphics card", async () => {
@@ -171,20 +188,22 @@ describe("an unsure prediction", () => {
   it.each(languages)("is shown as one in %s", async (language) => {
     const words = dictionaries[language];
     const fake = await open("finished", "nav-predict", language);
+    const told = { interval: null, unsure: false };
+    let types = ["ENFP", "INFP", "ENTP"];
     fake.predict = async (run) => ({
       type: "ENFP",
       axes: {
-        "E-I": { letter: "E", probability: 0.6, interval: [0.45, 0.75], unsure: true },
-        "N-S": { letter: "N", probability: 0.8, interval: [0.7, 0.9], unsure: false },
-        "F-T": { letter: "F", probability: 0.7, interval: null, unsure: false },
-        "J-P": { letter: "P", probability: 0.8, interval: [0.6, 0.995], unsure: false },
+        "E-I": { ...told, letter: "E", probability: 0.6, interval: [0.45, 0.75], unsure: true },
+        "N-S": { ...told, letter: "N", probability: 0.8, interval: [0.7, 0.9] },
+        "F-T": { ...told, letter: "F", probability: 0.7 },
+        "J-P": { ...told, letter: "P", probability: 0.8, interval: [0.6, 0.995] },
       },
       sets: {
         coverage: 0.9,
         calibration_units: 28,
         least_units: 11,
         axes: { "E-I": ["E", "I"], "N-S": ["N"] },
-        types: ["ENFP", "INFP", "ENTP"],
+        types,
       },
       model: "words",
       run,
@@ -195,8 +214,11 @@ describe("an unsure prediction", () => {
     await type("predict-text", "words");
     const promised = (await at("predict-set")).textContent?.trim();
     expect(promised).toBe(
-      language === "en" ? "With 90% coverage: ENFP, INFP, or ENTP" : "覆盖率 90%：ENFP、INFP或ENTP",
+      language === "en"
+        ? "Right 90% of the time (on average over authors): one of these 3 types: ENFP, INFP, or ENTP"
+        : "以 90% 的把握（按作者平均），是以下 3 种类型之一：ENFP、INFP或ENTP",
     );
+    expect(document.body.textContent).toContain(words.window.predict_set_hint);
     const letters = (await at("predict-type")).querySelectorAll("span");
     expect(letters[0]!.className).toContain("unsure");
     expect(letters[0]!.title).toBe(words.window.unsure_letter.replace("{letter}", "E"));
@@ -211,5 +233,13 @@ describe("an unsure prediction", () => {
     expect(Number(interval("predict-axis-J-P"))).toBeCloseTo(60, 6);
     expect(interval("predict-axis-F-T")).toBe("none");
     expect((await at("predict-axis-N-S")).textContent).toMatch(/70%.*90%/);
+    const said = async (next: string[], key: "predict_set_all" | "predict_set_letters") => {
+      types = next;
+      await type("predict-text", `words ${next.length}`);
+      const begin = words.window[key].replace("{coverage}", "90%").split("{answers}")[0]!;
+      await waitFor(() => expect(screen.getByTestId("predict-set").textContent).toContain(begin));
+    };
+    await said(["EN--", "ES--", "IN--", "IS--"], "predict_set_all");
+    await said([], "predict_set_letters");
   });
 });

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::Value;
 use ts_rs::TS;
 
 use crate::memory;
@@ -25,9 +26,10 @@ pub struct DeviceInfo {
 }
 
 /// Why a GPU cannot be used. In JSON it is an object: `kind` says which reason it is, and its parameters stand beside
-/// it, as in `{"kind":"old_driver","found":"535.183.01","needed":"580"}`.
+/// it, as in `{"kind":"old_driver","found":"535.183.01","needed":"580"}`. A kind that another version of the program has
+/// written and this one does not know is read as [`Unusable::Failed`], with the kind as the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", remote = "Self")]
 #[ts(export)]
 pub enum Unusable {
     /// The engine for GPUs, `mbti-cuda`, is not installed.
@@ -39,6 +41,10 @@ pub enum Unusable {
     OldDriver { found: String, needed: String },
     /// No folder has cuBLAS and cuRAND of CUDA 13.
     NoLibraries,
+    /// The engine was not started for want of a library, which Linux' loader names.
+    LibraryMissing { library: String },
+    /// The engine may not be executed.
+    NotExecutable { path: String },
     /// The card is older than Ampere. `capability` is its compute capability, such as 7.5.
     OldCard { capability: String },
     /// The machine has no NVIDIA GPU.
@@ -64,6 +70,22 @@ pub enum Unusable {
     Failed { reason: String },
 }
 
+impl Serialize for Unusable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Unusable::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Unusable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Unusable, D::Error> {
+        let told = Value::deserialize(deserializer)?;
+        Unusable::deserialize(&told).or_else(|error| match told.get("kind") {
+            Some(Value::String(kind)) => Ok(Unusable::Failed { reason: kind.clone() }),
+            _ => Err(D::Error::custom(error)),
+        })
+    }
+}
+
 impl Unusable {
     /// The name of the reason, as in JSON.
     pub fn kind(&self) -> &'static str {
@@ -72,6 +94,8 @@ impl Unusable {
             Unusable::NoDriver => "no_driver",
             Unusable::OldDriver { .. } => "old_driver",
             Unusable::NoLibraries => "no_libraries",
+            Unusable::LibraryMissing { .. } => "library_missing",
+            Unusable::NotExecutable { .. } => "not_executable",
             Unusable::OldCard { .. } => "old_card",
             Unusable::NoCard => "no_card",
             Unusable::NotListed => "not_listed",
@@ -95,7 +119,8 @@ impl Unusable {
             | Unusable::FolderNotAbsolute { folder }
             | Unusable::FolderName { folder } => vec![("folder", folder)],
             Unusable::FolderLacks { folder, library } => vec![("folder", folder), ("library", library)],
-            Unusable::Unsafe { path } => vec![("path", path)],
+            Unusable::LibraryMissing { library } => vec![("library", library)],
+            Unusable::Unsafe { path } | Unusable::NotExecutable { path } => vec![("path", path)],
             Unusable::TooLittleMemory { needed, free } => vec![("needed", needed), ("free", free)],
             Unusable::Failed { reason } => vec![("reason", reason)],
             _ => Vec::new(),
@@ -121,6 +146,14 @@ impl fmt::Display for Unusable {
             }
             Unusable::NoLibraries => f.write_str(
                 "cuBLAS and cuRAND of CUDA 13 were not found: install the package mbti-tuner-cuda, or CUDA 13",
+            ),
+            Unusable::LibraryMissing { library } => write!(
+                f,
+                "mbti-cuda needs {library}, which was not found: install the package mbti-tuner-cuda, or all of CUDA 13"
+            ),
+            Unusable::NotExecutable { path } => write!(
+                f,
+                "{path} may not be executed: install the package mbti-tuner-cuda again, or make the file executable"
             ),
             Unusable::OldCard { capability } => {
                 write!(f, "its compute capability is {capability}: 8.0 or newer is needed (Ampere, 2020)")
@@ -204,6 +237,11 @@ mod tests {
                 json!({"kind": "old_driver", "found": "535.183.01", "needed": "580"}),
             ),
             (Unusable::NoLibraries, json!({"kind": "no_libraries"})),
+            (
+                Unusable::LibraryMissing { library: text("a") },
+                json!({"kind": "library_missing", "library": "a"}),
+            ),
+            (Unusable::NotExecutable { path: text("/a") }, json!({"kind": "not_executable", "path": "/a"})),
             (Unusable::OldCard { capability: text("7.5") }, json!({"kind": "old_card", "capability": "7.5"})),
             (Unusable::NoCard, json!({"kind": "no_card"})),
             (Unusable::NotListed, json!({"kind": "not_listed"})),
@@ -236,6 +274,20 @@ mod tests {
             assert_eq!(told, expected);
             assert_eq!(serde_json::from_value::<Unusable>(expected).unwrap(), reason);
         }
+    }
+
+    #[test]
+    fn a_reason_of_another_version_is_read_as_a_failure_and_what_is_no_reason_is_refused() {
+        let unknown = |kind: &str| Unusable::Failed { reason: kind.to_owned() };
+        let read = |text: &str| serde_json::from_str::<Unusable>(text);
+        assert_eq!(read(r#"{"kind":"on_fire","since":[3]}"#).unwrap(), unknown("on_fire"));
+        // So is one whose parameters have changed.
+        assert_eq!(read(r#"{"kind":"old_card","capability":7}"#).unwrap(), unknown("old_card"));
+        for wrong in ["1", "{}", "[]", "\"no_engine\"", r#"{"kind":1}"#, r#"{"reason":"x"}"#] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        let used = r#"{"device":"cpu","name":"p","gpu":"Card","why_not_gpu":{"kind":"on_fire"}}"#;
+        assert_eq!(serde_json::from_str::<UsedDevice>(used).unwrap().why_not_gpu, Some(unknown("on_fire")));
     }
 
     #[test]

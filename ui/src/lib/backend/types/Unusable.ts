@@ -2,6 +2,7 @@
 
 /**
  * Why a GPU cannot be used. In JSON it is an object: `kind` says which reason it is, and its parameters stand beside
- * it, as in `{"kind":"old_driver","found":"535.183.01","needed":"580"}`.
+ * it, as in `{"kind":"old_driver","found":"535.183.01","needed":"580"}`. A kind that another version of the program has
+ * written and this one does not know is read as [`Unusable::Failed`], with the kind as the reason.
  */
-export type Unusable = { "kind": "no_engine" } | { "kind": "no_driver" } | { "kind": "old_driver", found: string, needed: string, } | { "kind": "no_libraries" } | { "kind": "old_card", capability: string, } | { "kind": "no_card" } | { "kind": "folder_missing", folder: string, } | { "kind": "folder_not_absolute", folder: string, } | { "kind": "folder_lacks", folder: string, library: string, } | { "kind": "folder_name", folder: string, } | { "kind": "unsafe", path: string, } | { "kind": "too_little_memory", needed: string, free: string, } | { "kind": "not_listed" } | { "kind": "words_model" } | { "kind": "failed", reason: string, };
+export type Unusable = { "kind": "no_engine" } | { "kind": "no_driver" } | { "kind": "old_driver", found: string, needed: string, } | { "kind": "no_libraries" } | { "kind": "library_missing", library: string, } | { "kind": "not_executable", path: string, } | { "kind": "old_card", capability: string, } | { "kind": "no_card" } | { "kind": "folder_missing", folder: string, } | { "kind": "folder_not_absolute", folder: string, } | { "kind": "folder_lacks", folder: string, library: string, } | { "kind": "folder_name", folder: string, } | { "kind": "unsafe", path: string, } | { "kind": "too_little_memory", needed: string, free: string, } | { "kind": "not_listed" } | { "kind": "words_model" } | { "kind": "failed", reason: string, };

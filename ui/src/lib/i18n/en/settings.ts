@@ -183,6 +183,8 @@ export const unusables = {
   no_driver: "the system has no NVIDIA driver: install version 580 or newer",
   old_driver: "its driver is {found}: install {needed} or newer",
   no_libraries: "cuBLAS and cuRAND of CUDA 13 were not found: install the package mbti-tuner-cuda, or CUDA 13",
+  library_missing: "mbti-cuda needs {library}, which was not found: install the package mbti-tuner-cuda, or all of CUDA 13",
+  not_executable: "{path} may not be executed: install the package mbti-tuner-cuda again, or make the file executable",
   old_card: "its compute capability is {capability}: 8.0 or newer is needed (Ampere, 2020)",
   no_card: "no NVIDIA graphics card was found in this computer",
   folder_missing: "MBTI_CUDA_LIBRARIES names {folder}, and there is no such folder",

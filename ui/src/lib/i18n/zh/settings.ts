@@ -169,6 +169,8 @@ export const unusables: Dictionary["unusables"] = {
   no_driver: "系统中没有 NVIDIA 驱动程序：请安装 580 或更新版本",
   old_driver: "其驱动程序为 {found}：请安装 {needed} 或更新版本",
   no_libraries: "找不到 CUDA 13 的 cuBLAS 和 cuRAND：请安装软件包 mbti-tuner-cuda 或 CUDA 13",
+  library_missing: "mbti-cuda 需要 {library}，但没有找到：请安装软件包 mbti-tuner-cuda 或完整的 CUDA 13",
+  not_executable: "{path} 没有执行权限：请重新安装软件包 mbti-tuner-cuda，或为该文件添加执行权限",
   old_card: "其计算能力为 {capability}：需要 8.0 或更高（2020 年的 Ampere 起）",
   no_card: "这台电脑中没有找到 NVIDIA 显卡",
   folder_missing: "MBTI_CUDA_LIBRARIES 中的文件夹 {folder} 不存在",

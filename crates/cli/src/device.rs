@@ -18,7 +18,14 @@ use crate::{
 /// Errors: the GPU that the settings ask for cannot be used or has too little memory, or its engine cannot be started.
 pub fn decide(context: &Context, config: &TrainConfig) -> Result<UsedDevice> {
     let used = match choose(context, config, &mut None)? {
-        (Chosen::Gpu(gpu), Some(engine)) => return Err(become_engine(context, &engine, &gpu)),
+        (Chosen::Gpu(gpu), Some(engine)) => match gpu::can_start(&engine) {
+            // It was a program when it listed the card.
+            Err(why) if config.device == Device::Auto => {
+                cpu(Some(DeviceInfo { unusable: Some(why), ..gpu }))
+            }
+            // A GPU that was asked for is used, or the reason ends the run.
+            _ => return Err(become_engine(context, config, &engine, &gpu)),
+        },
         (Chosen::Gpu(gpu), None) => used(gpu),
         (Chosen::Cpu { passed_over }, _) => cpu(passed_over),
     };
@@ -95,10 +102,11 @@ fn used(gpu: DeviceInfo) -> UsedDevice {
 }
 
 /// Returns only where it fails.
-fn become_engine(context: &Context, engine: &Engine, gpu: &DeviceInfo) -> Error {
+fn become_engine(context: &Context, config: &TrainConfig, engine: &Engine, gpu: &DeviceInfo) -> Error {
     // What is open goes with this process; the history is closed in order.
     context.runtime.block_on(context.home.store.clone().close());
-    Error::NoEngine { path: engine.program.clone(), source: gpu::replace(engine, &gpu.device) }
+    let source = gpu::replace(engine, &gpu.device, config.push_to_hub.is_some());
+    Error::NoEngine { path: engine.program.clone(), source }
 }
 
 #[cfg(test)]

@@ -482,13 +482,53 @@ fn an_engine_below_a_folder_that_everybody_may_write_to_is_not_started() {
 }
 
 #[test]
-fn an_engine_for_gpus_that_can_list_and_not_be_started_ends_the_command_with_the_reason() {
+fn an_engine_that_trains_gets_tokens_and_the_address_of_the_hub_only_where_it_is_to_push() {
+    let machine = Machine::new(&two_cards());
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = devices ]; then echo '{}'; exit; fi\nenv >\"$(dirname \"$0\")/environment\"\n",
+        two_cards()
+    );
+    std::fs::write(machine.path("mbti-cuda"), script).unwrap();
+    let secrets = ["HF_TOKEN", "HF_HUB_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTPS_PROXY", "HF_ENDPOINT"];
+    let told = |more: &[&str]| {
+        let mut command = machine.command(&[&["train", "--data", "d", "--model", "tiny"], more].concat());
+        for name in secrets {
+            command.env(name, "http://user:a-secret@proxy");
+        }
+        assert!(command.status().unwrap().success());
+        let environment = std::fs::read_to_string(machine.path("environment")).unwrap();
+        let is_told = |name: &&str| environment.lines().any(|line| line.starts_with(&format!("{name}=")));
+        (secrets.into_iter().filter(is_told).collect::<Vec<_>>(), environment.contains("a-secret"))
+    };
+    assert_eq!(told(&[]), (vec![], false));
+    // Its own client of the Hub reads these.
+    assert_eq!(
+        told(&["--push-to-hub", "a/b"]),
+        (vec!["HF_TOKEN", "HF_HUB_TOKEN", "HTTPS_PROXY", "HF_ENDPOINT"], true)
+    );
+}
+
+#[test]
+fn an_engine_for_gpus_that_can_list_and_not_be_started_ends_the_command_unless_the_device_is_auto() {
     let machine = Machine::new(&two_cards());
     // It lists once, and is no program any more.
     let listed = two_cards();
     let script = format!("#!/bin/sh\necho '{listed}'\nchmod 644 \"$0\"\n");
-    std::fs::write(machine.path("mbti-cuda"), script).unwrap();
+    let once = || {
+        std::fs::write(machine.path("mbti-cuda"), &script).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(machine.path("mbti-cuda"), mode).unwrap();
+    };
+    once();
     let output = machine.train(&["--device", "cuda:0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("cannot be started"), "{}", said(&output));
+    once();
+    let output = machine.train(&[]);
+    let error = said(&output);
+    assert!(output.status.success() && error.contains("may not be executed"), "{error}");
+    assert!(error.contains("The run computes on the processor."), "{error}");
+    let used = machine.engine.json(&["runs", "show", "1"])["run"]["used_device"].clone();
+    assert_eq!((&used["device"], &used["gpu"]), (&json!("cpu"), &json!("Card cuda:1")));
+    assert_eq!(used["why_not_gpu"]["kind"], "not_executable");
 }

@@ -38,7 +38,7 @@ pub use find::find;
 pub use group::end_remembered;
 #[cfg(feature = "cuda")]
 pub use listed::find;
-pub use start::{Engine, chosen_before, replace};
+pub use start::{Engine, can_start, chosen_before, replace};
 
 /// The GPUs, and what is to be started to use one; none where this program can itself.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use record::Device;
+use record::{Device, Unusable};
 
 /// Set for the engine for GPUs: the device that was chosen for it, or [`LISTING`], and after an `@` the number of the process
 /// that says so. That is the engine's own where it takes the place of another, and its parent's where it lists. Somebody who
@@ -18,6 +18,11 @@ const STARTED_FOR: &str = "MBTI_STARTED_FOR";
 pub const LISTING: &str = "devices";
 /// Where Linux' loader looks before all other places.
 const LIBRARIES: &str = "LD_LIBRARY_PATH";
+/// Addresses of the Hub and of the way to it, which may have a password in them.
+const ADDRESSES: [&str; 7] =
+    ["HF_ENDPOINT", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// A token that only other programs read.
+const OTHERS_TOKEN: &str = "HUGGING_FACE_HUB_TOKEN";
 /// What glibc's loader takes such a list apart at, and what begins a word that it puts something else for.
 const LOADERS_OWN: [char; 3] = [':', ';', '$'];
 
@@ -80,15 +85,50 @@ pub fn chosen_before() -> Option<Device> {
     device.filter(|device| matches!(device, Device::Cuda(_)))
 }
 
-/// Lets the engine for GPUs take the place of this process, with the same arguments. Returns only where that fails.
+/// Takes tokens, and addresses that may have a password in them, out of what a program inherits that does not ask the Hub.
+pub fn tell_nothing_of_the_hub(command: &mut Command) {
+    for name in app::SECRETS.iter().chain(&ADDRESSES) {
+        command.env_remove(name);
+    }
+}
+
+/// Whether the engine is a program that can be started, as far as its file says.
+///
+/// Errors: why not.
+pub fn can_start(engine: &Engine) -> Result<(), Unusable> {
+    #[cfg(unix)]
+    rustix::fs::access(&engine.program, rustix::fs::Access::EXEC_OK)
+        .map_err(|error| not_started(&engine.program, &error.into()))?;
+    #[cfg(not(unix))]
+    let _ = engine;
+    Ok(())
+}
+
+/// Why an engine was not started.
+pub fn not_started(program: &Path, error: &std::io::Error) -> Unusable {
+    let path = program.display().to_string();
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Unusable::NotExecutable { path },
+        _ => Unusable::Failed { reason: format!("{path} cannot be started: {error}") },
+    }
+}
+
+/// Lets the engine for GPUs take the place of this process, with the same arguments. It inherits the tokens and addresses
+/// that its own client of the Hub reads where it is to push, and none otherwise. Returns only where that fails.
 #[cfg(unix)]
-pub fn replace(engine: &Engine, device: &str) -> std::io::Error {
+pub fn replace(engine: &Engine, device: &str, pushes: bool) -> std::io::Error {
     use std::os::unix::process::CommandExt;
-    engine.command(device).args(env::args_os().skip(1)).exec()
+    let mut command = engine.command(device);
+    if pushes {
+        command.env_remove(OTHERS_TOKEN);
+    } else {
+        tell_nothing_of_the_hub(&mut command);
+    }
+    command.args(env::args_os().skip(1)).exec()
 }
 
 #[cfg(not(unix))]
-pub fn replace(_: &Engine, _: &str) -> std::io::Error {
+pub fn replace(_: &Engine, _: &str, _: bool) -> std::io::Error {
     std::io::ErrorKind::Unsupported.into()
 }
 

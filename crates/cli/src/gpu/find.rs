@@ -67,10 +67,8 @@ fn ask(places: &Places, limit: Duration) -> Result<(Vec<DeviceInfo>, Engine), Un
     let engine = Engine { program, libraries: libraries.folders };
     match probe::ask(&engine, limit) {
         Ok(gpus) => Ok((gpus, engine)),
-        Err(error) => match version {
-            Some(found) if error.is_old_library() => Err(old(found)),
-            _ => Err(Unusable::Failed { reason: error.to_string() }),
-        },
+        // Not the driver's age, which was looked at above: a library of CUDA may lack a function as well.
+        Err(error) => Err(error.why()),
     }
 }
 
@@ -183,8 +181,14 @@ mod tests {
         let machine = Machine::new();
         machine.engine("kill -SEGV $$");
         assert!(matches!(machine.why(), Unusable::Failed { reason } if reason.contains("signal: 11")));
-        machine.engine("echo 'x: undefined symbol: cuNew' >&2; exit 127");
-        assert_eq!(machine.why(), Unusable::OldDriver { found: "580.65.06".into(), needed: "580".into() });
+        // The driver is new enough, so it is not said to be too old.
+        for symbol in ["cublasLtNew, version libcublasLt.so.13", "cuNew"] {
+            let line = format!("symbol lookup error: mbti-cuda: undefined symbol: {symbol}");
+            machine.engine(&format!("echo '{line}' >&2; exit 127"));
+            assert!(matches!(machine.why(), Unusable::Failed { reason } if reason.ends_with(&line)));
+        }
+        machine.engine("echo 'x: error while loading shared libraries: libcublasLt.so.13: cannot open shared object file: No such file or directory' >&2; exit 127");
+        assert_eq!(machine.why(), Unusable::LibraryMissing { library: "libcublasLt.so.13".into() });
         machine.engine("echo '[]'");
         assert_eq!(machine.why(), Unusable::NotListed);
     }

@@ -4,16 +4,21 @@
 use std::{
     collections::BTreeSet,
     io::Read,
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
 };
 
-use record::{Device, DeviceInfo, one_line};
+use record::{Device, DeviceInfo, Unusable, one_line};
 use serde_json::Value;
 
-use super::{Engine, group::Group, start::LISTING};
+use super::{
+    Engine,
+    group::Group,
+    start::{LISTING, not_started, tell_nothing_of_the_hub},
+};
 
 /// A driver that has to wake its cards takes some seconds.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -31,15 +36,12 @@ const MOST_TOLD: usize = 200;
 const MOST_MIB: f64 = (1_u64 << 30) as f64;
 /// What was said last may come a little after the end, and somebody else may hold a pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// What is none of its business beside tokens: addresses that may have a password in them.
-const ADDRESSES: [&str; 7] =
-    ["HF_ENDPOINT", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("mbti-cuda cannot be started: {0}")]
-    Start(std::io::Error),
+    #[error("{} cannot be started: {source}", .program.display())]
+    Start { program: PathBuf, source: std::io::Error },
     #[error("mbti-cuda gave no answer within {} s", .0.as_secs())]
     Slow(Duration),
     #[error("mbti-cuda ended with {status}{}", if .said.is_empty() { String::new() } else { format!(": {said}") })]
@@ -49,10 +51,26 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the loader found no function in a library that the engine calls: the library is too old.
-    pub fn is_old_library(&self) -> bool {
-        matches!(self, Error::Ended { said, .. } if said.contains("undefined symbol"))
+    /// The same as what keeps a GPU from being used.
+    pub fn why(&self) -> Unusable {
+        let missing = match self {
+            Error::Start { program, source } => return not_started(program, source),
+            Error::Ended { said, .. } => missing_library(said),
+            _ => None,
+        };
+        match missing {
+            Some(library) => Unusable::LibraryMissing { library: library.to_owned() },
+            None => Unusable::Failed { reason: self.to_string() },
+        }
     }
+}
+
+/// The library that Linux' loader did not find: `mbti-cuda: error while loading shared libraries: NAME: cannot open shared
+/// object file: No such file or directory`.
+fn missing_library(said: &str) -> Option<&str> {
+    let (before, _) = said.split_once(": cannot open shared object file: No such file")?;
+    let (_, library) = before.rsplit_once(": ")?;
+    (!library.is_empty()).then_some(library)
 }
 
 /// The GPUs that the engine lists, or why it cannot.
@@ -60,11 +78,9 @@ pub fn ask(engine: &Engine, limit: Duration) -> Result<Vec<DeviceInfo>, Error> {
     let mut command = engine.command(LISTING);
     command.args(["devices", "--json"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in app::SECRETS.iter().chain(&ADDRESSES) {
-        command.env_remove(name);
-    }
+    tell_nothing_of_the_hub(&mut command);
     let until = Instant::now() + limit;
-    let mut group = Group::start(&mut command).map_err(Error::Start)?;
+    let mut group = Group::start(&mut command).map_err(|source| Error::Start { program: engine.program.clone(), source })?;
     let (answer, said) = (read(group.child.stdout.take()), read(group.child.stderr.take()));
     let status = group.end_by(until).ok_or(Error::Slow(limit))?;
     if !status.success() {
@@ -72,11 +88,23 @@ pub fn ask(engine: &Engine, limit: Duration) -> Result<Vec<DeviceInfo>, Error> {
     }
     let mut answer: Value = serde_json::from_slice(&all_of(&answer)).map_err(|_| Error::Answer)?;
     tidy(&mut answer);
-    let mut devices: Vec<DeviceInfo> = serde_json::from_value(answer).map_err(|_| Error::Answer)?;
+    let Value::Array(answer) = answer else { return Err(Error::Answer) };
+    let mut devices = answer.into_iter().map(device).collect::<Result<Vec<_>, _>>()?;
     // The processor is known here.
     devices.retain(|device| device.device != "cpu");
     devices.iter_mut().for_each(believe);
     if are_gpus(&devices) { Ok(devices) } else { Err(Error::Answer) }
+}
+
+/// One device of an answer. One that is described otherwise than here hides no other: it cannot be used.
+fn device(told: Value) -> Result<DeviceInfo, Error> {
+    let text = |field: &str| told.get(field).and_then(Value::as_str).map(str::to_owned);
+    let (device, name) = (text("device"), text("name").unwrap_or_default());
+    serde_json::from_value(told).or_else(|error| {
+        let reason = format!("mbti-cuda describes it in a way that mbti does not know ({error})");
+        let unusable = Some(Unusable::Failed { reason });
+        Ok(DeviceInfo { device: device.ok_or(Error::Answer)?, name, memory_mib: None, free_mib: None, unusable })
+    })
 }
 
 /// Leaves of every text what can be shown in a line.
@@ -139,7 +167,6 @@ fn last_lines(said: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{super::scripted::engine, *};
-    use record::Unusable;
 
     const CARDS: &str = r#"[{"device":"cpu","name":"p","memory_mib":1,"free_mib":1,"unusable":null},
         {"device":"cuda:0","name":"Card A","memory_mib":8192,"free_mib":8000,"unusable":null},
@@ -304,7 +331,47 @@ mod tests {
         let found = ask(&engine(folder.path(), words), LIMIT).unwrap_err().to_string();
         assert!(found.ends_with("exit status: 1: two; three; four"), "{found}");
         assert_eq!(last_lines(&"x".repeat(1000)).len(), MOST_SAID);
-        let words = "echo 'mbti-cuda: symbol lookup error: mbti-cuda: undefined symbol: cuNew' >&2\nexit 127";
-        assert!(ask(&engine(folder.path(), words), LIMIT).unwrap_err().is_old_library());
+    }
+
+    #[test]
+    fn a_card_that_is_described_in_a_new_way_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let card = |device: &str, memory: Value, unusable: Value| {
+            serde_json::json!({"device": device, "name": "A", "memory_mib": memory, "free_mib": 1, "unusable": unusable})
+        };
+        let list = Value::Array(vec![
+            card("cuda:0", 1.into(), serde_json::json!({"kind": "on_fire", "since": 3})),
+            card("cuda:1", "a lot".into(), Value::Null),
+            card("cuda:2", 1.into(), Value::Null),
+        ]);
+        let found = ask(&engine(folder.path(), &format!("echo '{list}'")), LIMIT).unwrap();
+        assert_eq!(found[0].unusable, Some(Unusable::Failed { reason: "on_fire".into() }));
+        assert!(
+            matches!(&found[1].unusable, Some(Unusable::Failed { reason }) if reason.contains("does not know"))
+        );
+        assert_eq!((&found[1].device[..], &found[1].name[..]), ("cuda:1", "A"));
+        assert_eq!(found[2].unusable, None);
+    }
+
+    #[test]
+    fn an_engine_that_is_no_program_is_said_to_be_none() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(folder.path(), "echo '[]'");
+        std::fs::set_permissions(&engine.program, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let path = engine.program.display().to_string();
+        assert_eq!(ask(&engine, LIMIT).unwrap_err().why(), Unusable::NotExecutable { path });
+    }
+
+    #[test]
+    fn the_library_that_the_loader_did_not_find_is_named_and_no_other_line_is_taken_for_its() {
+        let line = "mbti-cuda: error while loading shared libraries: libcurand.so.10: cannot open shared object file: No \
+                    such file or directory";
+        assert_eq!(missing_library(line), Some("libcurand.so.10"));
+        let denied = "x: error while loading shared libraries: libcurand.so.10: cannot open shared object file: Permission \
+                      denied";
+        for other in ["", "x: undefined symbol: cuNew", denied, ": cannot open shared object file: No such file"] {
+            assert_eq!(missing_library(other), None, "{other}");
+        }
     }
 }

@@ -20,9 +20,7 @@ pub fn decide(context: &Context, config: &TrainConfig) -> Result<UsedDevice> {
     let used = match choose(context, config, &mut None)? {
         (Chosen::Gpu(gpu), Some(engine)) => match gpu::can_start(&engine) {
             // It was a program when it listed the card.
-            Err(why) if config.device == Device::Auto => {
-                cpu(Some(DeviceInfo { unusable: Some(why), ..gpu }))
-            }
+            Err(why) if config.device == Device::Auto => cpu(Some(DeviceInfo { unusable: Some(why), ..gpu })),
             // A GPU that was asked for is used, or the reason ends the run.
             _ => return Err(become_engine(context, config, &engine, &gpu)),
         },

@@ -80,7 +80,8 @@ pub fn ask(engine: &Engine, limit: Duration) -> Result<Vec<DeviceInfo>, Error> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     tell_nothing_of_the_hub(&mut command);
     let until = Instant::now() + limit;
-    let mut group = Group::start(&mut command).map_err(|source| Error::Start { program: engine.program.clone(), source })?;
+    let mut group = Group::start(&mut command)
+        .map_err(|source| Error::Start { program: engine.program.clone(), source })?;
     let (answer, said) = (read(group.child.stdout.take()), read(group.child.stderr.take()));
     let status = group.end_by(until).ok_or(Error::Slow(limit))?;
     if !status.success() {
@@ -103,7 +104,13 @@ fn device(told: Value) -> Result<DeviceInfo, Error> {
     serde_json::from_value(told).or_else(|error| {
         let reason = format!("mbti-cuda describes it in a way that mbti does not know ({error})");
         let unusable = Some(Unusable::Failed { reason });
-        Ok(DeviceInfo { device: device.ok_or(Error::Answer)?, name, memory_mib: None, free_mib: None, unusable })
+        Ok(DeviceInfo {
+            device: device.ok_or(Error::Answer)?,
+            name,
+            memory_mib: None,
+            free_mib: None,
+            unusable,
+        })
     })
 }
 
@@ -336,9 +343,7 @@ mod tests {
     #[test]
     fn a_card_that_is_described_in_a_new_way_hides_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let card = |device: &str, memory: Value, unusable: Value| {
-            serde_json::json!({"device": device, "name": "A", "memory_mib": memory, "free_mib": 1, "unusable": unusable})
-        };
+        let card = |device: &str, memory: Value, unusable: Value| serde_json::json!({"device": device, "name": "A", "memory_mib": memory, "free_mib": 1, "unusable": unusable});
         let list = Value::Array(vec![
             card("cuda:0", 1.into(), serde_json::json!({"kind": "on_fire", "since": 3})),
             card("cuda:1", "a lot".into(), Value::Null),
@@ -370,7 +375,9 @@ mod tests {
         assert_eq!(missing_library(line), Some("libcurand.so.10"));
         let denied = "x: error while loading shared libraries: libcurand.so.10: cannot open shared object file: Permission \
                       denied";
-        for other in ["", "x: undefined symbol: cuNew", denied, ": cannot open shared object file: No such file"] {
+        for other in
+            ["", "x: undefined symbol: cuNew", denied, ": cannot open shared object file: No such file"]
+        {
             assert_eq!(missing_library(other), None, "{other}");
         }
     }

@@ -39,13 +39,12 @@ pub(crate) fn open(wanted: record::Device, tell: &mut Tell) -> Result<Device> {
 
 /// An error of arithmetic after which the device answers no more is a device that is lost, and no fault of the run's.
 pub(crate) fn or_lost(error: Error, inputs: &Inputs, device: &Device) -> Error {
-    let reason = match &error {
-        Error::Candle(error) | Error::Model(model::Error::Candle(error)) => compute::message(error),
-        _ => return error,
-    };
-    if device.is_cpu() || on_device!(device, backend => backend.synchronise().is_ok()) {
+    if device.is_cpu() || !matches!(error, Error::Candle(_) | Error::Model(model::Error::Candle(_))) {
         return error;
     }
+    // The device says itself what is wrong with it; what failed first may be any call that came after.
+    let Err(lost) = on_device!(device, backend => backend.synchronise()) else { return error };
+    let reason = compute::message(&lost);
     let checkpoint = newest_checkpoint(inputs.run, inputs.run_folder).ok().map(|found| found.step);
     Error::DeviceLost { device: device.to_string(), reason, checkpoint }
 }

@@ -28,6 +28,11 @@ pub enum Error {
         /// The step of the newest checkpoint.
         checkpoint: Option<u32>,
     },
+    #[error(
+        "{device} failed during the estimate: {reason}. Estimate again when the GPU works again, or on the processor with \
+         --device cpu."
+    )]
+    DeviceLostInEstimate { device: String, reason: String },
     /// What a part of a run says when its device has no memory left; the run makes [`Error::RanOut`] of it.
     #[error("Memory ran out in step {step} with one text at a time.")]
     OutOfMemory { step: u32 },
@@ -133,6 +138,10 @@ impl Error {
             Error::DeviceNotOpened { device, .. } => {
                 Problem::new(Code::NoSuchDevice, self).with("device", device)
             }
+            Error::DeviceLostInEstimate { device, reason } => Problem::new(Code::DeviceLost, self)
+                .with("device", device)
+                .with("reason", reason)
+                .with("during", "estimate"),
             Error::DeviceLost { device, reason, checkpoint } => Problem::new(Code::DeviceLost, self)
                 .with("device", device)
                 .with("reason", reason)

@@ -71,7 +71,11 @@ pub fn estimate(inputs: &Inputs, listener: &mut Listener) -> Result<Estimate> {
     let mut tell = |what: Progress| listener(what).map_err(Error::Progress);
     check(inputs)?;
     let device = open(inputs, &mut tell)?;
-    estimate_on(inputs, &device, &mut tell).map_err(|error| explained(error, inputs, &device))
+    estimate_on(inputs, &device, &mut tell).map_err(|error| match explained(error, inputs, &device) {
+        // Nothing was begun that could be resumed.
+        Error::DeviceLost { device, reason, .. } => Error::DeviceLostInEstimate { device, reason },
+        error => error,
+    })
 }
 
 fn estimate_on(inputs: &Inputs, device: &Device, tell: &mut Tell) -> Result<Estimate> {

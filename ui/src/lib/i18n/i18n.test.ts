@@ -104,7 +104,7 @@ describe("the dictionaries", () => {
       bad_config_file: ["path", "reason"],
       no_such_device: ["device"],
       device_unusable: ["device", "reason"],
-      device_lost: ["device", "reason", "remedy"],
+      device_lost: ["device", "reason", "remedy", "when"],
       device_changed: ["from", "to"],
       empty_text: [],
       run_has_no_model: ["run", "status"],
@@ -284,6 +284,12 @@ describe("a problem's sentence", () => {
       problemText({ code: "device_lost", params: { device: "cuda:0", reason: "X", checkpoint }, message: "" });
     expect(says("4")).toBe(`cuda:0 failed in the middle of the run: X. ${en.window.lost_resume}`);
     expect(says("0")).toBe(`cuda:0 failed in the middle of the run: X. ${en.window.lost_start_again}`);
+  });
+
+  it("does not say of an estimate whose device is lost that a run can be started again", () => {
+    const params = { device: "cuda:0", reason: "X", during: "estimate" };
+    const text = problemText({ code: "device_lost", params, message: "" });
+    expect(text).toBe(`cuda:0 failed during the estimate: X. ${en.window.lost_estimate_again}`);
   });
 
   it("counts no text as several where memory ran short", () => {

@@ -30,7 +30,12 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
     params["settings"] = settingsText(params["settings"] ?? "", dictionary);
   }
   if (problem.code === "device_unusable") params["reason"] = unusableText(dictionary, problem.params);
-  if (problem.code === "device_lost") params["remedy"] = lostRemedy(params["checkpoint"], dictionary);
+  if (problem.code === "device_lost") {
+    const { window } = dictionary;
+    const estimates = params["during"] === "estimate";
+    params["when"] = estimates ? window.lost_in_estimate : window.lost_in_run;
+    params["remedy"] = estimates ? window.lost_estimate_again : lostRemedy(params["checkpoint"], dictionary);
+  }
   if (problem.code === "wrong_token") replace(params, "source", dictionary.token_places);
   if (problem.code === "nothing_usable") replace(params, "needed", dictionary.hub_needs);
   if (problem.code === "bad_hub_setting") replace(params, "name", dictionary.hub_settings);

@@ -53,7 +53,7 @@ export const problems = {
   bad_config_file: "The file of settings {path} cannot be understood: {reason}. Mend it and try again.",
   no_such_device: "The device {device} is not there. Choose the processor, or leave the choice to the program.",
   device_unusable: "{device} cannot be used: {reason}. Choose another device, or the processor.",
-  device_lost: "{device} failed in the middle of the run: {reason}. {remedy}",
+  device_lost: "{device} failed {when}: {reason}. {remedy}",
   device_changed: "From here on the run computes on {to}. Before, it computed on {from}.",
   empty_text: "The text has no words. Type a few, and the prediction appears.",
   run_has_no_model: "Run {run} ({status}) has nothing to predict with. Choose another run, or wait until it has learned something.",

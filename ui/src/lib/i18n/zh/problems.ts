@@ -52,7 +52,7 @@ export const problems: Dictionary["problems"] = {
   bad_config_file: "无法理解设置文件 {path}：{reason}。请修改后重试。",
   no_such_device: "找不到设备 {device}。请选择处理器，或由程序自动选择。",
   device_unusable: "无法使用 {device}：{reason}。请选择其他设备或处理器。",
-  device_lost: "{device} 在训练途中出现故障：{reason}。{remedy}",
+  device_lost: "{device} {when}出现故障：{reason}。{remedy}",
   device_changed: "此后改在 {to} 上计算；此前在 {from} 上计算。",
   empty_text: "文本中没有词语。输入几个词，预测就会出现。",
   run_has_no_model: "第 {run} 次训练（{status}）还没有可用于预测的模型。请另选一个，或等它学到一些内容。",

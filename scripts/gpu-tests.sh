@@ -21,9 +21,9 @@ features=(--features "compute/cuda compute/conformance train/cuda parity/cuda cl
 gpu() { cargo test --locked "${packages[@]}" "${features[@]}" "$@"; }
 
 say "The contract of a backend: races looked for, work deferred, warps and blocks in other orders"
-for order in reversed random:1; do
-  EMULATED_GPU_RACES=1 EMULATED_GPU_DEFERRED=1 EMULATED_GPU_ORDER="$order" gpu --test contract
-done
+# A race is found by what waits for what, whatever the order is in which warps run. So it is looked for once: it takes time.
+EMULATED_GPU_RACES=1 EMULATED_GPU_DEFERRED=1 EMULATED_GPU_ORDER=reversed gpu --test contract
+EMULATED_GPU_DEFERRED=1 EMULATED_GPU_ORDER=random:1 gpu --test contract
 say "Runs"
 EMULATED_GPU_DEFERRED=1 gpu --test cuda
 say "Steps of whole models, as run.py --bench times them"

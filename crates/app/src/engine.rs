@@ -55,7 +55,11 @@ pub(crate) fn command(engine: &Path, home: &Home) -> Command {
 async fn answer<T: DeserializeOwned>(engine: &Path, home: &Home, arguments: &[&str]) -> Result<T> {
     let mut command = command(engine, home);
     command.args(arguments);
-    let ended = to_its_end(engine, &mut command).await?;
+    read_answer(&to_its_end(engine, &mut command).await?)
+}
+
+/// The answer of an engine that printed nothing else.
+fn read_answer<T: DeserializeOwned>(ended: &Output) -> Result<T> {
     serde_json::from_slice(&ended.stdout).map_err(|error| Error::EngineGone { reason: error.to_string() })
 }
 

@@ -106,22 +106,23 @@ pub async fn list(home: &Home, run: Option<i64>) -> Result<Vec<RunEvaluation>> {
     Ok(home.store.run_evaluations(run).await?)
 }
 
-/// The logits of two runs on the same texts.
-pub async fn logits_of_both(home: &Home, runs: [i64; 2], data: &str) -> Result<[TextLogits; 2]> {
+/// What was found of two runs on the same texts, with their logits.
+pub async fn both(home: &Home, runs: [i64; 2], data: &str) -> Result<[(RunEvaluation, TextLogits); 2]> {
     let [first, second] = runs;
-    let both = [logits(home, first, data).await?, logits(home, second, data).await?];
-    let [one, other] = &both;
+    let both = [with_logits(home, first, data).await?, with_logits(home, second, data).await?];
+    let [(_, one), (_, other)] = &both;
     if one.texts != other.texts || one.labels != other.labels {
         return Err(Error::OtherTexts { first, second, data: data.to_owned() });
     }
     Ok(both)
 }
 
-async fn logits(home: &Home, run: i64, data: &str) -> Result<TextLogits> {
+async fn with_logits(home: &Home, run: i64, data: &str) -> Result<(RunEvaluation, TextLogits)> {
     let all = list(home, Some(run)).await?;
     let found = all.into_iter().find(|found| found.data.eq_ignore_ascii_case(data));
     let found = found.ok_or_else(|| Error::NotEvaluated { run, data: data.to_owned() })?;
-    Ok(data::read_logits(&logits_path(home, run, &found.data))?)
+    let logits = data::read_logits(&logits_path(home, run, &found.data))?;
+    Ok((found, logits))
 }
 
 #[cfg(test)]
@@ -176,14 +177,14 @@ pub(crate) mod tests {
         let (_folder, home) = empty_home().await;
         let (first, second) = (ended(&home).await, ended(&home).await);
         keep(&home, found(first, "Test"), &said("0f", 1.0)).await.unwrap();
-        let missing = logits_of_both(&home, [first, second], "test").await.unwrap_err();
+        let missing = both(&home, [first, second], "test").await.unwrap_err();
         assert!(missing.to_string().contains(&format!("mbti evaluate {second} --data test")), "{missing}");
         assert_eq!(missing.problem().code, ProblemCode::NotEvaluated);
         keep(&home, found(second, "Test"), &said("0f", 2.0)).await.unwrap();
-        let both = logits_of_both(&home, [first, second], "test").await.unwrap();
-        assert_eq!(both, [said("0f", 1.0), said("0f", 2.0)]);
+        let said_by_both = both(&home, [first, second], "test").await.unwrap().map(|(_, logits)| logits);
+        assert_eq!(said_by_both, [said("0f", 1.0), said("0f", 2.0)]);
         keep(&home, found(second, "Test"), &said("ff", 2.0)).await.unwrap();
-        let error = logits_of_both(&home, [first, second], "test").await.unwrap_err();
+        let error = both(&home, [first, second], "test").await.unwrap_err();
         assert_eq!(error.problem().code, ProblemCode::OtherTexts);
         assert_eq!(list(&home, Some(second)).await.unwrap().len(), 1);
         assert_eq!(list(&home, None).await.unwrap().len(), 2);

@@ -36,7 +36,8 @@ pub fn judge(judged: &Judged, seed: u64) -> Judgement {
     let texts = by_text(judged, &units);
     let authors = by_author(judged, &units);
     let (by_text, by_author) = levels(&texts, &authors, &units, seed, RESAMPLES);
-    Judgement { mean_balanced_accuracy: mean_balanced_accuracy(judged, seed), by_text, by_author }
+    let mean_balanced_accuracy = mean_balanced_accuracy(&texts, &units, seed);
+    Judgement { mean_balanced_accuracy, by_text, by_author }
 }
 
 fn levels(
@@ -60,19 +61,7 @@ mod tests {
     use record::{AxisMetrics, Metric};
 
     use super::*;
-    use crate::axes_metrics;
-
-    struct Texts {
-        logits: Vec<f64>,
-        types: Vec<Type>,
-        authors: Vec<Option<u32>>,
-    }
-
-    impl Texts {
-        fn judged(&self) -> Judged<'_> {
-            Judged { axes: &Axis::ALL, logits: &self.logits, types: &self.types, authors: &self.authors }
-        }
-    }
+    use crate::{axes_metrics, judged::tests::Texts};
 
     /// Texts of so many authors, with logits that tell something of every axis.
     fn made_up(authors: u32, texts: u32, seed: u64) -> Texts {

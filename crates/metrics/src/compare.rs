@@ -11,7 +11,7 @@ use crate::{
     bootstrap::{RESAMPLES, resample},
     level::scored_axis,
     percentile,
-    sample::by_text,
+    sample::{Sample, by_text},
     scored::{self, Scored},
     units::{Units, units},
 };
@@ -22,11 +22,7 @@ use crate::{
 /// Tibshirani, An Introduction to the Bootstrap, 8.3; Koehn, EMNLP 2004). The same for the same seed.
 pub fn compare(first: &Judged, second: &Judged, seed: u64) -> Comparison {
     let units = units(first.authors, texts_of_both(first, second));
-    let resamples: Vec<Vec<u32>> = (0..resamples_of(&units))
-        .into_par_iter()
-        .map(|replicate| resample(seed, replicate, units.count))
-        .collect();
-    compare_by(first, second, &resamples)
+    compare_by(first, second, &resamples(&units, seed))
 }
 
 /// The same by given resamples, each of which says how often a unit is drawn: [resamples][units].
@@ -34,7 +30,8 @@ pub fn compare_by(first: &Judged, second: &Judged, resamples: &[Vec<u32>]) -> Co
     let texts = texts_of_both(first, second);
     let units = units(first.authors, texts);
     let axes: Vec<Axis> = first.axes.iter().copied().filter(|axis| second.axes.contains(axis)).collect();
-    let [first, second] = [first, second].map(|judged| BalancedAccuracies::new(judged, &axes, &units));
+    let [first, second] =
+        [first, second].map(|judged| BalancedAccuracies::new(&by_text(judged, &units), &axes));
     let differences = |counts: &[u32]| -> Vec<Option<f64>> {
         let both = first.at(counts).into_iter().zip(second.at(counts));
         both.map(|(first, second)| Some(first? - second?)).collect()
@@ -49,31 +46,29 @@ pub fn compare_by(first: &Judged, second: &Judged, resamples: &[Vec<u32>]) -> Co
     }
 }
 
-/// The mean of the balanced accuracies of all axes by text, with its interval. An axis of which the texts have only one
+/// The mean of the balanced accuracies of all axes of a sample, with its interval. An axis on which the sample has only one
 /// letter has none and is left out.
-pub fn mean_balanced_accuracy(judged: &Judged, seed: u64) -> Estimated {
-    let units = units(judged.authors, judged.texts());
-    let resamples: Vec<Vec<u32>> =
-        (0..resamples_of(&units)).map(|replicate| resample(seed, replicate, units.count)).collect();
-    let accuracies = BalancedAccuracies::new(judged, judged.axes, &units);
-    Resampled::new(|counts| accuracies.at(counts), units.count, &resamples).mean()
+pub(crate) fn mean_balanced_accuracy(sample: &Sample, units: &Units, seed: u64) -> Estimated {
+    let axes: Vec<Axis> = sample.axes.iter().map(|axis| axis.axis).collect();
+    let accuracies = BalancedAccuracies::new(sample, &axes);
+    Resampled::new(|counts| accuracies.at(counts), units.count, &resamples(units, seed)).mean()
 }
 
 fn texts_of_both(first: &Judged, second: &Judged) -> usize {
     first.texts().min(second.texts())
 }
 
-/// A single unit cannot be resampled into anything else.
-fn resamples_of(units: &Units) -> u32 {
-    if units.count < 2 { 0 } else { RESAMPLES }
+/// How often each unit is drawn in each resample: [resamples][units]. A single unit cannot be resampled into anything else.
+fn resamples(units: &Units, seed: u64) -> Vec<Vec<u32>> {
+    let count = if units.count < 2 { 0 } else { RESAMPLES };
+    (0..count).into_par_iter().map(|replicate| resample(seed, replicate, units.count)).collect()
 }
 
 /// Some axes of one model, ready to be resampled.
 struct BalancedAccuracies(Vec<Scored>);
 
 impl BalancedAccuracies {
-    fn new(judged: &Judged, axes: &[Axis], units: &Units) -> BalancedAccuracies {
-        let sample = by_text(judged, units);
+    fn new(sample: &Sample, axes: &[Axis]) -> BalancedAccuracies {
         let mut of: BTreeMap<Axis, Scored> =
             sample.axes.iter().map(|axis| (axis.axis, scored_axis(axis, &sample.units))).collect();
         BalancedAccuracies(axes.iter().filter_map(|axis| of.remove(axis)).collect())

@@ -176,13 +176,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::{Judged, sample::by_text, units::units};
-
-    struct Texts {
-        logits: Vec<f64>,
-        types: Vec<Type>,
-        authors: Vec<Option<u32>>,
-    }
+    use crate::{judged::tests::Texts, sample::by_text, units::units};
 
     /// Authors of random types with 1 to 12 texts each, and logits with a part of the author's own.
     fn made_up(authors: u32, signal: f64, seed: u64) -> Texts {
@@ -205,10 +199,8 @@ mod tests {
     }
 
     fn sets_of(texts: &Texts, seed: u64) -> PredictionSets {
-        let Texts { logits, types, authors } = texts;
-        let judged = Judged { axes: &Axis::ALL, logits, types, authors };
-        let units = units(authors, types.len());
-        sets(&by_text(&judged, &units), &units, seed, 100).unwrap()
+        let units = units(&texts.authors, texts.types.len());
+        sets(&by_text(&texts.judged(), &units), &units, seed, 100).unwrap()
     }
 
     /// The least and the most that so many draws of a chance come to with 99.9 %.

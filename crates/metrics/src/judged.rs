@@ -25,7 +25,7 @@ impl Judged<'_> {
     }
 
     /// The logits of one axis by its place in `axes`, made finite: [texts].
-    pub(crate) fn logits_of(&self, index: usize) -> Vec<f64> {
+    pub fn logits_of(&self, index: usize) -> Vec<f64> {
         self.logits
             .iter()
             .skip(index)
@@ -37,7 +37,25 @@ impl Judged<'_> {
     }
 
     /// The true class of each text on an axis: [texts].
-    pub(crate) fn classes_on(&self, axis: Axis) -> Vec<bool> {
+    pub fn classes_on(&self, axis: Axis) -> Vec<bool> {
         self.types.iter().take(self.texts()).map(|mbti| mbti.class(axis)).collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Texts that own what was judged, on all axes.
+    pub(crate) struct Texts {
+        pub(crate) logits: Vec<f64>,
+        pub(crate) types: Vec<Type>,
+        pub(crate) authors: Vec<Option<u32>>,
+    }
+
+    impl Texts {
+        pub(crate) fn judged(&self) -> Judged<'_> {
+            Judged { axes: &Axis::ALL, logits: &self.logits, types: &self.types, authors: &self.authors }
+        }
     }
 }

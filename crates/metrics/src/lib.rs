@@ -29,7 +29,7 @@ mod units;
 
 pub use assess::{assess, judge};
 pub use axis_metrics::{axes_metrics, axis_metrics};
-pub use compare::{compare, mean_balanced_accuracy};
+pub use compare::compare;
 pub use conformal::answers;
 pub use judged::Judged;
 pub use probability::probability;

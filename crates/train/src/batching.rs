@@ -32,6 +32,11 @@ pub(crate) fn groups(
     }
 }
 
+/// How many ids these texts have together.
+pub(crate) fn ids_of(encoded: &Encoded, rows: &[u32]) -> usize {
+    rows.iter().map(|&row| encoded.length(row as usize)).sum()
+}
+
 /// Texts in this order, cut so that no piece has more than `budget` ids unless a single text has.
 pub(crate) fn within(encoded: &Encoded, rows: impl Iterator<Item = u32>, budget: usize) -> Vec<Vec<u32>> {
     let mut pieces: Vec<Vec<u32>> = Vec::new();
@@ -103,7 +108,7 @@ pub(crate) fn typical(
     tokens_per_pass: Option<u32>,
 ) -> Vec<Vec<u32>> {
     let mut all: Vec<Vec<u32>> = groups(encoded, config, tokens_per_pass, 0).concat();
-    all.sort_by_cached_key(|rows| rows.iter().map(|&row| encoded.length(row as usize)).sum::<usize>());
+    all.sort_by_cached_key(|rows| ids_of(encoded, rows));
     let at = |quantile: f64| all.get((quantile * all.len() as f64) as usize).cloned();
     TYPICAL.into_iter().filter_map(at).collect()
 }
@@ -138,7 +143,7 @@ fn plan_by(
             plan.most_passes = plan.most_passes.max(group.len());
             for rows in group {
                 tokens += rows.iter().map(|&row| u64::from(encoded.tokens(row as usize))).sum::<u64>();
-                let ids: usize = rows.iter().map(|&row| encoded.length(row as usize)).sum();
+                let ids = ids_of(encoded, rows);
                 if ids > most {
                     (most, plan.largest) = (ids, rows.clone());
                 }

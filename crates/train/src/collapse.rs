@@ -198,18 +198,15 @@ impl Watch {
 /// Whether answers do not depend on the text: on every axis one letter for all texts, and probabilities
 /// that hardly vary beside their errors.
 fn are_constant(judged: &Judged) -> bool {
-    let axes = judged.axes.len();
-    if axes == 0 || judged.types.len() < LEAST_TEXTS {
+    if judged.axes.is_empty() || judged.types.len() < LEAST_TEXTS {
         return false;
     }
     judged.axes.iter().enumerate().all(|(place, &axis)| {
-        let logits = judged.logits.iter().skip(place).step_by(axes);
-        let answers: Vec<f64> = logits.map(|&logit| probability(logit, 1.0)).collect();
-        let errors: Vec<f64> = answers
-            .iter()
-            .zip(judged.types)
-            .map(|(answer, mbti)| f64::from(mbti.class(axis)) - answer)
-            .collect();
+        let answers: Vec<f64> =
+            judged.logits_of(place).into_iter().map(|logit| probability(logit, 1.0)).collect();
+        let classes = judged.classes_on(axis);
+        let errors: Vec<f64> =
+            answers.iter().zip(classes).map(|(answer, class)| f64::from(class) - answer).collect();
         let second = answers.iter().filter(|answer| **answer > 0.5).count();
         let one_letter = second == 0 || second == answers.len();
         one_letter && spread(&answers) < SPREAD * spread(&errors)

@@ -8,7 +8,13 @@ use data::{Encoded, pack};
 use model::{Checkpointing, Network};
 use record::{GradientCheckpointing, TokensPerPass, TrainConfig};
 
-use crate::{Error, Inputs, batching::plan, error::Result, learner::Learner, memory, memory_plan};
+use crate::{
+    Error, Inputs,
+    batching::{ids_of, plan},
+    error::Result,
+    learner::Learner,
+    memory, memory_plan,
+};
 
 /// What the plan does not know of: what cuBLAS takes for itself, kernels that are loaded late, and gaps between allocations.
 const SPARE_MIB: f64 = 256.0;
@@ -160,8 +166,7 @@ impl<'a> Steps<'a> {
             return Ok(found.clone());
         }
         let plan = plan(self.encoded, self.config, tokens).map_err(Error::Progress)?;
-        let ids: usize = plan.largest.iter().map(|&row| self.encoded.length(row as usize)).sum();
-        let ids = u32::try_from(ids).unwrap_or(u32::MAX);
+        let ids = u32::try_from(ids_of(self.encoded, &plan.largest)).unwrap_or(u32::MAX);
         let found = Largest { rows: plan.largest, ids, passes: plan.most_passes };
         self.largest.insert(tokens, found.clone());
         Ok(found)

@@ -1,7 +1,7 @@
 //! Runs that go nowhere are reported by name while they go on, and runs that learn are not.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[path = "../../../tests/tiny_models/mod.rs"]
 mod tiny_models;
@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use record::{ClassWeighting, Dtype, Event, LrSchedulerType, Optim, ProblemCode, TrainConfig, Trainable};
 use tiny_models::tiny_bert;
-use train::{Inputs, Progress, Wish};
+use train::{Checkpoint, Inputs, Progress, Wish};
 
 const AXES: [Axis; 2] = [Axis::ExtraversionIntroversion, Axis::JudgingPerceiving];
 
@@ -43,6 +43,21 @@ fn texts(rarity: usize, seed: u64) -> Vec<Example> {
     examples
 }
 
+/// Texts, of which each fifth author is judged by.
+struct Texts {
+    table: Table,
+    train: Vec<u32>,
+    valid: Vec<u32>,
+}
+
+impl Texts {
+    fn of(examples: Vec<Example>) -> Texts {
+        let table = Table::of(examples);
+        let (valid, train) = table.rows().iter().partition(|&&row| row / 5 % 5 == 3);
+        Texts { table, train, valid }
+    }
+}
+
 struct Runner {
     home: tempfile::TempDir,
     model: PathBuf,
@@ -55,23 +70,36 @@ impl Runner {
         Runner { home, model }
     }
 
-    /// What a run reports of itself: its notices by step and code, and the loss of each step.
-    fn reported(&self, name: &str, config: &TrainConfig, examples: Vec<Example>) -> Reported {
-        let table = Table::of(examples);
-        let (valid, train): (Vec<u32>, Vec<u32>) = table.rows().iter().partition(|&&row| row / 5 % 5 == 3);
+    fn folder(&self, name: &str) -> PathBuf {
         let folder = self.home.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let inputs = Inputs {
+        folder
+    }
+
+    fn inputs<'a>(
+        &'a self,
+        config: &'a TrainConfig,
+        texts: &'a Texts,
+        run_folder: &'a Path,
+        resume: Option<Checkpoint>,
+    ) -> Inputs<'a> {
+        Inputs {
             run: 1,
             config,
             model_folder: &self.model,
-            run_folder: &folder,
+            run_folder,
             words_folder: None,
-            train: Part { table: &table, rows: &train },
-            valid: Part { table: &table, rows: &valid },
+            train: Part { table: &texts.table, rows: &texts.train },
+            valid: Part { table: &texts.table, rows: &texts.valid },
             made_up: false,
-            resume: None,
-        };
+            resume,
+        }
+    }
+
+    /// What a run reports of itself: its notices by step and code, and the loss of each step.
+    fn reported(&self, name: &str, config: &TrainConfig, examples: Vec<Example>) -> Reported {
+        let (texts, folder) = (Texts::of(examples), self.folder(name));
+        let inputs = self.inputs(config, &texts, &folder, None);
         let mut reported = Reported::default();
         train::run(&inputs, &mut |progress| {
             match progress {
@@ -236,23 +264,11 @@ fn a_resumed_run_reports_what_it_would_have_reported() {
     let config = TrainConfig { learning_rate: Some(0.2), save_steps: Some(10), ..config() };
     let whole = runner.reported("whole", &config, texts(2, 0)).notices;
     assert!(!whole.is_empty());
-    let table = Table::of(texts(2, 0));
-    let (valid, train): (Vec<u32>, Vec<u32>) = table.rows().iter().partition(|&&row| row / 5 % 5 == 3);
-    let folder = runner.home.path().join("parts");
-    std::fs::create_dir_all(&folder).unwrap();
+    let (texts, folder) = (Texts::of(texts(2, 0)), runner.folder("parts"));
     let mut told = Vec::new();
     for (part, end) in [30, 75, 100, 999].into_iter().enumerate() {
-        let inputs = Inputs {
-            run: 1,
-            config: &config,
-            model_folder: &runner.model,
-            run_folder: &folder,
-            words_folder: None,
-            train: Part { table: &table, rows: &train },
-            valid: Part { table: &table, rows: &valid },
-            made_up: false,
-            resume: (part > 0).then(|| train::newest_checkpoint(1, &folder)).transpose().unwrap(),
-        };
+        let resume = (part > 0).then(|| train::newest_checkpoint(1, &folder)).transpose().unwrap();
+        let inputs = runner.inputs(&config, &texts, &folder, resume);
         train::run(&inputs, &mut |progress| {
             if let Progress::Event(Event::Notice(notice)) = progress {
                 told.push((notice.step, notice.problem.code));

@@ -6,8 +6,8 @@ use record::{RunComparison, RunEvaluation, WorkProgress};
 use serde::Deserialize;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{LOOK, answer, command, followed, locate};
-use crate::{Error, Home, error::Result};
+use super::{LOOK, answer, command, followed, locate, read_answer};
+use crate::{Home, error::Result};
 
 /// Lets an engine judge a run on a data set. `tell` hears how far it is, and a few times a second nothing; the engine is
 /// ended where it answers `false`, and then nothing of it is kept.
@@ -51,7 +51,7 @@ async fn evaluate_by(
             return Err(data::Error::Stopped.into());
         }
     };
-    serde_json::from_slice(&ended.stdout).map_err(|error| Error::EngineGone { reason: error.to_string() })
+    read_answer(&ended)
 }
 
 /// Lets an engine tell whether one of two runs is better on a data set that both were judged on.

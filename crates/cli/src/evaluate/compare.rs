@@ -1,9 +1,9 @@
 use app::evaluations;
-use data::TextLogits;
 use mbti::Type;
 use metrics::Judged;
 use record::RunComparison;
 
+use super::logits_of_rows;
 use crate::{
     Context,
     error::{Error, Result},
@@ -21,17 +21,10 @@ pub fn compare(
         return Err(Error::SameRun { run: runs[0] });
     }
     let (home, runtime) = (&context.home, &context.runtime);
-    let both = runtime.block_on(evaluations::logits_of_both(home, runs, data))?;
-    let mut overlap_known = true;
-    let mut name = data.to_owned();
-    for run in runs {
-        let all = runtime.block_on(evaluations::list(home, Some(run)))?;
-        if let Some(found) = all.into_iter().find(|found| found.data.eq_ignore_ascii_case(data)) {
-            overlap_known &= found.overlap.is_some();
-            name = found.data;
-        }
-    }
-    let [first, second] = &both;
+    let both = runtime.block_on(evaluations::both(home, runs, data))?;
+    let overlap_known = both.iter().all(|(found, _)| found.overlap.is_some());
+    let [(_, first), (found, second)] = &both;
+    let name = found.data.clone();
     let overlaps = first.overlaps.iter().zip(&second.overlaps);
     let kept: Vec<usize> = overlaps
         .enumerate()
@@ -40,16 +33,12 @@ pub fn compare(
         .collect();
     let types: Vec<Type> = kept.iter().map(|&row| first.labels.types[row]).collect();
     let authors: Vec<Option<u32>> = kept.iter().map(|&row| first.labels.authors[row]).collect();
-    let [one, other] = [first, second].map(|of| logits_of(of, &kept));
+    let [one, other] =
+        [first, second].map(|of| logits_of_rows(&of.logits, of.axes.len(), kept.iter().copied()));
     let judged = |axes, logits| Judged { axes, logits, types: &types, authors: &authors };
     let found = metrics::compare(&judged(&first.axes[..], &one[..]), &judged(&second.axes, &other), seed);
     let left_out = (first.labels.len() - kept.len()) as i64;
-    let knew_all = both.each_ref().map(|of| of.overlaps.iter().all(|&overlaps| overlaps));
+    let knew_all = [first, second].map(|of| of.overlaps.iter().all(|&overlaps| overlaps));
     let [first, second] = runs;
     Ok((RunComparison { first, second, data: name, left_out, overlap_known, found }, knew_all))
-}
-
-fn logits_of(of: &TextLogits, rows: &[usize]) -> Vec<f64> {
-    let axes = of.axes.len();
-    rows.iter().flat_map(|&row| of.logits.iter().skip(row * axes).take(axes).copied()).collect()
 }

@@ -7,7 +7,7 @@ use metrics::Judged;
 use record::{JudgedTexts, Problem, Run, RunEvaluation};
 use train::{Inputs, Progress, Wish};
 
-use super::{overlap::overlap, watch::Watch};
+use super::{logits_of_rows, overlap::overlap, watch::Watch};
 use crate::{Context, error::Result, models};
 
 /// Logits `[texts, axes]` of all texts of a data set.
@@ -124,11 +124,8 @@ fn calibrated(model: &Answers, temperatures: &BTreeMap<Axis, f64>) -> Answers {
 /// The judgement on some of the texts, whose rows are their places among the answers.
 fn judged_texts(part: Part, model: &Answers, words: Option<&Answers>, seed: u64) -> JudgedTexts {
     let (types, authors) = (part.types(), part.authors());
-    let of = |answers: &Answers| -> Vec<f64> {
-        let axes = answers.axes.len();
-        let of_row = |&row: &u32| answers.logits.iter().skip(row as usize * axes).take(axes).copied();
-        part.rows.iter().flat_map(of_row).collect()
-    };
+    let rows = || part.rows.iter().map(|&row| row as usize);
+    let of = |answers: &Answers| logits_of_rows(&answers.logits, answers.axes.len(), rows());
     let (model_logits, words_logits) = (of(model), words.map(of));
     let judged = |axes, logits| Judged { axes, logits, types: &types, authors: &authors };
     let model = judged(&model.axes[..], &model_logits[..]);

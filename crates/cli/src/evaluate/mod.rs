@@ -42,3 +42,8 @@ pub fn run(context: &Context, args: &EvaluateArgs) -> Result<()> {
         }
     }
 }
+
+/// The logits of some texts, of those of all: `[texts, axes]`.
+fn logits_of_rows(logits: &[f64], axes: usize, rows: impl Iterator<Item = usize>) -> Vec<f64> {
+    rows.flat_map(|row| logits.iter().skip(row * axes).take(axes).copied()).collect()
+}

@@ -66,7 +66,7 @@ fn choose(
     }
     let Found { gpus, engine } = found.get_or_insert_with(gpu::find);
     let is_choice = config.device == Device::Auto && gpus.iter().any(|gpu| gpu.unusable.is_none());
-    let needed = || train::least_mib(Path::new(&model.folder), config);
+    let needed = || train::least_of_a_gpu_mib(Path::new(&model.folder), config);
     // A model that cannot be looked at fails the run, which says why.
     let needed = is_choice.then(needed).and_then(std::result::Result::ok);
     let wanted = Wanted { device: config.device, before: gpu::chosen_before(), needed };

@@ -56,3 +56,16 @@ fn where_the_driver_finds_no_card_only_those_of_the_system_are_listed_and_none_o
     let found = gpus(&[("EMULATED_GPU_NO_DEVICE", "1")]);
     assert!(found.iter().all(|gpu| gpu["unusable"] == json!({"kind": "not_listed"})), "{found:?}");
 }
+
+#[test]
+fn a_card_that_does_not_answer_is_listed_with_the_call_that_failed_and_hides_no_other() {
+    let found = gpus(&[("EMULATED_GPU_DEVICES", "NVIDIA A,NVIDIA B"), ("EMULATED_GPU_SILENT", "0")]);
+    let [silent, good] = &found[..] else { panic!("{found:?}") };
+    let reason = "cuDeviceGetName answers CUDA_ERROR_UNKNOWN";
+    assert_eq!(silent["unusable"], json!({"kind": "failed", "reason": reason}));
+    assert_eq!((&silent["name"], &silent["memory_mib"]), (&json!(""), &Value::Null));
+    assert_eq!(
+        (&good["device"], &good["name"], &good["unusable"]),
+        (&json!("cuda:1"), &json!("NVIDIA B"), &Value::Null)
+    );
+}

@@ -298,3 +298,20 @@ fn auto_passes_over_a_card_that_cannot_hold_the_run_and_keeps_why() {
     ok(output(&engine, &[], &train("auto", "2", &[])));
     assert_eq!(shown(&engine, "2")["run"]["used_device"]["device"], "cuda:0");
 }
+
+#[test]
+fn whatever_a_card_holds_auto_ends_the_run_on_it_or_on_the_processor() {
+    let engine = prepared();
+    let sizes: Vec<String> = (60..=156).step_by(8).map(|size| format!("{size}KiB")).collect();
+    let used: Vec<String> = sizes
+        .iter()
+        .enumerate()
+        .map(|(number, size)| {
+            ok(output(&engine, &[("EMULATED_GPU_MEMORY", size)], &train("auto", "1", &[])));
+            let run = shown(&engine, &(number + 1).to_string());
+            run["run"]["used_device"]["device"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let first = used.iter().position(|device| device == "cuda:0").unwrap_or_else(|| panic!("{used:?}"));
+    assert!(first > 0 && used[first..].iter().all(|device| device == "cuda:0"), "{used:?}");
+}

@@ -14,6 +14,7 @@
 //! | `EMULATED_GPU_INSTRUCTIONS` | a number above 0 | instructions of warps that one launch may execute | `68719476736` |
 //! | `EMULATED_GPU_QUARANTINE` | as `_MEMORY` | how much freed memory is remembered, to report its use | `64MiB` |
 //! | `EMULATED_GPU_LOSE` | `launch:N`, `random:SEED:N`, each with `:46`, `:719` or `:999` after it | the device is lost at its Nth launch (or at a random one of the first N): that call and all later ones return this code | never; `46` |
+//! | `EMULATED_GPU_SILENT` | the number of a device | that device is listed and answers no question about itself: error 999 | none |
 //! | `EMULATED_GPU_NO_DEVICE` | `0`, `1` | `cuInit` answers that there is no device | `0` |
 //! | `EMULATED_GPU_REPORT` | path, in which `%p` is the number of the process | where counters and faults are written as JSON | nowhere |
 //!
@@ -49,6 +50,8 @@ pub struct Settings {
     pub quarantine: u64,
     /// When the device is lost.
     pub lose: Option<Loss>,
+    /// The device that answers no question about itself.
+    pub silent: Option<i32>,
     /// Whether the machine has no device at all.
     pub no_device: bool,
     /// Where the report goes.
@@ -87,6 +90,7 @@ impl Default for Settings {
             instructions: 1 << 36,
             quarantine: 64 << 20,
             lose: None,
+            silent: None,
             no_device: false,
             report: None,
         }
@@ -151,6 +155,11 @@ impl Settings {
                     let loss = loss(&value)
                         .ok_or_else(|| wanted("launch:N or random:SEED:N, with a code after it"))?;
                     settings.lose = Some(loss);
+                }
+                "SILENT" => {
+                    let number = value.parse().ok().filter(|n| (0..16).contains(n));
+                    settings.silent =
+                        Some(number.ok_or_else(|| wanted("the number of a device, from 0 to 15"))?);
                 }
                 "REPORT" => {
                     settings.report = Some(value.replace("%p", &std::process::id().to_string()).into());
@@ -304,6 +313,8 @@ mod tests {
             ("LOSE", "launch:3:5"),
             ("LOSE", "launch:3:719:1"),
             ("LOSE", "random:1"),
+            ("SILENT", "-1"),
+            ("SILENT", "first"),
             ("NO_DEVICE", "true"),
         ];
         for (setting, value) in wrong {

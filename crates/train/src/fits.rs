@@ -12,8 +12,9 @@ use crate::{
     adamw::bears_8_bits,
     error::Result,
     learner::takes_pieces,
-    memory,
+    memory, memory_plan,
     memory_problem::{CannotFit, LEFT_FREE, MemoryOf, Remedies},
+    passes::{ways, with_spare_mib},
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -38,6 +39,21 @@ const HEAD: &[(&str, &str)] = &[("trainable", "head"), ("quantization", "none")]
 pub fn least_mib(model_folder: &Path, config: &TrainConfig) -> Result<f64> {
     let setup = Setup { shapes_only: true, ..Setup::of(config) };
     Ok(fixed(&model::start(model_folder, &setup)?.weights, config))
+}
+
+/// Tokens of the shortest text that is looked at: one word between a model's special tokens, and one more.
+const SHORTEST: u32 = 4;
+
+/// What must be free of a GPU, in MiB, for a run with these settings to take even one step: what it holds, the activations of
+/// one short text in the way that keeps the least, and what no plan knows of.
+///
+/// Errors: as [`least_mib`].
+pub fn least_of_a_gpu_mib(model_folder: &Path, config: &TrainConfig) -> Result<f64> {
+    let network = memory_plan::shapes(model_folder, config)?;
+    let checkpointing = ways(config.gradient_checkpointing).last().copied().unwrap_or_default();
+    let text = memory_plan::texts_of(&network, &[SHORTEST]);
+    let plan = memory_plan::planned(&network, config, &text, None, checkpointing)?;
+    Ok(with_spare_mib(memory::mib(plan.peak())))
 }
 
 /// The sum in MiB, of weights that were looked at by their shapes.

@@ -35,7 +35,7 @@ pub use checkpoint::{Checkpoint, newest_checkpoint};
 pub use class_weights::{ClassWeights, class_weights};
 pub use error::Error;
 pub use evaluate::{Answers, ValidationSet, answer_all, evaluate};
-pub use fits::{check_room, least_mib};
+pub use fits::{check_room, least_mib, least_of_a_gpu_mib};
 pub use inputs::{Inputs, Outcome};
 pub use loss::targets;
 pub use memory::{held_mib, limit_mib, peak_rss_mib};

@@ -49,14 +49,9 @@ pub(crate) fn chosen<B: Backend>(
     let config = inputs.config;
     let backend = learner.gradients.backend();
     let on_cpu = backend.device().is_cpu();
-    let layers = match config.gradient_checkpointing {
-        GradientCheckpointing::None => &[Checkpointing::None][..],
-        GradientCheckpointing::Alternate => &[Checkpointing::Alternate],
-        GradientCheckpointing::All => &[Checkpointing::All],
-        // Smaller passes are faster on a processor, as more of them stays in its caches, and its memory is large.
-        GradientCheckpointing::Auto if on_cpu => &[Checkpointing::None],
-        GradientCheckpointing::Auto => &Checkpointing::WAYS,
-    };
+    // Smaller passes are faster on a processor, as more of them stays in its caches, and its memory is large.
+    let keeps_all = on_cpu && config.gradient_checkpointing == GradientCheckpointing::Auto;
+    let layers = if keeps_all { &[Checkpointing::None] } else { ways(config.gradient_checkpointing) };
     let checkpointing = layers.first().copied().unwrap_or_default();
     let as_set = Passes { checkpointing, tokens_per_pass: config.tokens_per_pass };
     let is_open = config.tokens_per_pass == TokensPerPass::Auto;
@@ -82,9 +77,24 @@ pub(crate) fn chosen<B: Backend>(
     steps.choose(layers, room)
 }
 
+/// The ways that a setting allows on a GPU, the one that keeps the most first.
+pub(crate) fn ways(setting: GradientCheckpointing) -> &'static [Checkpointing] {
+    match setting {
+        GradientCheckpointing::None => &[Checkpointing::None],
+        GradientCheckpointing::Alternate => &[Checkpointing::Alternate],
+        GradientCheckpointing::All => &[Checkpointing::All],
+        GradientCheckpointing::Auto => &Checkpointing::WAYS,
+    }
+}
+
 /// What is to stay free of so much memory.
 pub(crate) fn spare_mib(limit: f64) -> f64 {
     (limit * SPARE_PART).min(SPARE_MIB)
+}
+
+/// The least memory of which so much is left beside what is to stay free.
+pub(crate) fn with_spare_mib(needed: f64) -> f64 {
+    (needed / (1.0 - SPARE_PART)).min(needed + SPARE_MIB)
 }
 
 /// The setting that asks for it.

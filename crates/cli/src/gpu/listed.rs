@@ -22,7 +22,7 @@ fn info(number: usize, gpu: Gpu) -> DeviceInfo {
     DeviceInfo {
         device: format!("cuda:{number}"),
         name: gpu.name,
-        memory_mib: Some(gpu.total as f64 / MIB),
+        memory_mib: gpu.total.map(|total| total as f64 / MIB),
         free_mib: gpu.free.map(|free| free as f64 / MIB),
         unusable: gpu.unfit.map(unusable),
     }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_gpu_is_named_by_its_place_an_old_driver_by_its_cuda_and_a_full_card_is_said_to_be_one() {
-        let gpu = Gpu { name: "A".into(), total: 1 << 30, free: None, unfit: None };
+        let gpu = Gpu { name: "A".into(), total: Some(1 << 30), free: None, unfit: None };
         assert_eq!(info(1, gpu.clone()).device, "cuda:1");
         assert_eq!(info(1, gpu.clone()).memory_mib, Some(1024.0));
         let old = Gpu { unfit: Some(Unfit::OldDriver { cuda: "12.2".into() }), ..gpu.clone() };

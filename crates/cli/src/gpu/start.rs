@@ -9,6 +9,8 @@ use std::{
 
 use record::{Device, Unusable};
 
+use super::safe;
+
 /// Set for the engine for GPUs: the device that was chosen for it, or [`LISTING`], and after an `@` the number of the process
 /// that says so. That is the engine's own where it takes the place of another, and its parent's where it lists. Somebody who
 /// sets the variable by hand does not know it, and what he writes means nothing.
@@ -53,11 +55,14 @@ pub fn can_be_told(folder: &Path) -> bool {
     !folder.to_string_lossy().contains(LOADERS_OWN)
 }
 
-/// The folders of a list that are the same wherever a program is started: nobody means the folder he is in to have
-/// libraries, which an empty entry names.
+/// The folders of a list that are the same wherever a program is started, and whose libraries nobody else can change. Nobody
+/// means the folder he is in to have libraries, which an empty entry names.
 fn certain(list: &OsStr) -> Vec<PathBuf> {
     // The loader would take what is after a semicolon for a folder, too.
-    env::split_paths(list).filter(|path| path.is_absolute() && can_be_told(path)).collect()
+    let sure = |path: &PathBuf| path.is_absolute() && can_be_told(path);
+    let real = |path: PathBuf| safe::closed_folder(&path).ok().filter(|real| can_be_told(real));
+    let closed = |folder: &PathBuf| safe::unsafe_library(folder).is_none();
+    env::split_paths(list).filter(sure).filter_map(real).filter(closed).collect()
 }
 
 /// What a process was started for, by what [`STARTED_FOR`] says to it and by the process that may say so. Nothing where that
@@ -150,9 +155,40 @@ mod tests {
 
     #[test]
     fn of_the_environments_folders_only_those_stay_that_are_the_same_wherever_a_program_is_started() {
-        let list = OsStr::new(":/a:.:lib:/b;lib:/c/$LIB::/d e:$ORIGIN/..:");
-        assert_eq!(certain(list), ["/a", "/d e"].map(PathBuf::from));
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let folder = |name: &str| {
+            let path = root.join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let [a, b, c, d] = ["a", "b;lib", "c/$LIB", "d e"].map(folder);
+        let list = [&a, Path::new("."), Path::new("lib"), &b, &c, Path::new(""), &d, Path::new("$ORIGIN/..")]
+            .map(|path| path.to_str().unwrap().to_owned());
+        assert_eq!(certain(OsStr::new(&format!(":{}:", list.join(":")))), [a, d]);
         assert!(certain(OsStr::new("")).is_empty() && certain(OsStr::new(":")).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_whose_libraries_others_can_change_are_not_handed_on() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let [closed, open, holds] = ["closed", "open", "holds"].map(|name| {
+            std::fs::create_dir(root.join(name)).unwrap();
+            root.join(name)
+        });
+        let library = holds.join("libcublasLt.so.13");
+        std::fs::write(&library, "").unwrap();
+        for (path, mode) in [(&closed, 0o755), (&open, 0o777), (&holds, 0o755), (&library, 0o666)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        // A link is handed on as what it leads to: its owner could let it lead elsewhere.
+        let link = root.join("link");
+        symlink(&closed, &link).unwrap();
+        let list = env::join_paths([&open, &holds, &link, &root.join("missing")]).unwrap();
+        assert_eq!(certain(&list), [closed]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum Unfit {
     /// The card's compute capability, such as 7.5.
     #[error("compute capability {capability} is below 8.0")]
     OldCard { capability: String },
-    /// No context can be made on it, as while another program has it for itself.
+    /// It does not answer what it is asked, or no context can be made on it, as while another program has it for itself.
     #[error("{call} answers {name}")]
     Driver { call: &'static str, name: String },
 }
@@ -39,9 +39,10 @@ pub enum Unfit {
 /// One GPU. Its place in the list is its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gpu {
+    /// Empty where the card does not answer.
     pub name: String,
-    /// All of its memory, in bytes.
-    pub total: u64,
+    /// All of its memory, in bytes; none where the card does not answer.
+    pub total: Option<u64>,
     /// What is free of it, in bytes; none where no context could be made to ask.
     pub free: Option<u64>,
     pub unfit: Option<Unfit>,
@@ -55,7 +56,22 @@ pub fn list() -> Result<Vec<Gpu>, ListError> {
     if count == 0 {
         return Err(ListError::NoDevice);
     }
-    (0..count).map(|number| look_at(number, cuda)).collect()
+    Ok((0..count).map(|number| look_at(number, cuda)).collect())
+}
+
+/// A query that failed: the call, and the name of its error.
+struct Failed(&'static str, String);
+
+impl From<Failed> for ListError {
+    fn from(Failed(call, name): Failed) -> ListError {
+        ListError::Driver { call, name }
+    }
+}
+
+impl From<Failed> for Unfit {
+    fn from(Failed(call, name): Failed) -> Unfit {
+        Unfit::Driver { call, name }
+    }
 }
 
 /// The CUDA version that the driver supports, a thousand times the major number and ten times the minor one.
@@ -66,29 +82,34 @@ fn driver_version() -> Result<i32, ListError> {
     Ok(version)
 }
 
-fn look_at(number: i32, cuda: i32) -> Result<Gpu, ListError> {
+/// One GPU. Where it does not answer it is listed with the reason, and hides no other.
+fn look_at(number: i32, cuda: i32) -> Gpu {
+    let (name, total, capability) = match queries(number) {
+        Ok(found) => found,
+        Err(why) => return Gpu { name: String::new(), total: None, free: None, unfit: Some(why.into()) },
+    };
+    let (free, unfit) = match unfit(cuda, capability) {
+        Some(unfit) => (None, Some(unfit)),
+        None => free_memory(number).map_or_else(|why| (None, Some(why.into())), |free| (Some(free), None)),
+    };
+    Gpu { name, total: Some(total), free, unfit }
+}
+
+/// The name of a card, its bytes of memory, and its compute capability.
+fn queries(number: i32) -> Result<(String, u64, (i32, i32)), Failed> {
     let device = result::device::get(number).map_err(failed("cuDeviceGet"))?;
     let name = result::device::get_name(device).map_err(failed("cuDeviceGetName"))?;
     // SAFETY: `device` is one that the driver has just given.
     let (total, major, minor) = unsafe {
-        let attribute = |which| result::device::get_attribute(device, which);
+        let attribute =
+            |which| result::device::get_attribute(device, which).map_err(failed("cuDeviceGetAttribute"));
         (
             result::device::total_mem(device).map_err(failed("cuDeviceTotalMem"))?,
-            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
-                .map_err(failed("cuDeviceGetAttribute"))?,
-            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)
-                .map_err(failed("cuDeviceGetAttribute"))?,
+            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+            attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
         )
     };
-    let (free, unfit) = match unfit(cuda, (major, minor)) {
-        Some(unfit) => (None, Some(unfit)),
-        None => match free_memory(number) {
-            Ok(free) => (Some(free), None),
-            Err(ListError::Driver { call, name }) => (None, Some(Unfit::Driver { call, name })),
-            Err(other) => return Err(other),
-        },
-    };
-    Ok(Gpu { name, total: total as u64, free, unfit })
+    Ok((name, total as u64, (major, minor)))
 }
 
 /// What the versions alone forbid.
@@ -101,9 +122,10 @@ fn unfit(cuda: i32, capability: (i32, i32)) -> Option<Unfit> {
 }
 
 /// Bytes that are free. Only a context can ask, which also shows that one can be made.
-fn free_memory(number: i32) -> Result<u64, ListError> {
-    let ordinal = usize::try_from(number).map_err(|_| ListError::NoDevice)?;
-    let context = CudaContext::new(ordinal).map_err(failed("cuDevicePrimaryCtxRetain"))?;
+fn free_memory(number: i32) -> Result<u64, Failed> {
+    // The driver counts from 0.
+    let context =
+        CudaContext::new(number.unsigned_abs() as usize).map_err(failed("cuDevicePrimaryCtxRetain"))?;
     let (free, _) = context.mem_get_info().map_err(failed("cuMemGetInfo"))?;
     Ok(free as u64)
 }
@@ -111,15 +133,15 @@ fn free_memory(number: i32) -> Result<u64, ListError> {
 fn not_begun(error: DriverError) -> ListError {
     match error.0 {
         CUresult::CUDA_ERROR_NO_DEVICE => ListError::NoDevice,
-        _ => failed("cuInit")(error),
+        _ => failed("cuInit")(error).into(),
     }
 }
 
-fn failed(call: &'static str) -> impl Fn(DriverError) -> ListError {
+fn failed(call: &'static str) -> impl Fn(DriverError) -> Failed {
     move |error| {
         let name = error.error_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|_| format!("error {}", error.0 as u32));
-        ListError::Driver { call, name }
+        Failed(call, name)
     }
 }
 

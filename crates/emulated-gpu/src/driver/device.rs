@@ -1,6 +1,6 @@
 //! What a device says of itself.
 
-use super::{Driver, Result};
+use super::{Driver, Error, Result};
 use crate::vm::limits::{BLOCK, GRID, REGISTERS, THREADS};
 
 /// What a block may have of shared memory unless the kernel's attribute says more, and always of static one.
@@ -31,17 +31,23 @@ impl Driver {
 
     /// A device's name.
     pub fn device_name(&self, device: i32) -> Result<&str> {
-        Ok(&self.settings.devices[self.device(device)?])
+        Ok(&self.settings.devices[self.answering(device)?])
     }
 
     /// Bytes of a device's memory.
     pub fn device_memory(&self, device: i32) -> Result<u64> {
-        Ok(self.memory(self.device(device)?).total())
+        Ok(self.memory(self.answering(device)?).total())
+    }
+
+    /// A device that answers what it is asked about itself.
+    fn answering(&self, device: i32) -> Result<usize> {
+        let index = self.device(device)?;
+        if self.settings.silent == Some(device) { Err(Error::Silent(device)) } else { Ok(index) }
     }
 
     /// Sixteen bytes that name the device, the same in each process.
     pub(super) fn device_uuid(&self, device: i32) -> Result<[u8; 16]> {
-        let number = self.device(device)? as u8;
+        let number = self.answering(device)? as u8;
         let mut uuid = *b"emulated-gpu-\0\0\0";
         uuid[15] = number + 1;
         Ok(uuid)
@@ -49,12 +55,12 @@ impl Driver {
 
     /// `domain:bus:device.function`.
     pub(super) fn pci_bus(&self, device: i32) -> Result<String> {
-        Ok(format!("0000:{:02x}:00.0", self.device(device)? + 1))
+        Ok(format!("0000:{:02x}:00.0", self.answering(device)? + 1))
     }
 
     /// An attribute by its number (`CUdevice_attribute`); what is not listed here a device does not have: 0.
     pub fn device_attribute(&self, device: i32, attribute: i32) -> Result<i32> {
-        let index = self.device(device)?;
+        let index = self.answering(device)?;
         let capability = self.settings.capability;
         Ok(match attribute {
             1 => THREADS as i32,
@@ -96,7 +102,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::{driver::Error, settings::Settings};
+    use crate::settings::Settings;
 
     #[test]
     fn a_device_is_what_the_settings_make_it() {
@@ -112,6 +118,17 @@ mod tests {
         assert_eq!(driver.device_name(-1), Err(Error::InvalidDevice(-1)));
         assert_ne!(driver.device_uuid(0), driver.device_uuid(1));
         assert_ne!(driver.pci_bus(0), driver.pci_bus(1));
+    }
+
+    #[test]
+    fn a_silent_device_is_counted_and_answers_nothing_while_the_others_do() {
+        let devices = vec!["A".to_owned(), "B".to_owned()];
+        let driver = Driver::new(Settings { devices, silent: Some(0), ..Settings::default() });
+        assert_eq!(driver.device_count(), 2);
+        assert_eq!(driver.device_name(0), Err(Error::Silent(0)));
+        assert_eq!(driver.device_memory(0), Err(Error::Silent(0)));
+        assert_eq!(driver.device_attribute(0, 75), Err(Error::Silent(0)));
+        assert_eq!(driver.device_name(1).unwrap(), "B");
     }
 
     #[test]

@@ -102,6 +102,9 @@ pub enum Error {
     /// A device that is not there.
     #[error("there is no device {0}")]
     InvalidDevice(i32),
+    /// A device that the settings let answer nothing about itself.
+    #[error("device {0} answers nothing")]
+    Silent(i32),
     /// A module that is no PTX: only PTX can be executed.
     #[error("the image of a module is no PTX text")]
     Image,
@@ -156,6 +159,7 @@ impl Error {
             Error::NotInitialized => Code::NotInitialized,
             Error::NoDevice => Code::NoDevice,
             Error::InvalidDevice(_) => Code::InvalidDevice,
+            Error::Silent(_) => Code::Unknown,
             Error::Image => Code::InvalidImage,
             Error::Ptx(_) => Code::InvalidPtx,
             Error::PtxVersion(..) => Code::UnsupportedPtxVersion,
@@ -176,6 +180,7 @@ impl Error {
             Error::OutOfMemory { .. }
                 | Error::NoDevice
                 | Error::InvalidDevice(_)
+                | Error::Silent(_)
                 | Error::PtxVersion(..)
                 | Error::Target { .. }
                 | Error::NotFound { .. }

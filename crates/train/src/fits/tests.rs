@@ -9,9 +9,9 @@ use std::{
 use candle_core::{DType, Device, Tensor};
 use compute::{Cpu, Moments};
 use model::Setup;
-use record::{Dtype, Optim, Quantization, TrainConfig, Trainable};
+use record::{Dtype, GradientCheckpointing, Optim, Quantization, TrainConfig, Trainable};
 
-use super::{check_room, fewest_changes, least_mib};
+use super::{check_room, fewest_changes, least_mib, least_of_a_gpu_mib};
 use crate::{AdamW, Gradients, Hyperparameters, MemoryOf};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -75,6 +75,20 @@ fn what_a_run_needs_at_least_is_what_it_holds_of_weights_gradients_and_optimizer
             }
         }
     }
+}
+
+#[test]
+fn a_gpu_needs_room_for_a_step_too_and_the_less_the_more_layers_are_computed_again() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = bert(home.path(), 3000, 128);
+    let needed = |gradient_checkpointing| {
+        let config = TrainConfig { gradient_checkpointing, ..Default::default() };
+        (least_mib(&folder, &config).unwrap(), least_of_a_gpu_mib(&folder, &config).unwrap())
+    };
+    let (held, all) = needed(GradientCheckpointing::All);
+    let (_, none) = needed(GradientCheckpointing::None);
+    assert!(held < all && all < none, "{held} held, {all} with all layers computed again, {none} with none");
+    assert_eq!(needed(GradientCheckpointing::Auto).1, all);
 }
 
 #[test]

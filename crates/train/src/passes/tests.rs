@@ -51,6 +51,14 @@ fn way(checkpointing: Checkpointing, tokens: u32) -> Passes {
 }
 
 #[test]
+fn what_is_needed_with_what_stays_free_is_the_least_memory_that_leaves_it() {
+    for needed in [0.1, 7.5, 1000.0, 3839.9, 3840.1, 80_000.0] {
+        let least = with_spare_mib(needed);
+        assert!((least - spare_mib(least) - needed).abs() < 1e-9 * needed, "{needed}: {least}");
+    }
+}
+
+#[test]
 fn the_tokens_to_choose_from_begin_at_a_step_or_the_most_and_end_at_the_longest_text() {
     assert_eq!(
         budgets(300, 100_000),

@@ -1,6 +1,6 @@
-use std::io::IsTerminal;
+use std::{collections::BTreeMap, io::IsTerminal};
 
-use record::{AnswerSets, AxisPrediction, Prediction};
+use record::{AnswerSets, AxisPrediction, Prediction, WhyRefused};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -78,6 +78,31 @@ fn chance(found: &AxisPrediction) -> String {
     format!("{probability:.2}{interval}{doubt}")
 }
 
+/// What has to be known of the temperature of an axis, and why.
+fn temperature(found: &AxisPrediction) -> Option<(&'static str, &'static str)> {
+    match (found.refused, found.interval) {
+        (Some(WhyRefused::NothingTold), _) => Some(("none", "letters told apart no better than by chance")),
+        (Some(WhyRefused::OutOfRange), _) => Some(("none", "the fitted one is not between 0.1 and 10")),
+        (Some(WhyRefused::NoBetter), _) => Some(("none", "the fitted one is no better than 1")),
+        (None, None) => Some(("none", "nothing to fit it on")),
+        (None, Some(_)) if found.limited => Some(("at its limit", "the best one lies beyond")),
+        (None, Some(_)) => None,
+    }
+}
+
+/// The same of all axes, on one line; nothing where each has a temperature that was fitted.
+fn temperatures(prediction: &Prediction) -> Option<String> {
+    let mut axes: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for (axis, found) in &prediction.axes {
+        if let Some(told) = temperature(found) {
+            axes.entry(told).or_default().push(axis.name());
+        }
+    }
+    let told: Vec<String> =
+        axes.iter().map(|((what, why), axes)| format!("{what} on {} ({why})", axes.join(", "))).collect();
+    (!told.is_empty()).then(|| format!("Temperature: {}", told.join("; ")))
+}
+
 /// The types that the promise holds for, or the letters where one axis was learned.
 fn promised(sets: &AnswerSets) -> String {
     let coverage = format!("{:.0} % coverage", sets.coverage * 100.0);
@@ -107,6 +132,9 @@ fn print_prediction(prediction: &Prediction) -> Result<()> {
     for (axis, found) in &prediction.axes {
         print::line(&format!("{axis}  {}  {}", found.letter, chance(found)))?;
     }
+    if let Some(line) = temperatures(prediction) {
+        print::line(&line)?;
+    }
     if let Some(sets) = &prediction.sets {
         print::line(&promised(sets))?;
     }
@@ -126,8 +154,10 @@ mod tests {
     #[test]
     fn doubt_is_told_in_words() {
         let [letter, _] = Axis::JudgingPerceiving.letters();
-        let said =
-            |probability, interval, unsure| chance(&AxisPrediction { letter, probability, interval, unsure });
+        let said = |probability, interval, unsure| {
+            let (refused, limited) = (None, false);
+            chance(&AxisPrediction { letter, probability, interval, unsure, refused, limited })
+        };
         assert_eq!(
             said(0.6, Some([0.4, 0.8]), true),
             "0.60  [0.40, 0.80]  unsure: either letter may be right"
@@ -137,6 +167,48 @@ mod tests {
         assert_eq!(said(0.53, Some([0.51, 0.55]), false), "0.53  [0.51, 0.55]");
         assert_eq!(said(0.53, None, false), "0.53  (close to a coin toss)");
         assert_eq!(said(0.9, None, false), "0.90");
+    }
+
+    #[test]
+    fn axes_without_a_fitted_temperature_are_named_with_the_reason_on_one_line() {
+        let told = |axes: [(Axis, Option<WhyRefused>, bool); 3]| {
+            let axis = |(axis, refused, limited): (Axis, _, _)| {
+                let [letter, _] = axis.letters();
+                let interval = Some([0.6, 0.9]);
+                (axis, AxisPrediction { letter, probability: 0.8, interval, unsure: false, refused, limited })
+            };
+            Prediction {
+                mbti: "E--J".into(),
+                axes: axes.map(axis).into(),
+                sets: None,
+                model: "words".into(),
+                run: 1,
+                milliseconds: 1.0,
+                tokens: 3,
+                truncated: false,
+            }
+        };
+        let [ei, ns, jp] = [Axis::ExtraversionIntroversion, Axis::IntuitionSensing, Axis::JudgingPerceiving];
+        let nothing = Some(WhyRefused::NothingTold);
+        let all_applied = told([(ei, None, false), (ns, None, false), (jp, None, false)]);
+        assert_eq!(temperatures(&all_applied), None);
+        let some = told([(ei, nothing, true), (ns, Some(WhyRefused::NoBetter), false), (jp, nothing, false)]);
+        assert_eq!(
+            temperatures(&some).as_deref(),
+            Some(
+                "Temperature: none on E-I, J-P (letters told apart no better than by chance); none on N-S (the \
+                 fitted one is no better than 1)"
+            )
+        );
+        let mut limited = told([(ei, None, true), (ns, None, false), (jp, None, false)]);
+        if let Some(found) = limited.axes.get_mut(&jp) {
+            found.interval = None;
+        }
+        let said = temperatures(&limited).unwrap_or_default();
+        assert_eq!(
+            said,
+            "Temperature: at its limit on E-I (the best one lies beyond); none on J-P (nothing to fit it on)"
+        );
     }
 
     #[test]

@@ -119,7 +119,14 @@ fn judged(axis: Axis, logit: f64, calibration: Option<&Calibration>) -> AxisPred
     });
     let unsure =
         why == Some(WhyRefused::NothingTold) || interval.is_some_and(|[low, high]| low <= 0.5 && 0.5 <= high);
-    AxisPrediction { letter: axis.letters()[class], probability, interval, unsure }
+    AxisPrediction {
+        letter: axis.letters()[class],
+        probability,
+        interval,
+        unsure,
+        refused: why,
+        limited: calibration.is_some_and(|calibration| calibration.at_limit),
+    }
 }
 
 /// The sets of answers to a text. `logits`: of the second letters, by axis.
@@ -211,6 +218,7 @@ mod tests {
             assert_eq!(found.letter, AXIS.letters()[class]);
             assert!(is_close(found.probability, 1.0 / (1.0 + (-0.1f64).exp())));
             assert_eq!((found.interval, found.unsure), (None, false));
+            assert_eq!((found.refused, found.limited), (None, false));
         }
     }
 
@@ -263,6 +271,17 @@ mod tests {
     fn where_1_is_as_good_as_any_temperature_the_probability_is_the_networks_own() {
         let found = judged(AXIS, 3.0, Some(&refused(WhyRefused::NoBetter, [0.7, 0.9])));
         assert!(is_close(found.probability, 1.0 / (1.0 + (-3f64).exp())) && !found.unsure);
+    }
+
+    #[test]
+    fn a_prediction_says_why_no_temperature_is_applied_and_whether_the_fitted_one_was_at_its_limit() {
+        for why in [WhyRefused::NothingTold, WhyRefused::OutOfRange, WhyRefused::NoBetter] {
+            let found = judged(AXIS, 3.0, Some(&refused(why, [0.7, 0.9])));
+            assert_eq!((found.refused, found.limited), (Some(why), false));
+        }
+        let at_limit = Calibration { at_limit: true, ..calibration(100.0, [0.4, 0.6]) };
+        let found = judged(AXIS, 3.0, Some(&at_limit));
+        assert_eq!((found.refused, found.limited), (None, true));
     }
 
     fn sets(of_axis: f64, of_types: Option<f64>) -> PredictionSets {

@@ -4,6 +4,8 @@ use mbti::{Axis, Letter};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::WhyRefused;
+
 /// What a model says of a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -41,6 +43,13 @@ pub struct AxisPrediction {
     /// Whether either letter may be the right one: the interval holds 0.5, or the model was found
     /// to tell nothing of this axis.
     pub unsure: bool,
+    /// Why the temperature that was fitted is not applied; null where it is applied or none was fitted.
+    #[serde(default)]
+    pub refused: Option<WhyRefused>,
+    /// Whether the temperature that was fitted is the highest or the lowest which is looked for, so that the best one lies
+    /// beyond.
+    #[serde(default)]
+    pub limited: bool,
 }
 
 /// Sets of answers with a promised coverage, made from the thresholds of `PredictionSets`.

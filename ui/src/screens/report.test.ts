@@ -188,13 +188,13 @@ describe("an unsure prediction", () => {
   it.each(languages)("is shown as one in %s", async (language) => {
     const words = dictionaries[language];
     const fake = await open("finished", "nav-predict", language);
-    const told = { interval: null, unsure: false };
+    const told = { interval: null, unsure: false, refused: null, limited: false };
     let types = ["ENFP", "INFP", "ENTP"];
     fake.predict = async (run) => ({
       type: "ENFP",
       axes: {
-        "E-I": { ...told, letter: "E", probability: 0.6, interval: [0.45, 0.75], unsure: true },
-        "N-S": { ...told, letter: "N", probability: 0.8, interval: [0.7, 0.9] },
+        "E-I": { ...told, letter: "E", probability: 0.6, interval: [0.45, 0.75], unsure: true, refused: "nothing_told" },
+        "N-S": { ...told, letter: "N", probability: 0.8, interval: [0.7, 0.9], limited: true },
         "F-T": { ...told, letter: "F", probability: 0.7 },
         "J-P": { ...told, letter: "P", probability: 0.8, interval: [0.6, 0.995] },
       },
@@ -226,6 +226,9 @@ describe("an unsure prediction", () => {
     const unsure = await at("predict-axis-E-I");
     expect(unsure.dataset["unsure"]).toBe("true");
     expect(unsure.textContent).toContain(words.window.unsure);
+    expect(unsure.textContent).toContain(words.window.axis_nothing_told);
+    expect((await at("predict-temperature-N-S")).textContent).toBe(words.window.axis_limited);
+    expect(screen.queryByTestId("predict-temperature-J-P")).toBeNull();
     const interval = (id: string) =>
       screen.getByTestId(id).querySelector("rect.interval")?.getAttribute("x") ?? "none";
     // The left end of the bar is the first letter, the right end the second.

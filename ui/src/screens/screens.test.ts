@@ -156,7 +156,7 @@ describe("the window", () => {
   it("marks a letter that is as good as drawn by lot, and never writes more than 100 %", async () => {
     setLanguage("en");
     const fake = createFake({ startingPoint: "finished" });
-    const uncalibrated = { interval: null, unsure: false };
+    const uncalibrated = { interval: null, unsure: false, refused: null, limited: false };
     fake.predict = async (run) => ({
       type: "ENFP",
       axes: {

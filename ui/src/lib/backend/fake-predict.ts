@@ -22,7 +22,7 @@ export function predict(run: Run, text: string): Prediction {
     const letter = lettersOf(axis)[value % 2]!;
     const probability = 0.5 + ((value >>> 3) % 480) / 1000;
     const interval: [number, number] = [probability - HALF, Math.min(0.995, probability + HALF)];
-    axes[axis] = { letter, probability, interval, unsure: interval[0] <= 0.5 };
+    axes[axis] = { letter, probability, interval, unsure: interval[0] <= 0.5, refused: null, limited: false };
     type += letter;
   }
   const tokens = Math.min(words.length + 2, run.config.max_length);

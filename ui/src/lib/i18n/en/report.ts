@@ -64,6 +64,10 @@ export const report = {
 
   unsure: "unsure: either letter may be right",
   unsure_letter: "{letter}: unsure, either letter may be right",
+  axis_nothing_told: "no temperature applied: letters told apart no better than by chance",
+  axis_out_of_range: "no temperature applied: the fitted one is not between 0.1 and 10",
+  axis_no_better: "no temperature applied: the fitted one is no better than 1",
+  axis_limited: "temperature at its limit",
   probability_interval: "95% interval: {low} to {high}",
   predict_set: "Right {coverage} of the time (on average over authors): {answers}",
   predict_set_types: "Right {coverage} of the time (on average over authors): one of these {n} types: {answers}",

@@ -66,6 +66,10 @@ export const report: Words<typeof english> = {
 
   unsure: "不确定：两个字母都有可能",
   unsure_letter: "{letter}：不确定，两个字母都有可能",
+  axis_nothing_told: "不使用温度：区分两个字母并不好于随机",
+  axis_out_of_range: "不使用温度：求得的温度不在 0.1 到 10 之间",
+  axis_no_better: "不使用温度：求得的温度并不好于 1",
+  axis_limited: "温度已达极限",
   probability_interval: "95% 区间：{low} 至 {high}",
   predict_set: "以 {coverage} 的把握（按作者平均）：{answers}",
   predict_set_types: "以 {coverage} 的把握（按作者平均），是以下 {n} 种类型之一：{answers}",

@@ -27,6 +27,14 @@ impl Problem {
     }
 }
 
+impl ProblemCode {
+    /// Whether it says of a run that it goes nowhere.
+    pub fn is_collapse(self) -> bool {
+        use ProblemCode::{AnswersConstant, GradientsClipped, LossDiverged, LossNotFalling};
+        matches!(self, AnswersConstant | LossNotFalling | LossDiverged | GradientsClipped)
+    }
+}
+
 /// Every kind of problem that a user can meet. The comment names the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +132,9 @@ pub enum ProblemCode {
     /// The training loss is not below that of the best answer which is the same for all texts. `steps`: so many were
     /// looked at; `loss`: their mean; `constant`: that of the best constant answer.
     LossNotFalling,
+    /// The same of a loss that is far above that of the best constant answer: the run has broken loose. `steps`, `loss`,
+    /// `constant`, and `learning_rate`: the highest of the run.
+    LossDiverged,
     /// Every gradient is scaled down to the limit while the loss does not fall. `steps` in a row, `norm`: mean over the
     /// last of them, `limit`, `learning_rate`: the highest of the run.
     GradientsClipped,

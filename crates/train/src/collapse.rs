@@ -159,8 +159,13 @@ impl Watch {
         let at_limit = clipped_for >= WINDOWS_WITHOUT_A_FALL && never_falls
             || clipped_for >= WINDOWS_BROKEN_LOOSE && self.windows_above >= WINDOWS_BROKEN_LOOSE;
         let mut found = Vec::new();
-        if never_falls && self.is_new(ProblemCode::LossNotFalling) {
-            found.push(loss_not_falling(course, &recent));
+        let of_the_loss = [ProblemCode::LossNotFalling, ProblemCode::LossDiverged];
+        if never_falls && !of_the_loss.iter().any(|code| self.told.contains(code)) {
+            let diverged = recent.surely_below(-BROKEN_LOOSE * course.constant_loss);
+            let problem =
+                if diverged { loss_diverged(course, &recent) } else { loss_not_falling(course, &recent) };
+            self.told.push(problem.code);
+            found.push(problem);
         }
         if at_limit && self.is_new(ProblemCode::GradientsClipped) {
             found.push(gradients_clipped(course, &window, clipped_for * window.steps));
@@ -244,22 +249,29 @@ pub(crate) fn course<B: Backend>(learner: &Learner<B>, total_steps: u32, learnin
     }
 }
 
+/// A learning rate as people write it: 1, 0.01, 2e-4.
+fn written(rate: f64) -> String {
+    if rate < 1e-3 { format!("{rate:e}") } else { rate.to_string() }
+}
+
+// A notice is read while the run goes on and long after, so that it says what was.
+
 fn answers_constant(course: &Course) -> Problem {
-    let rate = course.learning_rate;
+    let rate = written(course.learning_rate);
     let message = format!(
-        "The answers do not depend on the text: on every axis all validation texts get the same letter and \
-         nearly the same probability. Start again with a lower learning rate (now {rate:e}) and with warmup; \
+        "The answers did not depend on the text: on every axis all validation texts got the same letter and \
+         nearly the same probability. Start again with a lower learning rate (it was {rate}) and with warmup; \
          if the rate is low already, train for longer."
     );
-    Problem::new(ProblemCode::AnswersConstant, message).with("learning_rate", format!("{rate:e}"))
+    Problem::new(ProblemCode::AnswersConstant, message).with("learning_rate", rate)
 }
 
 fn loss_not_falling(course: &Course, window: &Window) -> Problem {
     let Course { constant_loss: constant, .. } = course;
     let (steps, loss) = (window.steps, constant - window.mean());
     let message = format!(
-        "The training loss is no better than without reading the texts: over the last {steps} steps it is \
-         {loss:.3}, and giving every text the same answer reaches {constant:.3}. Look whether the labels belong \
+        "The training loss did not fall: over the last {steps} steps it was {loss:.3}, no better than without \
+         reading the texts, and giving every text the same answer reaches {constant:.3}. Look whether the labels belong \
          to their texts, try a learning rate ten times lower or higher, train for longer, or let more of the \
          weights learn."
     );
@@ -269,19 +281,33 @@ fn loss_not_falling(course: &Course, window: &Window) -> Problem {
         .with("constant", format!("{constant:.3}"))
 }
 
+fn loss_diverged(course: &Course, window: &Window) -> Problem {
+    let Course { constant_loss: constant, .. } = course;
+    let (steps, loss, rate) = (window.steps, constant - window.mean(), written(course.learning_rate));
+    let message = format!(
+        "The training loss diverged: over the last {steps} steps it was {loss:.3}, and giving every text the same \
+         answer reaches {constant:.3}. Start again with a learning rate ten times lower (it was {rate})."
+    );
+    Problem::new(ProblemCode::LossDiverged, message)
+        .with("steps", steps)
+        .with("loss", format!("{loss:.3}"))
+        .with("constant", format!("{constant:.3}"))
+        .with("learning_rate", rate)
+}
+
 fn gradients_clipped(course: &Course, window: &Window, steps: u32) -> Problem {
-    let Course { max_grad_norm: limit, learning_rate: rate, .. } = course;
+    let (limit, rate) = (course.max_grad_norm, written(course.learning_rate));
     let norm = window.norms / f64::from(window.steps.max(1));
     let message = format!(
-        "The gradients are at their limit all the time and the loss does not fall: in each of the last {steps} \
+        "The gradients were at their limit all the time and the loss did not fall: in each of the last {steps} \
          steps their norm was above max_grad_norm = {limit}, lately {norm:.1} on average. Start again with a \
-         lower learning rate (now {rate:e}) and with warmup."
+         lower learning rate (it was {rate}) and with warmup."
     );
     Problem::new(ProblemCode::GradientsClipped, message)
         .with("steps", steps)
         .with("norm", format!("{norm:.1}"))
         .with("limit", limit)
-        .with("learning_rate", format!("{rate:e}"))
+        .with("learning_rate", rate)
 }
 
 #[cfg(test)]
@@ -316,7 +342,7 @@ mod tests {
     #[test]
     fn a_loss_above_that_of_the_constant_is_reported_once_while_the_run_goes_on() {
         for seed in 0..20 {
-            let found = reported(|_| 0.73, 0.5, seed);
+            let found = reported(|_| 0.72, 0.5, seed);
             assert!(matches!(found[..], [(265..=310, ProblemCode::LossNotFalling)]), "{found:?}");
         }
     }
@@ -334,9 +360,43 @@ mod tests {
         let clipped = |loss: f64, norm| -> Vec<ProblemCode> {
             reported(|_| loss, norm, 3).into_iter().map(|(_, code)| code).collect()
         };
-        assert_eq!(clipped(1.5, 20.0), [ProblemCode::GradientsClipped, ProblemCode::LossNotFalling]);
-        assert_eq!(clipped(0.73, 20.0), [ProblemCode::LossNotFalling, ProblemCode::GradientsClipped]);
-        assert_eq!(clipped(1.5, 0.9), [ProblemCode::LossNotFalling]);
+        assert_eq!(clipped(1.5, 20.0), [ProblemCode::GradientsClipped, ProblemCode::LossDiverged]);
+        assert_eq!(clipped(0.72, 20.0), [ProblemCode::LossNotFalling, ProblemCode::GradientsClipped]);
+        assert_eq!(clipped(1.5, 0.9), [ProblemCode::LossDiverged]);
+    }
+
+    #[test]
+    fn a_diverged_loss_is_answered_with_a_learning_rate_ten_times_lower_and_nothing_else() {
+        let mut watch = Watch::default();
+        let steps = 1..=COURSE.total_steps;
+        let found: Vec<Problem> = steps.flat_map(|step| watch.step(&COURSE, step, 1.5, 0.5)).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        let advice = found[0].message.rsplit(". ").next().unwrap_or_default();
+        assert_eq!(advice, "Start again with a learning rate ten times lower (it was 2e-4).");
+        let params: Vec<&str> = found[0].params.values().map(String::as_str).collect();
+        assert_eq!(params, ["0.693", "2e-4", "1.500", "135"]);
+    }
+
+    #[test]
+    fn a_learning_rate_is_written_as_people_write_it() {
+        let rates = [1.0, 0.2, 0.01, 0.001, 2e-4, 5e-5].map(written);
+        assert_eq!(rates, ["1", "0.2", "0.01", "0.001", "2e-4", "5e-5"]);
+    }
+
+    #[test]
+    fn notices_say_what_was_and_not_what_is() {
+        let window = Window { steps: 20, ..Window::default() };
+        let notices = [
+            answers_constant(&COURSE),
+            loss_not_falling(&COURSE, &window),
+            loss_diverged(&COURSE, &window),
+            gradients_clipped(&COURSE, &window, 60),
+        ];
+        for Problem { code, message, .. } in notices {
+            assert!(code.is_collapse());
+            assert!(!message.contains(" does ") && !message.contains("(now "), "{message}");
+            assert!(message.contains(" did not ") || message.contains(" diverged: "), "{message}");
+        }
     }
 
     #[test]

@@ -94,6 +94,7 @@ describe("the dictionaries", () => {
       batch_halved: ["batch_size", "gradient_accumulation_steps", "step"],
       answers_constant: ["learning_rate"],
       loss_not_falling: ["constant", "loss", "steps"],
+      loss_diverged: ["constant", "learning_rate", "loss", "steps"],
       gradients_clipped: ["learning_rate", "limit", "norm", "steps"],
       out_of_memory: ["memory_of", "moment", "settings"],
       checkpoint_passed_over: ["path", "reason"],
@@ -307,6 +308,13 @@ describe("a problem's sentence", () => {
     setLanguage("zh");
     expect(says("trainable=head,max_length=64")).toContain("学习哪些权重：仅分类头；每条文本最多词元数：64");
     setLanguage("en");
+  });
+
+  it("writes a learning rate as people do, also that of a notice from an older version", () => {
+    const says = (learning_rate: string) => problemText({ code: "answers_constant", params: { learning_rate }, message: "" });
+    for (const [told, written] of [["1e0", "1"], ["2e-1", "0.2"], ["1e-3", "0.001"], ["2e-4", "2e-4"], ["0.01", "0.01"]]) {
+      expect(says(told!)).toContain(`(it was ${written})`);
+    }
   });
 
   it("says whose memory ran out and what needs less", () => {

@@ -39,6 +39,9 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
   if (problem.code === "wrong_token") replace(params, "source", dictionary.token_places);
   if (problem.code === "nothing_usable") replace(params, "needed", dictionary.hub_needs);
   if (problem.code === "bad_hub_setting") replace(params, "name", dictionary.hub_settings);
+  const rate = params["learning_rate"];
+  // Older versions wrote 1 as 1e0.
+  if (rate !== undefined && Number(rate) >= 1e-3) params["learning_rate"] = String(Number(rate));
   replace(params, "status", dictionary.statuses);
   if (params["known"] === "") params["known"] = dictionary.window.none;
   return params;

@@ -118,7 +118,7 @@ fn print_list(all: &[Run]) -> Result<()> {
                 run.train_seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.0} s"));
             vec![
                 run.id.to_string(),
-                run.status.name().to_owned(),
+                format!("{}{}", run.status.name(), if run.collapse.is_empty() { "" } else { " !" }),
                 run.config.model.clone(),
                 run.config.data.clone(),
                 steps(run),
@@ -127,7 +127,16 @@ fn print_list(all: &[Run]) -> Result<()> {
             ]
         })
         .collect();
-    print::table(&["id", "status", "model", "data", "steps", "training", "created"], &rows)
+    print::table(&["id", "status", "model", "data", "steps", "training", "created"], &rows)?;
+    all.iter().filter_map(mark).try_for_each(|mark| print::line(&mark))
+}
+
+/// What the mark of a run that goes nowhere means: the notices as far as they say what, without numbers and advice.
+fn mark(run: &Run) -> Option<String> {
+    let what: Vec<&str> =
+        run.collapse.iter().filter_map(|problem| problem.message.split(": ").next()).collect();
+    let id = run.id;
+    (!what.is_empty()).then(|| format!("! run {id}: {}. `mbti runs show {id}` says more", what.join(". ")))
 }
 
 /// The data sets that a run was evaluated on.

@@ -123,6 +123,33 @@ fn a_transformer_trains_evaluates_and_predicts_on_one_axis_and_on_all() {
 }
 
 #[test]
+fn a_run_that_goes_nowhere_says_so_once_in_the_past_tense_and_is_marked_in_the_list() {
+    let engine = Engine::new();
+    engine.import_small("d");
+    let folder = tiny_bert(engine.home.path());
+    engine.ok(&["models", "add", folder.to_str().unwrap(), "--name", "tiny"]);
+    let fixed = ["train", "--data", "d", "--model", "tiny", "--batch-size", "4"];
+    let output = engine.output(&[&fixed[..], &["--max-steps", "200", "--learning-rate", "1"]].concat());
+    assert!(output.status.success());
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+
+    let run = engine.json(&["runs", "show", "1"])["run"].clone();
+    let notices = run["collapse"].as_array().unwrap();
+    assert!(notices.iter().any(|notice| notice["code"] == "loss_diverged"), "{run}");
+    let shown = engine.ok(&["runs", "show", "1"]);
+    for message in notices.iter().map(|notice| notice["message"].as_str().unwrap()) {
+        assert_eq!((said.matches(message).count(), shown.matches(message).count()), (1, 1), "{said}{shown}");
+        assert!(message.contains("(it was 1)") && !message.contains(" does "), "{message}");
+    }
+    let list = engine.ok(&["runs", "list"]);
+    assert!(list.contains("finished !") && list.contains("The training loss diverged"), "{list}");
+
+    engine.ok(&[&fixed[..], &["--max-steps", "2", "--learning-rate", "1e-3"]].concat());
+    assert_eq!(engine.json(&["runs", "list"])[0]["collapse"], Value::Array(vec![]));
+    assert!(!engine.ok(&["runs", "list"]).contains("! run 2"));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_losses_and_another_seed_others() {
     let engine = Engine::new();
     engine.import_small("d");

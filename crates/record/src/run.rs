@@ -99,6 +99,9 @@ pub struct Run {
     pub pushed: Option<Pushed>,
     /// What it computes on, or did when it was last at work; none before it was.
     pub used_device: Option<UsedDevice>,
+    /// The notices by which it goes nowhere, those of `ProblemCode::is_collapse`, the oldest first.
+    #[serde(default)]
+    pub collapse: Vec<Problem>,
 }
 
 /// How the texts were parted.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mbti::Axis;
-use record::{AxisMetrics, Run, RunStatus};
+use record::{AxisMetrics, Problem, Run, RunStatus};
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
@@ -63,6 +63,7 @@ impl FromRow<'_, SqliteRow> for RunRow {
             origins: json(row, "origins")?.unwrap_or_default(),
             pushed: json(row, "pushed")?,
             used_device: json(row, "used_device")?,
+            collapse: Vec::new(),
         }))
     }
 }
@@ -74,7 +75,7 @@ pub(crate) fn json<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> sqlx::
 }
 
 impl Store {
-    /// All runs, the newest first, each with the metrics of its newest evaluation.
+    /// All runs, the newest first, each with the metrics of its newest evaluation and the notices by which it goes nowhere.
     pub async fn runs(&self) -> Result<Vec<Run>> {
         let sql = sqlx::AssertSqlSafe(format!("{RUNS} ORDER BY runs.id DESC"));
         let rows: Vec<RunRow> = self.understood("run", "id", &sqlx::query(sql).fetch_all(&self.pool).await?);
@@ -88,9 +89,11 @@ impl Store {
             let Ok((axis, metrics)) = axis_metrics(&row) else { continue };
             by_run.entry(row.try_get("run")?).or_default().insert(axis, metrics);
         }
+        let mut collapses = self.collapses(None).await?;
         for run in &mut runs {
             let newest = by_run.remove(&run.id).unwrap_or_default();
             run.axes = judged(run).unwrap_or(newest);
+            run.collapse = collapses.remove(&run.id).unwrap_or_default();
         }
         Ok(runs)
     }
@@ -110,6 +113,21 @@ impl Store {
         let mut found = self.run_in_place(row.ok_or(Error::UnknownRun { run })?.0);
         let newest = self.evaluations(run, 0).await?.pop().map(|newest| newest.axes).unwrap_or_default();
         found.axes = judged(&found).unwrap_or(newest);
+        found.collapse = self.collapses(Some(run)).await?.remove(&run).unwrap_or_default();
+        Ok(found)
+    }
+
+    /// The notices by which a run, or any of all, goes nowhere, by run.
+    async fn collapses(&self, run: Option<i64>) -> Result<BTreeMap<i64, Vec<Problem>>> {
+        let query = sqlx::query("SELECT run, problem FROM notices WHERE ?1 IS NULL OR run = ?1 ORDER BY id");
+        let mut found: BTreeMap<i64, Vec<Problem>> = BTreeMap::new();
+        for row in query.bind(run).fetch_all(&self.pool).await? {
+            // One that cannot be understood, as of another version, hides no run.
+            let Ok(Some(problem)) = json::<Problem>(&row, "problem") else { continue };
+            if problem.code.is_collapse() {
+                found.entry(row.try_get("run")?).or_default().push(problem);
+            }
+        }
         Ok(found)
     }
 }

@@ -327,6 +327,21 @@ async fn what_is_found_out_about_a_run_is_kept_whole() {
 }
 
 #[tokio::test]
+async fn a_run_has_the_notices_by_which_it_goes_nowhere_and_no_others() {
+    let (_folder, store) = open().await;
+    let [run, other] = [running(&store).await, running(&store).await];
+    let codes = [ProblemCode::NoTf32, ProblemCode::GradientsClipped, ProblemCode::LossDiverged];
+    for code in codes {
+        store.add_notice(run, &Notice { step: 7, problem: Problem::new(code, "x") }).await.unwrap();
+    }
+    let found = store.run(run).await.unwrap();
+    assert_eq!(found.collapse.iter().map(|problem| problem.code).collect::<Vec<_>>(), codes[1..]);
+    let listed = store.runs().await.unwrap();
+    assert_eq!(listed.iter().map(|run| run.collapse.len()).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!((&listed[1], listed[0].id), (&found, other));
+}
+
+#[tokio::test]
 async fn notices_are_told_in_the_order_in_which_they_came() {
     let (_folder, store) = open().await;
     let run = running(&store).await;

@@ -1,5 +1,7 @@
+import type { Problem } from "./backend/types/Problem";
 import type { Run } from "./backend/types/Run";
 import type { RunStatus } from "./backend/types/RunStatus";
+import { problemText } from "./i18n";
 
 /** Whether an engine works on the run or is about to. */
 export function isActive(status: RunStatus): boolean {
@@ -14,6 +16,11 @@ export function activeRun(runs: readonly Run[]): Run | undefined {
 /** Whether a run was computed on a graphics card, or its settings ask for one, which it may have lost. */
 export function wantsGpu({ used_device, config }: Run): boolean {
   return [used_device?.device, config.device].some((device) => device?.startsWith("cuda"));
+}
+
+/** The notices by which a run went nowhere, in one text; empty where there are none. */
+export function collapseText(collapse: readonly Problem[]): string {
+  return collapse.map(problemText).join(" ");
 }
 
 export function canPredict(run: Run): boolean {

@@ -2,7 +2,7 @@ import { fireEvent, render, screen, waitFor, within } from "@testing-library/sve
 import { describe, expect, it, vi } from "vitest";
 import App from "../App.svelte";
 import { createFake } from "../lib/backend/fake";
-import { dictionaries, languages, setLanguage } from "../lib/i18n";
+import { dictionaries, languages, problemText, setLanguage } from "../lib/i18n";
 import { dismissProblem, reportProblem, watchForProblems } from "../lib/problem.svelte";
 import { at, choose, open, pick, startAnew, type, unwatched, values } from "./testing";
 
@@ -66,6 +66,24 @@ describe.each(languages)("in %s", (language) => {
     expect(outcome.textContent).toContain(words.window.made_up_run);
     await fireEvent.click(await at("try-button"));
     expect((await at("predict-run") as HTMLSelectElement).value).toBe("1");
+  });
+
+  it("a run that went nowhere is marked among the runs and among those to predict with", async () => {
+    setLanguage(language);
+    const fake = createFake({ startingPoint: "finished" });
+    const runs = await fake.listRuns();
+    const params = { steps: "135", loss: "1.500", constant: "0.693", learning_rate: "1" };
+    runs[0]!.collapse = [{ code: "loss_diverged", params, message: "" }];
+    vi.spyOn(fake, "listRuns").mockResolvedValue(runs);
+    render(App, { backend: fake });
+    await fireEvent.click(await at("nav-runs"));
+    const text = problemText(runs[0]!.collapse[0]!);
+    expect((await screen.findAllByRole("img", { name: text })).map((mark) => mark.title)).toEqual([text]);
+    await fireEvent.click(await at("nav-predict"));
+    const [option] = (await at("predict-run") as HTMLSelectElement).options;
+    expect([option!.title, option!.getAttribute("aria-label")]).toEqual([text, `${option!.textContent} ${text}`]);
+    expect(option!.textContent).toMatch(/!.?$/);
+    expect((await at("predict-collapse")).textContent).toBe(text);
   });
 
   it("Runs opens a run with scores, split and settings", async () => {

@@ -82,6 +82,7 @@ export function createRun(
     origins: { model: null, data: null, valid: null },
     pushed: null,
     used_device: null,
+    collapse: [],
   };
   return { run, steps: [], evaluations: [], notices: [], held, adapter: false, stopNow: false, device: null };
 }

@@ -253,6 +253,7 @@ const window = {
   predict_run: "Trained model",
   predict_run_option: "Run {run}: {model}, {data}",
   predict_run_option_made_up: "Run {run}: {model}, {data} (made up)",
+  predict_run_option_collapse: "{run} (!)",
   predict_none: "There is no trained model to predict with yet.",
   predict_text: "Text",
   predict_text_hint: "Write a few sentences in your own words…",

@@ -248,6 +248,7 @@ export const zh: Dictionary = {
     predict_run: "训练好的模型",
     predict_run_option: "第 {run} 次训练：{model}，{data}",
     predict_run_option_made_up: "第 {run} 次训练：{model}，{data}（虚构数据）",
+    predict_run_option_collapse: "{run}（!）",
     predict_none: "还没有可用于预测的模型。",
     predict_text: "文本",
     predict_text_hint: "用自己的话写上几句…",

@@ -77,4 +77,8 @@ pushed: Pushed | null,
 /**
  * What it computes on, or did when it was last at work; none before it was.
  */
-used_device: UsedDevice | null, };
+used_device: UsedDevice | null, 
+/**
+ * The notices by which it goes nowhere, those of `ProblemCode::is_collapse`, the oldest first.
+ */
+collapse: Array<Problem>, };

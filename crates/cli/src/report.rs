@@ -170,9 +170,16 @@ pub fn estimate(found: &Estimate) -> Result<()> {
         ("training", seconds(found.training_seconds)),
         ("evaluations", seconds(found.evaluation_seconds)),
         ("computed again", or_dash(found.checkpointing.map(|layers| layers.name().to_owned()))),
-        ("tokens at once", or_dash(found.tokens_per_pass.map(|tokens| tokens.to_string()))),
+        ("passes of a step", pass(found)),
     ];
     print::table(&["what", "needs"], &rows.map(|(name, value)| vec![name.to_owned(), value]))
+}
+
+/// What of a step goes through the network at once.
+fn pass(found: &Estimate) -> String {
+    found
+        .tokens_per_pass
+        .map_or_else(|| "one batch at a time".to_owned(), |tokens| format!("up to {tokens} tokens at once"))
 }
 
 fn own(run: &Run) -> Option<&Assessment> {
@@ -235,4 +242,32 @@ pub fn compare(runs: &[Run]) -> Result<()> {
     );
     row("peak memory".into(), runs.iter().map(|run| or_dash(run.peak_rss_mib.map(memory))).collect(), true);
     print::table(&header, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_says_in_words_what_of_a_step_is_computed_at_once() {
+        let mut found = Estimate {
+            measured: true,
+            weights_mib: 1.0,
+            gradients_mib: 1.0,
+            optimizer_mib: 1.0,
+            activations_mib: 1.0,
+            rest_mib: 1.0,
+            peak_mib: 5.0,
+            available_mib: None,
+            total_steps: 9,
+            tokens: 90,
+            training_seconds: None,
+            evaluation_seconds: None,
+            checkpointing: None,
+            tokens_per_pass: None,
+        };
+        assert_eq!(pass(&found), "one batch at a time");
+        found.tokens_per_pass = Some(4096);
+        assert_eq!(pass(&found), "up to 4096 tokens at once");
+    }
 }

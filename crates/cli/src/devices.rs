@@ -44,7 +44,12 @@ fn cpu() -> DeviceInfo {
 pub fn processor() -> String {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let table = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    format!("{}, {threads} threads", model_name(&table))
+    with_threads(model_name(&table), threads)
+}
+
+/// The window puts these words, and those for a processor without a name, into its language (`ui/src/lib/i18n/device.ts`).
+fn with_threads(name: &str, threads: usize) -> String {
+    format!("{name}, {threads} {}", if threads == 1 { "thread" } else { "threads" })
 }
 
 fn model_name(table: &str) -> &str {
@@ -60,6 +65,8 @@ mod tests {
     fn the_processor_can_be_used_and_is_named_as_the_system_names_it() {
         assert_eq!(model_name("processor: 0\nmodel name\t: A Processor\n"), "A Processor");
         assert_eq!(model_name(""), "processor");
+        assert_eq!(with_threads("A Processor", 2), "A Processor, 2 threads");
+        assert_eq!(with_threads("processor", 1), "processor, 1 thread");
         assert_eq!((size(64.0), size(8192.0)), ("64 MiB".to_owned(), "8.0 GiB".to_owned()));
         assert_eq!((cpu().device, cpu().unusable), ("cpu".to_owned(), None));
     }

@@ -1,7 +1,7 @@
 import type { Run } from "./backend/types/Run";
 import type { UsedDevice } from "./backend/types/UsedDevice";
 import { formatDate, formatDuration, formatMemory, formatNumber } from "./format";
-import { language, t, unusableReason } from "./i18n";
+import { deviceCalled, language, t, unusableReason } from "./i18n";
 import { endedEarly } from "./report";
 import { isActive, secondsOf } from "./runs";
 
@@ -33,7 +33,8 @@ export function runFacts(run: Run, now: number): [name: string, value: string][]
 }
 
 /** What a run computed on, and why not on the graphics card that was found or that there may be. */
-export function deviceText({ device, name, gpu, why_not_gpu }: UsedDevice): string {
+export function deviceText({ device, name: named, gpu, why_not_gpu }: UsedDevice): string {
+  const name = deviceCalled(named);
   if (why_not_gpu !== null) {
     const reason = unusableReason(why_not_gpu);
     return gpu === null ? t("used_device_perhaps", { name, reason }) : t("used_device_instead", { name, gpu, reason });

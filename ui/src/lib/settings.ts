@@ -6,7 +6,7 @@ import type { TrainConfig } from "./backend/types/TrainConfig";
 import type { TokensPerPass } from "./backend/types/TokensPerPass";
 import { classWeightsOf } from "./draft";
 import { formatMemory, formatPercent } from "./format";
-import { language, t, unusableReason, words } from "./i18n";
+import { deviceCalled, language, t, unusableReason, words } from "./i18n";
 import type { Dictionary } from "./i18n/en";
 import { CHOICE_WORDS, type ChoiceSetting } from "./settingGroups";
 
@@ -131,7 +131,7 @@ export function deviceChoices(listed: readonly DeviceInfo[], chosen: string): De
 
 /** With its number, by which reasons and messages name it. A graphics card that nothing has shown has no name. */
 function listedName(device: string, name: string): string {
-  return name === "" || device === "cpu" ? name || deviceName(device) : t("device_numbered", { device, name });
+  return name === "" || device === "cpu" ? deviceCalled(name) || deviceName(device) : t("device_numbered", { device, name });
 }
 
 export function deviceName(device: string): string {

@@ -137,6 +137,19 @@ describe.each(languages)("in %s", (language) => {
     await waitFor(async () => expect((await at("data-set-detail")).dataset["name"]).toBe("few"));
   });
 
+  it("a data set that was made of another says of which", async () => {
+    const fake = await open("empty", "nav-data", language);
+    await pick(fake, "choose-file", "/tmp/mine.csv");
+    await fireEvent.click(await at("import-button"));
+    await at("import-report");
+    await type("sample-percent", "50");
+    await type("sample-name", "few");
+    await fireEvent.click(await at("sample-part-button"));
+    await waitFor(async () => expect((await at("data-set-detail")).dataset["name"]).toBe("few"));
+    const said = words.window.data_made.split("{date}")[0]!.replace("{path}", "mine");
+    expect((await at("data-set-detail")).textContent).toContain(said);
+  });
+
   it("parting into folds makes a pair for each", async () => {
     const fake = await open("data", "nav-data", language);
     const parting = vi.spyOn(fake, "splitDataSet");

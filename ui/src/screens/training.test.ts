@@ -31,11 +31,12 @@ describe.each(languages)("in %s", (language) => {
     );
   });
 
+  const processor = { en: "Example processor, 8 threads", zh: "Example processor，8 线程" }[language];
   const oldDriver = words.unusables.old_driver.replace("{found}", "535.183.01").replace("{needed}", "580");
   /** The line that names the processor, and why the card that was found is not used. */
   const passedOver = (when: "computes_on" | "computed_on" | "would_compute_on") => {
     const { used_device_instead } = words.window;
-    const named = { "{name}": "Example processor, 8 threads", "{gpu}": "Example graphics card", "{reason}": oldDriver };
+    const named = { "{name}": processor, "{gpu}": "Example graphics card", "{reason}": oldDriver };
     const device = Object.entries(named).reduce((text, [name, value]) => text.replace(name, value), used_device_instead);
     return words.window[when].replace("{device}", device);
   };
@@ -79,7 +80,7 @@ describe.each(languages)("in %s", (language) => {
     expect(screen.queryByTestId("problem")).toBeNull();
     fake.tick();
     await waitFor(async () =>
-      expect(await usedDevice()).toBe(words.window.computes_on.replace("{device}", "Example processor, 8 threads")),
+      expect(await usedDevice()).toBe(words.window.computes_on.replace("{device}", processor)),
     );
   });
 

@@ -5,7 +5,7 @@ import { hub } from "./en/hub";
 import { report } from "./en/report";
 import { training } from "./en/training";
 import { fill, placeholders } from "./fill";
-import { dictionaries, problemText, setLanguage, t } from "./index";
+import { deviceCalled, dictionaries, problemText, setLanguage, t } from "./index";
 
 const { en, zh } = dictionaries;
 const sections = Object.keys(en) as (keyof typeof en)[];
@@ -326,6 +326,18 @@ describe("a problem's sentence", () => {
     expect(says("0", "")).toContain(`of this computer ran out (${en.window.no_step})`);
     setLanguage("zh");
     expect(says("3", "NVIDIA A (cuda:0)")).toContain("NVIDIA A (cuda:0)的内存用完了（第 3 步）");
+    setLanguage("en");
+  });
+
+  it("names devices in the user's language, with their threads", () => {
+    const says = (from: string, to: string) => problemText({ code: "device_changed", params: { from, to }, message: "" });
+    const [old, now] = ["A (R) CPU @ 2 GHz, 2 threads (cpu)", "NVIDIA A, 24 GB (cuda:0)"];
+    expect(says(old, now)).toBe(`From here on the run computes on ${now}. Before, it computed on ${old}.`);
+    expect(deviceCalled("processor, 1 thread")).toBe("Processor, 1 thread");
+    setLanguage("zh");
+    expect(says(old, now)).toContain("A (R) CPU @ 2 GHz，2 线程 (cpu)");
+    expect(says(old, now)).toContain(now);
+    expect(deviceCalled("processor, 16 threads")).toBe("处理器，16 线程");
     setLanguage("en");
   });
 

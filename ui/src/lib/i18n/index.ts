@@ -4,6 +4,7 @@ import type { Problem } from "../backend/types/Problem";
 import type { RunStatus } from "../backend/types/RunStatus";
 import type { SkipReason } from "../backend/types/SkipReason";
 import type { Unusable } from "../backend/types/Unusable";
+import { deviceNameText } from "./device";
 import { en, type Dictionary } from "./en";
 import { fill, type Names, type Params } from "./fill";
 import { language, type Language } from "./language.svelte";
@@ -35,6 +36,9 @@ export const letterName = (letter: Letter): string => words().letters[letter];
 export const statusName = (status: RunStatus): string => words().statuses[status];
 export const skipReasonName = (reason: SkipReason): string => words().skip_reasons[reason];
 
+/** What a device is called, from the name that the engine has given it. */
+export const deviceCalled = (name: string): string => deviceNameText(language(), words(), name);
+
 /** Why a GPU cannot be used, as the end of a sentence in the chosen language. */
 export const unusableReason = (reason: Unusable): string => unusableText(words(), reason);
 
@@ -42,5 +46,5 @@ export const unusableReason = (reason: Unusable): string => unusableText(words()
 export function problemText(problem: Problem): string {
   const dictionary = words();
   const sentence = dictionary.problems[problem.code] ?? dictionary.problems.internal;
-  return fill(language(), sentence, localizedParams(problem, dictionary));
+  return fill(language(), sentence, localizedParams(problem, dictionary, language()));
 }

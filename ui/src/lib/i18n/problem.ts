@@ -1,6 +1,7 @@
 import type { Problem } from "../backend/types/Problem";
 import { settingsFrom } from "../fit";
 import { CHOICE_WORDS, isChoice } from "../settingGroups";
+import { deviceNameText } from "./device";
 import type { Dictionary } from "./en";
 import { fill } from "./fill";
 import { memoryText } from "./memory";
@@ -11,7 +12,7 @@ import { unusableText } from "./unusable";
  * and the like in English; those that are from a known list are looked up, and all else, such
  * as a path or what the operating system says, stays as it is.
  */
-export function localizedParams(problem: Problem, dictionary: Dictionary): Record<string, string> {
+export function localizedParams(problem: Problem, dictionary: Dictionary, locale: string): Record<string, string> {
   const params: Record<string, string> = { ...problem.params };
   const name = params["name"];
   if (problem.code === "bad_setting" && name !== undefined) {
@@ -28,6 +29,9 @@ export function localizedParams(problem: Problem, dictionary: Dictionary): Recor
     params["memory_of"] = params["card"] || dictionary.window.this_computer;
     params["moment"] = checkpointText(params["step"], dictionary, dictionary.window.no_step);
     params["settings"] = settingsText(params["settings"] ?? "", dictionary);
+  }
+  if (problem.code === "device_changed") {
+    for (const name of ["from", "to"]) params[name] = deviceNameText(locale, dictionary, params[name] ?? "");
   }
   if (problem.code === "device_unusable") params["reason"] = unusableText(dictionary, problem.params);
   if (problem.code === "device_lost") {

@@ -298,6 +298,9 @@ async fn take_in(
         return Err(data::Error::TooFew { part: "the new data set", texts: 0 }.into());
     }
     let statistics = stored.statistics.clone().unwrap_or_default();
+    let table = Table::open(new)?;
+    let all = data::Part { table: &table, rows: &table.rows() };
+    let fingerprint = data::fingerprint(all, |_| true)?.ok_or(data::Error::Stopped)?;
     let record = NewDataSet {
         name: name.to_owned(),
         source,
@@ -307,6 +310,7 @@ async fn take_in(
         skipped: stored.skipped_by_reason.values().sum(),
         types: statistics.types,
         bytes: bytes_of(new),
+        fingerprint,
     };
     let placing = making.placing(home)?;
     match home.store.add_data_set(&record, || placing.put()).await {

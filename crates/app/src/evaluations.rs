@@ -43,34 +43,41 @@ impl LearnedFrom {
 
 /// What a run learned from, where that is still there.
 pub async fn learned_from(home: &Home, run: &Run) -> Result<Option<LearnedFrom>> {
-    let Some((table, data_set)) = of_the_run(home, run, &run.config.data).await? else { return Ok(None) };
-    let valid = match &run.config.valid {
-        Some(name) => of_the_run(home, run, name).await?.map(|(valid, _)| valid),
-        None => None,
-    };
     let path = home.run_folder(run.id).join("split.json");
     let read = files::read_limited(&path, files::JSON_LIMIT).ok();
-    let split: Option<Split> = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let Some(split) = read.and_then(|bytes| serde_json::from_slice::<Split>(&bytes).ok()) else {
+        return Ok(None);
+    };
+    let [of_data, of_valid] = split.fingerprints.each_ref().map(Option::as_deref);
+    let data = of_the_run(home, run, &run.config.data, of_data).await?;
+    let Some((table, data_set)) = data else { return Ok(None) };
+    let valid = match &run.config.valid {
+        Some(name) => of_the_run(home, run, name, of_valid).await?.map(|(valid, _)| valid),
+        None => None,
+    };
     let given = run.config.valid.is_some();
     let within = |rows: &[u32], table: &Table| rows.iter().all(|&row| (row as usize) < table.len());
     let is_of = |split: &Split| {
         let judged = if given { valid.as_ref() } else { Some(&table) };
         within(&split.train, &table) && judged.is_none_or(|judged| within(&split.valid, judged))
     };
-    let split = split.filter(is_of);
-    Ok(split.map(|split| LearnedFrom { table, data_set, split, valid, given }))
+    Ok(is_of(&split).then_some(LearnedFrom { table, data_set, split, valid, given }))
 }
 
-/// A data set that a run's settings name. One that came later than the run has only its name in common with the one
-/// that was meant.
-async fn of_the_run(home: &Home, run: &Run, name: &str) -> Result<Option<(Table, DataSet)>> {
-    let (table, data_set) = match data_sets::open(home, name).await {
-        Ok(found) => found,
-        Err(Error::Store(store::Error::UnknownDataSet { .. })) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    // Both in UTC and to the second, so that their order is that of the texts.
-    Ok((data_set.created_at <= run.created_at).then_some((table, data_set)))
+/// A data set that a run's settings name, by its fingerprint where that is known, whatever it is called now.
+async fn of_the_run(
+    home: &Home,
+    run: &Run,
+    name: &str,
+    fingerprint: Option<&str>,
+) -> Result<Option<(Table, DataSet)>> {
+    let all = home.store.data_sets().await?;
+    let same = all.iter().filter(|one| one.is(fingerprint, name, &run.created_at));
+    // Of several with the same texts, the one that still has its name.
+    match same.max_by_key(|one| one.name.eq_ignore_ascii_case(name)) {
+        Some(found) => Ok(Some(data_sets::open(home, &found.name).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Where the logits of a run on a data set are.
@@ -223,6 +230,14 @@ pub(crate) mod tests {
         assert!(learned_from(&home, &given).await.unwrap().unwrap().valid().is_none());
         let earlier = Run { created_at: "2001-01-01T00:00:00Z".into(), ..run.clone() };
         assert!(learned_from(&home, &earlier).await.unwrap().is_none());
+        let texts = data_sets::list(&home).await.unwrap().remove(0).fingerprint;
+        assert!(texts.is_some());
+        let known = Split { fingerprints: [texts, None], ..split.clone() };
+        std::fs::write(&path, serde_json::to_vec(&known).unwrap()).unwrap();
+        assert!(learned_from(&home, &earlier).await.unwrap().is_some(), "by its texts, though it came later");
+        let others = Split { fingerprints: [Some("ff".into()), None], ..split.clone() };
+        std::fs::write(&path, serde_json::to_vec(&others).unwrap()).unwrap();
+        assert!(learned_from(&home, &run).await.unwrap().is_none(), "other texts of that name");
         let beyond = Split { train: vec![9_999_999], ..split };
         std::fs::write(&path, serde_json::to_vec(&beyond).unwrap()).unwrap();
         assert!(learned_from(&home, &run).await.unwrap().is_none());

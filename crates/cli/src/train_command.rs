@@ -187,8 +187,9 @@ fn read_texts(context: &Context, config: &TrainConfig) -> Result<Texts> {
     let (table, data_set) = runtime.block_on(app::data_sets::open(home, &config.data))?;
     let valid = config.valid.as_deref();
     let valid = valid.map(|name| runtime.block_on(app::data_sets::open(home, name))).transpose()?;
-    let valid = valid.map(|(table, _)| table);
+    let (valid, of_valid) = valid.map(|(table, data_set)| (table, data_set.fingerprint)).unzip();
     let split = data::split_for(&table.labels, valid.as_ref().map(|valid| &valid.labels), config)?;
+    let split = Split { fingerprints: [data_set.fingerprint.clone(), of_valid.flatten()], ..split };
     Ok(Texts { table, valid, data_set, split })
 }
 

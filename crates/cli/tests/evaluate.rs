@@ -225,6 +225,14 @@ fn texts_of_another_source_are_told_from_those_of_authors_and_copies_that_were_l
     let found = engine.json(&["evaluate", "1", "--data", "mixed"]);
     assert_eq!((&found["overlap"], &found["unseen"]), (&Value::Null, &Value::Null));
     assert!(engine.ok(&["evaluate", "1", "--data", "mixed"]).contains("no longer there"));
+
+    // Imported again, it is known by its texts, whatever it is called.
+    let path = engine.home.path().join("own.csv");
+    engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", "another name"]);
+    assert_eq!(engine.json(&["evaluate", "1", "--data", "mixed"])["overlap"], overlap.clone());
+    let own = engine.json(&["evaluate", "1", "--data", "another name"]);
+    assert!(own["overlap"]["training_texts"].as_i64().unwrap() > 0, "{own}");
+    assert!(!engine.ok(&["evaluate", "--table"]).contains("gone"));
 }
 
 #[test]

@@ -14,6 +14,9 @@ pub struct Split {
     pub summary: SplitSummary,
     pub train: Vec<u32>,
     pub valid: Vec<u32>,
+    /// The [fingerprints](crate::fingerprint()) of the data set and of the validation set of its own, where they are known.
+    #[serde(default)]
+    pub fingerprints: [Option<String>; 2],
 }
 
 /// Parts the examples so that no author stands on both sides and each type has its share.
@@ -63,7 +66,8 @@ fn split_rows(labels: &Labels, rows: &[u32], fraction: f64, by: SplitBy, seed: u
     let [train, valid, _] = parts(labels, rows, [fraction, 0.0], by, seed)?;
     let named = rows.iter().any(|&row| labels.authors[row as usize].is_some());
     let method = if named && by == SplitBy::Author { SplitMethod::ByAuthor } else { SplitMethod::ByText };
-    Ok(Split { summary: summary(method, seed, (labels, &train), (labels, &valid)), train, valid })
+    let summary = summary(method, seed, (labels, &train), (labels, &valid));
+    Ok(Split { summary, train, valid, fingerprints: [None, None] })
 }
 
 /// The rows to learn from, to validate with and to test with, in rising order; the fractions are those of
@@ -159,7 +163,7 @@ fn split_rows_given(train: &Labels, rows: &[u32], valid: &Labels, seed: u32) -> 
     }
     let valid_rows: Vec<u32> = (0..valid.len() as u32).collect();
     let summary = summary(SplitMethod::Given, seed, (train, rows), (valid, &valid_rows));
-    Ok(Split { summary, train: rows.to_vec(), valid: valid_rows })
+    Ok(Split { summary, train: rows.to_vec(), valid: valid_rows, fingerprints: [None, None] })
 }
 
 /// The rows of each author, in the order of first appearance; a text without author is a unit.

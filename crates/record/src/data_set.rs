@@ -24,6 +24,22 @@ pub struct DataSet {
     pub types: BTreeMap<String, i64>,
     pub bytes: i64,
     pub created_at: String,
+    /// A hash of the texts with their authors and types, by which they are known under any name; null for a data set of an
+    /// older version, until it is evaluated on.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+}
+
+impl DataSet {
+    /// Whether it is the data set that was called `name` at the time `when` and has had this fingerprint. Where one of the
+    /// fingerprints is not known, name and time tell: one that was made later has only its name in common.
+    pub fn is(&self, fingerprint: Option<&str>, name: &str, when: &str) -> bool {
+        match (fingerprint, self.fingerprint.as_deref()) {
+            (Some(wanted), Some(own)) => wanted == own,
+            // Times are in UTC and to the second, so that their order is that of the texts.
+            _ => self.name.eq_ignore_ascii_case(name) && self.created_at.as_str() <= when,
+        }
+    }
 }
 
 /// A data set, looked at closely.
@@ -129,6 +145,33 @@ impl SkipReason {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_data_set_is_known_by_its_fingerprint_and_without_one_by_name_and_time() {
+        let of = |fingerprint: Option<&str>| DataSet {
+            id: 1,
+            name: "Posts".into(),
+            source: String::new(),
+            made_up: false,
+            examples: 1,
+            authors: None,
+            skipped: 0,
+            types: BTreeMap::new(),
+            bytes: 1,
+            created_at: "2026-01-02T00:00:00Z".into(),
+            fingerprint: fingerprint.map(str::to_owned),
+        };
+        let (before, after) = ("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z");
+        assert!(
+            of(Some("0f")).is(Some("0f"), "other", before),
+            "it has another name now, or was imported again"
+        );
+        assert!(!of(Some("0f")).is(Some("ff"), "posts", after), "other texts have its name");
+        for (own, wanted) in [(None, Some("0f")), (Some("0f"), None), (None, None)] {
+            assert!(of(own).is(wanted, "posts", after));
+            assert!(!of(own).is(wanted, "posts", before) && !of(own).is(wanted, "other", after));
+        }
+    }
 
     #[test]
     fn the_name_of_a_reason_is_the_one_that_serde_writes() {

@@ -20,6 +20,7 @@ pub struct NewDataSet {
     pub skipped: i64,
     pub types: BTreeMap<String, i64>,
     pub bytes: i64,
+    pub fingerprint: String,
 }
 
 struct DataSetRow(DataSet);
@@ -38,6 +39,7 @@ impl FromRow<'_, SqliteRow> for DataSetRow {
             types: from_json(&types).map_err(|error| sqlx::Error::Decode(error.into()))?,
             bytes: row.try_get("bytes")?,
             created_at: row.try_get("created_at")?,
+            fingerprint: row.try_get("fingerprint")?,
         }))
     }
 }
@@ -55,8 +57,9 @@ impl Store {
     {
         let mut transaction = self.pool.begin().await.map_err(Error::from)?;
         let query = sqlx::query(
-            "INSERT INTO data_sets (name, source, made_up, examples, authors, skipped, types, bytes, created_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO data_sets \
+             (name, source, made_up, examples, authors, skipped, types, bytes, fingerprint, created_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         );
         query
             .bind(&new.name)
@@ -67,6 +70,7 @@ impl Store {
             .bind(new.skipped)
             .bind(to_json(&new.types)?)
             .bind(new.bytes)
+            .bind(&new.fingerprint)
             .bind(now()?)
             .execute(&mut *transaction)
             .await
@@ -80,6 +84,13 @@ impl Store {
         place()?;
         transaction.commit().await.map_err(Error::from)?;
         Ok(row.0)
+    }
+
+    /// Gives a data set of an older version the fingerprint of its texts; one that was removed meanwhile is no error.
+    pub async fn set_fingerprint(&self, data_set: i64, fingerprint: &str) -> Result<()> {
+        let query = sqlx::query("UPDATE data_sets SET fingerprint = ? WHERE id = ?");
+        query.bind(fingerprint).bind(data_set).execute(&self.pool).await?;
+        Ok(())
     }
 
     /// All data sets, the oldest first.

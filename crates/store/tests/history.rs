@@ -61,6 +61,7 @@ fn data_set(name: &str) -> NewDataSet {
         skipped: 1,
         types: BTreeMap::from([("INFP".into(), 2)]),
         bytes: 10,
+        fingerprint: "0f".into(),
     }
 }
 

@@ -51,7 +51,7 @@ function judged(run: number, texts: string, created_at: string, more: Partial<ty
 }
 
 describe("the table", () => {
-  const anew = { name: "d", created_at: "2026-01-02T00:00:00Z" } as DataSet;
+  const anew = { name: "d", created_at: "2026-01-02T00:00:00Z", fingerprint: null } as DataSet;
 
   it("keeps texts apart that bear the same name, and marks what is gone", () => {
     const all = [judged(2, "new", "2026-01-03T00:00:00Z"), judged(1, "old", "2026-01-01T00:00:00Z")];
@@ -61,6 +61,17 @@ describe("the table", () => {
       ["old", "d (400 texts)", true],
     ]);
     expect(comparable(all).size).toBe(0);
+  });
+
+  it("knows a data set by its texts, whatever it is called and whenever it was imported", () => {
+    const all = [judged(2, "new", "2026-01-01T00:00:00Z"), judged(1, "old", "2026-01-03T00:00:00Z")];
+    const renamed: DataSet = { ...anew, name: "e", fingerprint: "new" };
+    const other: DataSet = { ...anew, fingerprint: "other" };
+    const gone = columnsOf(all, [renamed, other]).map(({ texts, gone }) => [texts, gone]);
+    expect(gone).toEqual([
+      ["new", false],
+      ["old", true],
+    ]);
   });
 
   it("marks a mean over some axes only, and texts that the run was validated with", () => {

@@ -138,7 +138,7 @@ export interface Column {
   data: string;
   texts: string;
   title: string;
-  /** Whether the data set was removed, or another has its name. */
+  /** Whether the data set was removed: none has these texts. */
   gone: boolean;
 }
 
@@ -157,9 +157,14 @@ export function columnsOf(all: readonly RunEvaluation[], dataSets: readonly Data
       data,
       texts,
       title: named(data) > 1 ? t("evaluation_column", { data, n: all.texts }) : data,
-      gone: !dataSets.some((one) => one.name === data && one.created_at <= created_at),
+      gone: !dataSets.some((one) => isThat(one, data, texts, created_at)),
     }))
     .sort((one, other) => one.title.localeCompare(other.title, undefined, { numeric: true }));
+}
+
+/** Whether a data set has the texts of an evaluation, under whatever name. One of an older version is known by name and time. */
+function isThat({ fingerprint, name, created_at }: DataSet, data: string, texts: string, when: string): boolean {
+  return fingerprint === null ? name === data && created_at <= when : fingerprint === texts;
 }
 
 /** Why no text is left to compare two runs on, or null where some are. */

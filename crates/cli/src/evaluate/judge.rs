@@ -28,6 +28,10 @@ pub fn judge(context: &Context, run: i64, data: &str, for_the_window: bool) -> R
     let mut watch = Watch::new(context, for_the_window);
 
     let texts = data::fingerprint(part, |done| watch.tell(done, part.len()))?.ok_or(data::Error::Stopped)?;
+    if data_set.fingerprint.is_none() {
+        // It is from an older version. What cannot be written down now can be another time.
+        runtime.block_on(home.store.set_fingerprint(data_set.id, &texts)).ok();
+    }
     let (model, temperatures) = of_the_model(&folder, run.id, part, &mut watch)?;
     let words = match &learned {
         Some(learned) => of_the_words(context, &run, learned, part, &mut watch)?,

@@ -12,7 +12,10 @@ pub fn overlap(
     watch: &mut Watch,
 ) -> Result<(Overlap, Vec<bool>)> {
     let mut overlaps = vec![false; part.len()];
-    if learned.data_set.id == data_set.id {
+    let fingerprint = learned.data_set.fingerprint.as_deref();
+    if learned.data_set.id == data_set.id
+        || fingerprint.is_some() && fingerprint == data_set.fingerprint.as_deref()
+    {
         mark(&mut overlaps, &learned.split.train);
     }
     let training = overlaps.clone();

@@ -331,7 +331,7 @@ fn columns<'a>(all: &'a [RunEvaluation], data_sets: &[DataSet]) -> Vec<Column<'a
     }
     let named = |name: &str| keys.keys().filter(|(data, _)| *data == name).count();
     let column = |(&(data, hash), &(count, newest)): (&(&'a str, &'a str), &(i64, &'a str))| {
-        let gone = !data_sets.iter().any(|one| one.name == data && one.created_at.as_str() <= newest);
+        let gone = !data_sets.iter().any(|one| one.is(Some(hash), data, newest));
         let count = (named(data) > 1).then(|| texts(count));
         let told: Vec<String> = count.into_iter().chain(gone.then(|| "gone".to_owned())).collect();
         let title = if told.is_empty() { data.to_owned() } else { format!("{data} ({})", told.join(", ")) };

@@ -66,6 +66,7 @@ export function createDataSet(id: number, name: string, source: string, madeUp: 
     types,
     bytes: examples * 210,
     created_at: new Date().toISOString(),
+    fingerprint: `hash of ${name}`,
   };
   return {
     cleaning: null,

@@ -32,7 +32,7 @@ export function evaluationOf(run: Run, { data_set, axes }: DataSetDetail): RunEv
     run: run.id,
     data: data_set.name,
     made_up: data_set.made_up,
-    texts: `hash of ${data_set.name}`,
+    texts: data_set.fingerprint ?? "",
     created_at: new Date().toISOString(),
     seconds: 12,
     temperatures: Object.fromEntries(run.config.axes.map((axis) => [axis, 1.3])),

@@ -19,4 +19,9 @@ authors: number | null, skipped: number,
 /**
  * Texts of each of the types that occur.
  */
-types: { [key in string]: number }, bytes: number, created_at: string, };
+types: { [key in string]: number }, bytes: number, created_at: string, 
+/**
+ * A hash of the texts with their authors and types, by which they are known under any name; null for a data set of an
+ * older version, until it is evaluated on.
+ */
+fingerprint: string | null, };

@@ -2,8 +2,10 @@
 //!
 //! A post is put together from sentence banks: one sentence on an everyday topic, then one each
 //! for a few of the four axes. Each axis has a bank for either letter, and now and then the
-//! sentence comes from the wrong one, so that the labels can be learnt from the texts only in
-//! part, as with real posts.
+//! sentence comes from the wrong one: the labels can be learned from the texts only in part, as
+//! with real posts. What a sentence leans to lies in what it is about. The banks are large, and
+//! the words that tell stand in a few sentences each: whoever knows which words are near in meaning
+//! can learn from some hundred posts what counting words does not show.
 
 mod chinese;
 mod english;
@@ -18,10 +20,10 @@ use crate::Example;
 
 const POSTS_PER_AUTHOR: usize = 8;
 
-/// How likely the sentence for an axis comes from the bank of the other letter. With three in
-/// five of the axes getting a sentence at all, a perfect reader of these texts gets some 70 per
-/// cent of the letters right.
-const OTHER_LETTER: f64 = 0.18;
+/// How likely the sentence for an axis comes from the bank of the other letter. With five
+/// in eight of the axes getting a sentence at all, a perfect reader of these texts gets some 74
+/// per cent of the letters right.
+const OTHER_LETTER: f64 = 0.12;
 
 /// How likely a post has a remark that says nothing about any axis.
 const ASIDE: f64 = 0.3;
@@ -41,8 +43,8 @@ struct Language {
     /// How long a post may be, in characters.
     length: RangeInclusive<usize>,
     topics: &'static [Topic],
-    /// By axis, then by class.
-    letters: [[&'static [&'static str]; 2]; 4],
+    /// Sentences by axis, then by class, one a line.
+    letters: [[&'static str; 2]; 4],
     /// Remarks that fit any topic.
     asides: &'static [&'static str],
     /// When it happened, as `{when}`, and the word for such a stretch of time, as `{daypart}`.
@@ -64,6 +66,28 @@ struct Topic {
     kit: &'static [&'static str],
     /// First sentences.
     openings: &'static [&'static str],
+}
+
+/// The sentences of a bank in a shuffled order. All are dealt before one comes again.
+struct Deck {
+    sentences: Vec<&'static str>,
+    dealt: usize,
+}
+
+impl Deck {
+    fn new(bank: &'static str) -> Deck {
+        let sentences: Vec<&str> = bank.lines().collect();
+        Deck { dealt: sentences.len(), sentences }
+    }
+
+    fn deal(&mut self, rng: &mut ChaCha8Rng) -> &'static str {
+        if self.dealt == self.sentences.len() {
+            self.sentences.shuffle(rng);
+            self.dealt = 0;
+        }
+        self.dealt += 1;
+        self.sentences[self.dealt - 1]
+    }
 }
 
 /// What has been settled for the post being written.
@@ -88,9 +112,10 @@ pub fn generate(seed: u64) -> Vec<Example> {
         let mut types: Vec<Type> =
             Type::all().zip(language.authors).flat_map(|(mbti, authors)| repeat_n(mbti, authors)).collect();
         types.shuffle(&mut rng);
+        let mut decks = language.letters.map(|banks| banks.map(Deck::new));
         for (index, mbti) in types.into_iter().enumerate() {
             let author = format!("made-up-{}-{:03}", language.code, index + 1);
-            let texts = write_as_author(language, mbti, &mut seen, &mut rng);
+            let texts = write_as_author(language, mbti, &mut decks, &mut seen, &mut rng);
             examples.extend(texts.into_iter().map(|text| Example {
                 author: Some(author.clone()),
                 text,
@@ -105,6 +130,7 @@ pub fn generate(seed: u64) -> Vec<Example> {
 fn write_as_author(
     language: &'static Language,
     mbti: Type,
+    decks: &mut [[Deck; 2]; 4],
     seen: &mut BTreeSet<String>,
     rng: &mut ChaCha8Rng,
 ) -> Vec<String> {
@@ -114,7 +140,7 @@ fn write_as_author(
     let mut texts = Vec::new();
     for topic in topics.into_iter().take(POSTS_PER_AUTHOR) {
         loop {
-            let text = write_post(language, topic, mbti, &mut used, rng);
+            let text = write_post(language, topic, mbti, decks, &mut used, rng);
             if language.length.contains(&text.chars().count()) && seen.insert(text.clone()) {
                 texts.push(text);
                 break;
@@ -124,11 +150,12 @@ fn write_as_author(
     texts
 }
 
-/// One post. `used` holds the templates that its author has had already.
+/// One post. `used` holds the openings and remarks that its author has had already.
 fn write_post(
     language: &'static Language,
     topic: &'static Topic,
     mbti: Type,
+    decks: &mut [[Deck; 2]; 4],
     used: &mut Vec<&'static str>,
     rng: &mut ChaCha8Rng,
 ) -> String {
@@ -141,13 +168,12 @@ fn write_post(
     };
     let mut axes = Axis::ALL;
     axes.shuffle(rng);
-    // The larger of two draws, so that more of the posts say something about three of the axes.
-    let shown = 1 + below(3, rng).max(below(3, rng));
+    let shown = 2 + below(2, rng);
 
     let mut templates = vec![pick_new(topic.openings, used, rng)];
     for axis in &axes[..shown] {
         let class = mbti.class(*axis) != rng.random_bool(OTHER_LETTER);
-        templates.push(pick_new(language.letters[axis.index()][usize::from(class)], used, rng));
+        templates.push(decks[axis.index()][usize::from(class)].deal(rng));
     }
     if rng.random_bool(ASIDE) {
         templates.push(pick_new(language.asides, used, rng));
@@ -271,7 +297,8 @@ mod tests {
 
     fn templates(language: &Language) -> impl Iterator<Item = &'static str> {
         let openings = language.topics.iter().flat_map(|topic| topic.openings);
-        openings.chain(language.letters.into_iter().flatten().flatten()).chain(language.asides).copied()
+        let letters = language.letters.into_iter().flatten().flat_map(str::lines);
+        openings.chain(language.asides).copied().chain(letters)
     }
 
     #[test]
@@ -369,7 +396,8 @@ mod tests {
             let templates: Vec<&str> = templates(language).collect();
             let distinct: BTreeSet<&str> = templates.iter().copied().collect();
             assert_eq!(distinct.len(), templates.len());
-            assert!(language.letters.iter().flatten().all(|bank| bank.len() >= 25));
+            let least = if language.code == "en" { 490 } else { 125 };
+            assert!(language.letters.iter().flatten().all(|bank| bank.lines().count() >= least));
             assert!(language.topics.iter().map(|topic| topic.openings.len()).sum::<usize>() >= 40);
             let mut rng = ChaCha8Rng::seed_from_u64(6);
             for topic in language.topics {

@@ -1,6 +1,5 @@
 //! The Chinese half of the made-up posts.
 
-mod letters;
 mod topics;
 
 use super::Language;
@@ -13,13 +12,20 @@ pub(super) const LANGUAGE: Language = Language {
         3, 4, 3, 3, 2, 2, 2, 2, 4, 5, 4, 4, 3, 3, 3, 3,
     ],
     space: "",
-    length: 15..=150,
+    length: 15..=180,
     topics: topics::TOPICS,
-    letters: letters::LETTERS,
+    letters: LETTERS,
     asides: ASIDES,
     moments: MOMENTS,
     slots: SLOTS,
 };
+
+const LETTERS: [[&str; 2]; 4] = [
+    [include_str!("chinese/letters/e.txt"), include_str!("chinese/letters/i.txt")],
+    [include_str!("chinese/letters/n.txt"), include_str!("chinese/letters/s.txt")],
+    [include_str!("chinese/letters/f.txt"), include_str!("chinese/letters/t.txt")],
+    [include_str!("chinese/letters/j.txt"), include_str!("chinese/letters/p.txt")],
+];
 
 const MOMENTS: &[[&str; 2]] = &[
     ["今天上午", "上午"],

@@ -1,6 +1,5 @@
 //! The English half of the made-up posts.
 
-mod letters;
 mod topics;
 
 use super::Language;
@@ -13,13 +12,20 @@ pub(super) const LANGUAGE: Language = Language {
         11, 16, 10, 13, 8, 8, 7, 6, 17, 22, 16, 18, 12, 12, 13, 11,
     ],
     space: " ",
-    length: 40..=400,
+    length: 40..=480,
     topics: topics::TOPICS,
-    letters: letters::LETTERS,
+    letters: LETTERS,
     asides: ASIDES,
     moments: MOMENTS,
     slots: SLOTS,
 };
+
+const LETTERS: [[&str; 2]; 4] = [
+    [include_str!("english/letters/e.txt"), include_str!("english/letters/i.txt")],
+    [include_str!("english/letters/n.txt"), include_str!("english/letters/s.txt")],
+    [include_str!("english/letters/f.txt"), include_str!("english/letters/t.txt")],
+    [include_str!("english/letters/j.txt"), include_str!("english/letters/p.txt")],
+];
 
 const MOMENTS: &[[&str; 2]] = &[
     ["this morning", "morning"],

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{ModelWrapper, PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
 
 use crate::{Encoded, Error, TOKENIZER_LIMIT, encoded::One, error::Result, ngrams, tokenizer_guard};
 
@@ -69,6 +69,19 @@ impl Tokenizer {
             Tokenizer::HuggingFace(read) => read.tokenizer.get_vocab(true).into_values().max(),
             Tokenizer::Ngrams => None,
         }
+    }
+
+    /// The id of the token that stands for what it does not know; none where it knows everything, as by bytes.
+    pub fn unknown_id(&self) -> Option<u32> {
+        let Tokenizer::HuggingFace(read) = self else { return None };
+        let token = match read.tokenizer.get_model() {
+            ModelWrapper::BPE(model) => model.unk_token.clone()?,
+            ModelWrapper::WordPiece(model) => model.unk_token.clone(),
+            ModelWrapper::WordLevel(model) => model.unk_token.clone(),
+            // It keeps the number to itself; this is what the token is called by all who train one.
+            ModelWrapper::Unigram(_) => "<unk>".to_owned(),
+        };
+        read.tokenizer.token_to_id(&token)
     }
 
     /// What tells this tokenizer from others.

@@ -138,6 +138,8 @@ pub enum ProblemCode {
     /// Every gradient is scaled down to the limit while the loss does not fall. `steps` in a row, `norm`: mean over the
     /// last of them, `limit`, `learning_rate`: the highest of the run.
     GradientsClipped,
+    /// A model cannot read many of the training texts, whose tokens it does not know. `percent` of them.
+    UnreadableTexts,
     /// A checkpoint is damaged and was passed over. `path`, `reason`.
     CheckpointPassedOver,
     /// The run has no whole checkpoint to go on from. `run`.

@@ -24,6 +24,7 @@ mod progress;
 mod run;
 mod schedule;
 mod training_loop;
+mod unreadable;
 
 #[cfg(test)]
 #[path = "../../../tests/tiny_models/mod.rs"]

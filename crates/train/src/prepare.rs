@@ -11,7 +11,8 @@ use crate::{
     error::Result,
     evaluate::ValidationSet,
     learner::{Learner, TrainingSet},
-    progress::Tell,
+    progress::{Tell, notice},
+    unreadable,
 };
 
 /// What a run has before its first step.
@@ -79,7 +80,11 @@ fn encode_both(
         })
     };
     let Some(train) = one(inputs.train, 0)? else { return Ok(None) };
+    let unreadable = tokenizer.unknown_id().and_then(|unknown| unreadable::notice_of(&train, unknown));
     let Some(valid) = one(inputs.valid, inputs.train.len())? else { return Ok(None) };
+    if let Some(problem) = unreadable {
+        notice(tell, 0, problem)?;
+    }
     Ok(Some((train, valid, max_length)))
 }
 

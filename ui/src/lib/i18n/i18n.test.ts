@@ -97,6 +97,7 @@ describe("the dictionaries", () => {
       loss_diverged: ["constant", "learning_rate", "loss", "steps"],
       gradients_clipped: ["learning_rate", "limit", "norm", "steps"],
       out_of_memory: ["memory_of", "moment", "settings"],
+      unreadable_texts: ["percent"],
       checkpoint_passed_over: ["path", "reason"],
       nothing_to_resume: ["run"],
       checkpoint_mismatch: ["path", "reason"],

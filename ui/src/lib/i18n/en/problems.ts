@@ -45,6 +45,7 @@ export const problems = {
   loss_not_falling: "The training loss did not fall: over the last {steps} steps it was {loss}, no better than without reading the texts, and giving every text the same answer reaches {constant}. Look whether the labels belong to their texts, try a learning rate ten times lower or higher, train for longer, or let more of the weights learn.",
   loss_diverged: "The training loss diverged: over the last {steps} steps it was {loss}, and giving every text the same answer reaches {constant}. Start again with a learning rate ten times lower (it was {learning_rate}).",
   gradients_clipped: "The gradients were at their limit all the time and the loss did not fall: in each of the last {steps} steps their norm was above {limit}, lately {norm} on average. Start again with a lower learning rate (it was {learning_rate}) and with warmup.",
+  unreadable_texts: "The model cannot read {percent} % of the training texts: more than a fifth of their tokens are unknown to it, as those of another language are. It learns next to nothing from these. Choose a model for their language, such as multilingual-e5-small for Chinese.",
   out_of_memory: "The memory of {memory_of} ran out ({moment}). Each of these needs less: {settings}. Change one and start again.",
   checkpoint_passed_over: "The checkpoint {path} is damaged and was passed over: {reason}. An older one is used.",
   nothing_to_resume: "Run {run} has no whole checkpoint to go on from. Start a new run in Train.",

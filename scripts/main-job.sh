@@ -1,19 +1,18 @@
 #!/usr/bin/env bash
 # The main job in the terminal: import the bundled sample, fetch the starter model, train,
-# evaluate, predict a type, and print where all of it lies. Argument: the engine.
+# evaluate, predict a type, and print where all of it lies. Arguments: the engine, and settings of
+# the training, such as --seed 1; without any it has the program's defaults.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 engine="$1"
+shift
 
 say "No display: doing the main job in the terminal."
 "$engine" datasets import --sample
 model="$("$root/scripts/add-starter.sh" "$engine")"
 
 say "Training $model on the made-up sample"
-# The sample is small: at the usual rate one pass over it teaches a language model next to nothing.
-settings=(--epochs 2)
-[ "$model" = words ] || settings+=(--learning-rate 2e-4)
-"$engine" train --data made-up-sample --model "$model" "${settings[@]}"
+"$engine" train --data made-up-sample --model "$model" "$@"
 
 text="I stayed in with a book, wrote a list for tomorrow, and wondered what it would be like if nobody ever made plans."
 say "Predicting: $text"

@@ -27,7 +27,7 @@ for dtype in f32 bf16; do
     say "$dtype, $trainable"
     # The reference decays the learning rate over the steps that an epoch of the tutorial has.
     "$release/mbti" train --data train --valid valid --model phi3 --axes J-P --batch-size 4 \
-      --gradient-accumulation-steps 2 --learning-rate 2e-5 --weight-decay 0.01 --class-weights 0.6,0.4 \
+      --gradient-accumulation-steps 2 --learning-rate 2e-5 --head-learning-rate-multiplier 1 --warmup-ratio 0 --weight-decay 0.01 --class-weights 0.6,0.4 \
       --max-length 256 --max-steps 10 --eval-steps 1000 --seed 0 --dtype "$dtype" --trainable "$trainable" \
       --json >"$work/ours.jsonl"
     [ "$dtype" = f32 ] && name=float32 || name=bfloat16

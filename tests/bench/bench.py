@@ -68,7 +68,8 @@ def speed(case):
 def train(*words):
     """A run of ours on J/P, its settings those of the reference."""
     _, out = engine("train", "--data", "train", "--valid", "valid", "--model", "model", "--axes", "J-P",
-                    "--max-length", "512", "--learning-rate", "2e-5", "--eval-steps", "100000",
+                    "--max-length", "512", "--learning-rate", "2e-5", "--head-learning-rate-multiplier", "1",
+                    "--warmup-ratio", "0", "--eval-steps", "100000",
                     "--load-best-model-at-end=false", "--json", *words)
     events = [json.loads(line) for line in out.splitlines()]
     finished = next(event for event in events if event["event"] == "finished")

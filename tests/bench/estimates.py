@@ -31,7 +31,7 @@ print("| settings | memory told, MiB | measured, MiB | told / measured | steps t
       "| evaluations told, s | measured, s | all told / measured |")
 print("| --- |" + " ---: |" * 9)
 for name, settings in SETTINGS.items():
-    process = subprocess.Popen(mbti("train", "--data", "data", "--model", "model", "--json", *settings),
+    process = subprocess.Popen(mbti("train", "--data", "data", "--model", "model", "--epochs", "1", "--json", *settings),
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     told, evaluating, last_step = None, 0.0, None
     for line in process.stdout:

@@ -532,7 +532,7 @@ mod tests {
         ])
         .config()
         .unwrap();
-        assert_eq!((found.num_train_epochs, found.per_device_train_batch_size), (2.0, 3));
+        assert_eq!((found.num_train_epochs, found.per_device_train_batch_size), (Some(2.0), 3));
         assert_eq!(found.gradient_checkpointing, record::GradientCheckpointing::All);
         assert!(!found.load_best_model_at_end);
         assert_eq!(found.tokens_per_pass, record::TokensPerPass::Tokens(4096));

@@ -15,7 +15,11 @@ const SETTINGS: &[Row] = &[
     ("validation_fraction", None, "Part that is held out without --valid [default: 0.2]"),
     ("split_by", None, "What is held out whole: author or text [default: author]"),
     ("max_length", None, "Cut texts to so many tokens [default: 256]"),
-    ("num_train_epochs", Some("epochs"), "Passes over the texts [default: 1]"),
+    (
+        "num_train_epochs",
+        Some("epochs"),
+        "Passes over the texts [default: by their number, from 4 for up to 1,200 to 1 above 3,000]",
+    ),
     ("max_steps", None, "End after so many optimizer steps, whatever the epochs say"),
     (
         "per_device_train_batch_size",
@@ -40,9 +44,14 @@ const SETTINGS: &[Row] = &[
         GPU as many as its memory has room for. What is learned is the same [default: auto]",
     ),
     ("learning_rate", None, "The highest learning rate [default: the model family's own]"),
+    (
+        "head_learning_rate_multiplier",
+        None,
+        "The head's learning rate as a multiple of the others' [default: 10]",
+    ),
     ("lr_scheduler_type", None, "linear, cosine, constant or constant_with_warmup [default: linear]"),
     ("warmup_steps", None, "Steps over which the learning rate rises [default: 0]"),
-    ("warmup_ratio", None, "The same as a part of all steps [default: 0]"),
+    ("warmup_ratio", None, "The same as a part of all steps [default: 0.1]"),
     ("optim", None, "adamw, or adamw_8bit with its moments in 8 bits [default: adamw]"),
     ("weight_decay", None, "Decoupled weight decay, on all but biases and norms [default: 0.01]"),
     ("adam_beta1", None, "How slowly the first moment forgets [default: 0.9]"),
@@ -186,6 +195,7 @@ mod tests {
     fn every_setting_of_a_run_is_a_flag_and_every_flag_is_a_setting() {
         let all = TrainConfig {
             valid: Some("v".into()),
+            num_train_epochs: Some(1.0),
             max_steps: Some(1),
             max_tokens_per_batch: Some(4),
             per_device_eval_batch_size: Some(1),

@@ -341,6 +341,11 @@ impl Network {
         Ok(None)
     }
 
+    /// Whether a weight of this name is the head's.
+    pub fn is_in_head(&self, name: &str) -> bool {
+        name.split('.').any(|part| self.about.head_modules.contains(&part))
+    }
+
     /// A learning rate to begin with: the tutorial's for a decoder's pretrained weights, a little
     /// more for the smaller encoders, ten times that for LoRA's matrices, which begin at nothing,
     /// and far more where a linear layer alone learns.

@@ -12,11 +12,11 @@ use crate::{
 /// What a run is asked to do. Written with the run, so that it can be repeated.
 ///
 /// The names are those of Transformers' `TrainingArguments` and PEFT's `LoraConfig` where these
-/// have the setting, and so are the defaults but for these: `num_train_epochs` 1, `weight_decay`
-/// 0.01 and `load_best_model_at_end` as in the tutorial; `logging_steps` 1, because a step is
-/// long here; `save_total_limit` 2, because disks are small; `learning_rate` by the model's
-/// family. No option that may be absent has a default that is something, so that a file without
-/// it says the same.
+/// have the setting, and so are the defaults but for these: `num_train_epochs` by the number of
+/// texts, `warmup_ratio` 0.1, `weight_decay` 0.01 and `load_best_model_at_end` as in the tutorial;
+/// `logging_steps` 1, because a step is long here; `save_total_limit` 2, because disks are small;
+/// `learning_rate` by the model's family. No option that may be absent has a default that is
+/// something, so that a file without it says the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, default)]
 #[ts(export)]
@@ -38,9 +38,9 @@ pub struct TrainConfig {
     pub split_by: SplitBy,
     /// Texts are cut to so many tokens, the special ones included.
     pub max_length: u32,
-    /// Passes over the training texts; may be a fraction.
-    #[serde(alias = "epochs")]
-    pub num_train_epochs: f64,
+    /// Passes over the training texts; may be a fraction. Without it, as their number asks for.
+    #[serde(alias = "epochs", skip_serializing_if = "Option::is_none")]
+    pub num_train_epochs: Option<f64>,
     /// Ends the run after so many optimizer steps, whatever `num_train_epochs` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u32>,
@@ -63,6 +63,12 @@ pub struct TrainConfig {
     /// The highest learning rate; without one, the model family's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
+    /// The head's learning rate as a multiple of `learning_rate`, where more than the head learns: the head begins with
+    /// nothing, and what it does not read yet teaches the other weights little.
+    ///
+    /// Runs of versions before it had one rate for all.
+    #[serde(default = "one")]
+    pub head_learning_rate_multiplier: f64,
     pub lr_scheduler_type: LrSchedulerType,
     /// Steps over which the learning rate rises from 0; before `warmup_ratio` when above 0.
     pub warmup_steps: u32,
@@ -123,6 +129,10 @@ pub struct TrainConfig {
     pub hub_private_repo: bool,
 }
 
+fn one() -> f64 {
+    1.0
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         TrainConfig {
@@ -134,7 +144,7 @@ impl Default for TrainConfig {
             validation_fraction: 0.2,
             split_by: SplitBy::Author,
             max_length: 256,
-            num_train_epochs: 1.0,
+            num_train_epochs: None,
             max_steps: None,
             per_device_train_batch_size: 8,
             max_tokens_per_batch: None,
@@ -142,9 +152,10 @@ impl Default for TrainConfig {
             gradient_accumulation_steps: 1,
             tokens_per_pass: TokensPerPass::Auto,
             learning_rate: None,
+            head_learning_rate_multiplier: 10.0,
             lr_scheduler_type: LrSchedulerType::Linear,
             warmup_steps: 0,
-            warmup_ratio: 0.0,
+            warmup_ratio: 0.1,
             optim: Optim::Adamw,
             weight_decay: 0.01,
             adam_beta1: 0.9,
@@ -189,7 +200,7 @@ impl TrainConfig {
         };
         let share =
             |name, value: f64| within(name, value, "a number from 0, below 1", (0.0..1.0).contains(&value));
-        let epochs = self.num_train_epochs;
+        let epochs = self.num_train_epochs.unwrap_or(1.0);
         within(
             "num_train_epochs",
             epochs,
@@ -217,6 +228,13 @@ impl TrainConfig {
         if let Some(rate) = self.learning_rate {
             within("learning_rate", rate, "a number above 0, at most 1", rate > 0.0 && rate <= 1.0)?;
         }
+        let multiplier = self.head_learning_rate_multiplier;
+        within(
+            "head_learning_rate_multiplier",
+            multiplier,
+            "a number above 0, at most 1000",
+            multiplier > 0.0 && multiplier <= 1000.0,
+        )?;
         share("warmup_ratio", self.warmup_ratio)?;
         let decay = self.weight_decay;
         within("weight_decay", decay, "a number from 0 to 1", (0.0..=1.0).contains(&decay))?;
@@ -277,6 +295,11 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// Passes over so many training texts.
+    pub fn epochs(&self, texts: usize) -> f64 {
+        self.num_train_epochs.unwrap_or_else(|| epochs_for(texts))
+    }
+
     /// Optimizer steps over which the learning rate rises, of `total`.
     pub fn warmup(&self, total: u32) -> u32 {
         match self.warmup_steps {
@@ -284,6 +307,17 @@ impl TrainConfig {
             steps => steps,
         }
     }
+}
+
+/// Texts that a model is to have learned from in all, each counted as often as it is.
+const TEXTS_LEARNED: f64 = 4500.0;
+/// More passes over few texts teach their authors rather than their types.
+const MOST_EPOCHS: f64 = 4.0;
+
+/// Passes over so many texts by which a model learns without learning them by heart: the fewer texts, the more, up to 4, and
+/// 1 for some thousand and more.
+fn epochs_for(texts: usize) -> f64 {
+    (TEXTS_LEARNED / texts.max(1) as f64).round().clamp(1.0, MOST_EPOCHS)
 }
 
 /// More optimizer steps than anybody has time for; a run of so many can still be planned and written down.
@@ -373,14 +407,18 @@ mod tests {
     #[test]
     fn a_wrong_value_is_refused_with_its_name_and_what_is_allowed() {
         let wrong = [
-            ("num_train_epochs", TrainConfig { num_train_epochs: 0.0, ..Default::default() }),
-            ("num_train_epochs", TrainConfig { num_train_epochs: f64::NAN, ..Default::default() }),
+            ("num_train_epochs", TrainConfig { num_train_epochs: Some(0.0), ..Default::default() }),
+            ("num_train_epochs", TrainConfig { num_train_epochs: Some(f64::NAN), ..Default::default() }),
             (
                 "per_device_train_batch_size",
                 TrainConfig { per_device_train_batch_size: 0, ..Default::default() },
             ),
             ("max_steps", TrainConfig { max_steps: Some(0), ..Default::default() }),
             ("learning_rate", TrainConfig { learning_rate: Some(-1.0), ..Default::default() }),
+            (
+                "head_learning_rate_multiplier",
+                TrainConfig { head_learning_rate_multiplier: 0.0, ..Default::default() },
+            ),
             ("weight_decay", TrainConfig { weight_decay: f64::INFINITY, ..Default::default() }),
             ("max_length", TrainConfig { max_length: 2, ..Default::default() }),
             ("validation_fraction", TrainConfig { validation_fraction: 1.0, ..Default::default() }),
@@ -473,6 +511,13 @@ mod tests {
     }
 
     #[test]
+    fn few_texts_are_gone_over_more_often_and_what_is_asked_for_holds() {
+        let epochs = |texts| TrainConfig::default().epochs(texts);
+        assert_eq!([0, 1, 1200, 1600, 2500, 7094, 240_000].map(epochs), [4.0, 4.0, 4.0, 3.0, 2.0, 1.0, 1.0]);
+        assert_eq!(TrainConfig { num_train_epochs: Some(0.5), ..Default::default() }.epochs(100), 0.5);
+    }
+
+    #[test]
     fn a_config_survives_json() {
         let config = TrainConfig { device: Device::Cuda(1), max_steps: Some(7), ..Default::default() };
         let text = serde_json::to_string(&config).unwrap();
@@ -484,7 +529,8 @@ mod tests {
     fn a_config_that_an_older_version_wrote_reads_with_the_defaults_for_what_is_new() {
         let text = r#"{"data": "posts", "valid": null, "model": "minilm", "axes": ["J-P"], "epochs": 2.0}"#;
         let config = serde_json::from_str::<TrainConfig>(text).unwrap();
-        assert_eq!((config.num_train_epochs, config.trainable), (2.0, Trainable::All));
+        assert_eq!((config.num_train_epochs, config.trainable), (Some(2.0), Trainable::All));
         assert_eq!(config.tokens_per_pass, TokensPerPass::Auto);
+        assert_eq!(config.head_learning_rate_multiplier, 1.0);
     }
 }

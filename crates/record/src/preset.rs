@@ -54,10 +54,12 @@ impl Preset {
                 validation_fraction: 0.2,
                 split_by: SplitBy::Text,
                 max_length: 4096,
-                num_train_epochs: 1.0,
+                num_train_epochs: Some(1.0),
                 per_device_train_batch_size: 4,
                 gradient_accumulation_steps: 2,
                 learning_rate: Some(2e-5),
+                head_learning_rate_multiplier: 1.0,
+                warmup_ratio: 0.0,
                 optim: Optim::Adamw8bit,
                 weight_decay: 0.01,
                 class_weights: ClassWeighting::Given([0.6, 0.4]),
@@ -72,10 +74,9 @@ impl Preset {
                 TrainConfig { max_length: 128, max_steps: Some(100), eval_steps: Some(100), ..usual }
             }
             Preset::BestQuality => TrainConfig {
-                num_train_epochs: 4.0,
+                num_train_epochs: Some(4.0),
                 per_device_train_batch_size: 16,
                 lr_scheduler_type: LrSchedulerType::Cosine,
-                warmup_ratio: 0.1,
                 metric_for_best_model: Metric::LogLoss,
                 early_stopping_patience: 3,
                 ..usual

@@ -43,7 +43,7 @@ async fn the_first_versions_runs_are_read_and_gone_on_with() {
 
     let run = store.run(1).await.unwrap();
     assert_eq!((run.status, run.stop_requested, run.train_seconds), (RunStatus::Stopped, true, Some(7.5)));
-    assert_eq!((run.config.num_train_epochs, run.config.per_device_train_batch_size), (2.0, 4));
+    assert_eq!((run.config.num_train_epochs, run.config.per_device_train_batch_size), (Some(2.0), 4));
     assert_eq!((run.config.lora_rank, run.config.logging_steps), (4, 1));
     assert!(!run.pause_requested && !run.paused);
     assert_eq!((&run.estimate, &run.baseline, &run.assessment), (&None, &None, &None));

@@ -26,7 +26,7 @@ const MOST_STEPS: u32 = 1000;
 /// How the bag of words learns, whatever is asked of the model that it is compared with.
 fn config_of(config: &TrainConfig) -> TrainConfig {
     TrainConfig {
-        num_train_epochs: 3.0,
+        num_train_epochs: Some(3.0),
         max_steps: None,
         per_device_train_batch_size: 32,
         max_tokens_per_batch: None,
@@ -34,6 +34,7 @@ fn config_of(config: &TrainConfig) -> TrainConfig {
         gradient_accumulation_steps: 1,
         tokens_per_pass: TokensPerPass::None,
         learning_rate: None,
+        head_learning_rate_multiplier: 1.0,
         lr_scheduler_type: LrSchedulerType::Linear,
         optim: Optim::Adamw,
         dtype: Dtype::F32,

@@ -128,11 +128,12 @@ fn plan_by(
     tokens_per_pass: Option<u32>,
     most_walked: usize,
 ) -> Result<Plan, Problem> {
+    let epochs = config.epochs(encoded.len());
     let mut plan = Plan { total_steps: 0, walked: vec![0], largest: Vec::new(), most_passes: 0 };
     let (mut most, mut tokens, mut epoch, mut steps) = (0, 0u64, 0u32, 0usize);
     loop {
         let groups = groups(encoded, config, tokens_per_pass, epoch);
-        let left = config.num_train_epochs - f64::from(epoch);
+        let left = epochs - f64::from(epoch);
         let wanted = match config.max_steps {
             Some(all) => (all as usize).saturating_sub(steps),
             // The part of an epoch that is asked for, and at least one step in all.
@@ -154,7 +155,7 @@ fn plan_by(
         epoch += 1;
         let is_done = match config.max_steps {
             Some(all) => steps >= all as usize,
-            None => f64::from(epoch) >= config.num_train_epochs,
+            None => f64::from(epoch) >= epochs,
         };
         let walked = encoded.len().saturating_mul(epoch as usize);
         if is_done || groups.is_empty() {
@@ -165,14 +166,14 @@ fn plan_by(
             let an_epoch = steps as f64 / f64::from(epoch);
             steps = match config.max_steps {
                 Some(all) => all as usize,
-                None => (an_epoch * config.num_train_epochs).ceil() as usize,
+                None => (an_epoch * epochs).ceil() as usize,
             };
             break;
         }
     }
     plan.total_steps = u32::try_from(steps).ok().filter(|&steps| steps <= MAX_STEPS).ok_or_else(|| {
         let allowed = format!("so few that there are at most {MAX_STEPS} steps, and these are {steps}");
-        bad_setting("num_train_epochs", config.num_train_epochs, &allowed)
+        bad_setting("num_train_epochs", epochs, &allowed)
     })?;
     Ok(plan)
 }
@@ -262,7 +263,7 @@ mod tests {
     fn a_plan_counts_steps_and_tokens_of_all_epochs_and_part_of_the_last_one() {
         let encoded = encoded(&[1; 10]);
         let config =
-            TrainConfig { num_train_epochs: 2.5, per_device_train_batch_size: 4, ..Default::default() };
+            TrainConfig { num_train_epochs: Some(2.5), per_device_train_batch_size: 4, ..Default::default() };
         let found = plan(&encoded, &config, None).unwrap();
         assert_eq!((found.total_steps, found.tokens()), (8, 28));
         assert_eq!((found.largest.len(), found.most_passes), (4, 1));
@@ -275,7 +276,7 @@ mod tests {
         let encoded = encoded(&[1; 10]);
         for (epochs, max_steps) in [(40.0, None), (39.5, None), (1.0, Some(120)), (1.0, Some(119))] {
             let config = TrainConfig {
-                num_train_epochs: epochs,
+                num_train_epochs: Some(epochs),
                 max_steps,
                 per_device_train_batch_size: 4,
                 ..Default::default()
@@ -290,8 +291,11 @@ mod tests {
     #[test]
     fn more_steps_than_a_run_can_have_are_refused_and_the_most_are_planned_at_once() {
         let encoded = encoded(&[1; 20_000]);
-        let config =
-            TrainConfig { num_train_epochs: 1000.0, per_device_train_batch_size: 1, ..Default::default() };
+        let config = TrainConfig {
+            num_train_epochs: Some(1000.0),
+            per_device_train_batch_size: 1,
+            ..Default::default()
+        };
         let problem = plan(&encoded, &config, None).unwrap_err();
         assert_eq!(problem.params["name"], "num_train_epochs");
         assert!(problem.message.contains("these are 20000000"), "{}", problem.message);

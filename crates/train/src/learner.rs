@@ -2,7 +2,7 @@ use compute::Backend;
 use data::{Batch, Encoded, pack};
 use mbti::Type;
 use model::{Checkpointing, Gradients, Network, Taker};
-use record::TrainConfig;
+use record::{TrainConfig, Trainable};
 
 use crate::{
     AdamW, ClassWeights, Error, Hyperparameters,
@@ -94,7 +94,11 @@ impl<'a, B: Backend> Learner<'a, B> {
     ) -> Result<Learner<'a, B>> {
         let (hyperparameters, moments) = Hyperparameters::of(config);
         let before = memory::held_mib(backend);
-        let optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments)?;
+        let mut optimizer = AdamW::on(backend, &mut network.weights, hyperparameters, moments)?;
+        if config.trainable != Trainable::Head {
+            let in_head = |name: &str| network.is_in_head(name);
+            optimizer.multiply_rate(&network.weights, in_head, config.head_learning_rate_multiplier);
+        }
         let came = memory::held_mib(backend).zip(before).map_or(0.0, |(now, before)| (now - before).max(0.0));
         let optimizer_to_come_mib = (optimizer.state_bytes() as f64 / (1024.0 * 1024.0) - came).max(0.0);
         let gradients = match takes_pieces(config) {

@@ -207,7 +207,11 @@ fn none_of_ten_healthy_runs_is_accused() {
             TrainConfig { class_weights: ClassWeighting::None, ..usual.clone() },
             texts(8, 3),
         ),
-        ("one pass", TrainConfig { max_steps: None, num_train_epochs: 1.0, ..usual.clone() }, texts(2, 4)),
+        (
+            "one pass",
+            TrainConfig { max_steps: None, num_train_epochs: Some(1.0), ..usual.clone() },
+            texts(2, 4),
+        ),
         ("few texts", TrainConfig { max_steps: Some(60), ..usual.clone() }, texts(2, 5)[..60].to_vec()),
         (
             "early evaluations in a long warmup",

@@ -8,7 +8,7 @@ use data::Batch;
 use mbti::{Axis, Type};
 use model::{Checkpointing, LoraSetup, Network, Setup};
 use record::Trainable;
-use train::Gradients;
+use train::{AdamW, Gradients, Hyperparameters, Moments};
 
 fn batch(first: u32) -> Batch {
     let ids = (0..12).map(|at| 4 + (first + at * 3) % 20).collect();
@@ -71,4 +71,42 @@ fn gradients_are_the_same_to_the_last_bit_whichever_layers_are_computed_again() 
             assert_eq!(of(checkpointing), kept, "{checkpointing:?}");
         }
     }
+}
+
+#[test]
+fn the_head_alone_moves_at_a_multiple_of_the_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny_models::tiny_bert(folder.path());
+    let moved = |multiple: f64| -> Vec<(String, Vec<f32>)> {
+        let mut network = model::start(&model, &Setup::plain(&[Axis::JudgingPerceiving], 0)).unwrap();
+        let values = |network: &Network| -> Vec<Vec<f32>> {
+            let of = |parameter: &model::Parameter| parameter.var.flatten_all().unwrap().to_vec1().unwrap();
+            network.weights.parameters.iter().map(of).collect()
+        };
+        let before = values(&network);
+        let mut optimizer = AdamW::new(&mut network.weights, Hyperparameters::default(), Moments::F32);
+        optimizer.multiply_rate(&network.weights, |name| network.is_in_head(name), multiple);
+        let mut gradients = network.gradients().unwrap();
+        learn(&network, 3, Checkpointing::None, &mut gradients);
+        optimizer.step(&network.weights, &gradients, 1e-3).unwrap();
+        let by: Vec<Vec<f32>> = values(&network)
+            .iter()
+            .zip(&before)
+            .map(|(now, before)| now.iter().zip(before).map(|(now, before)| now - before).collect())
+            .collect();
+        network.weights.parameters.iter().map(|parameter| parameter.name.clone()).zip(by).collect()
+    };
+    let mut of_the_head = Vec::new();
+    for ((name, once), (_, ten_times)) in moved(1.0).into_iter().zip(moved(10.0)) {
+        if once == ten_times {
+            continue;
+        }
+        let sum = |values: &[f32]| values.iter().map(|value| f64::from(value.abs())).sum::<f64>();
+        let ratio = sum(&ten_times) / sum(&once);
+        assert!((ratio - 10.0).abs() < 0.01, "{name}: {ratio}");
+        of_the_head.push(name);
+    }
+    let names =
+        ["bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias"];
+    assert_eq!(of_the_head, names);
 }

@@ -40,7 +40,8 @@ fn sets_cover_unseen_authors_of_real_texts_as_promised_over_200_splits() {
     let model = home.path().join("words");
     std::fs::create_dir(&model).unwrap();
     std::fs::write(model.join("config.json"), r#"{"model_type": "words"}"#).unwrap();
-    let config = TrainConfig { per_device_train_batch_size: 32, num_train_epochs: 2.0, ..Default::default() };
+    let config =
+        TrainConfig { per_device_train_batch_size: 32, num_train_epochs: Some(2.0), ..Default::default() };
     let valid = Part { table: &table, rows: &valid };
     let inputs = Inputs {
         run: 1,

@@ -42,7 +42,6 @@ describe("a draft", () => {
 
   it.each<[NumberSetting, string]>([
     ["num_train_epochs", "0"],
-    ["num_train_epochs", ""],
     ["num_train_epochs", "many"],
     ["num_train_epochs", "Infinity"],
     ["max_steps", "2.5"],

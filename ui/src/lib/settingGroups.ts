@@ -21,7 +21,7 @@ export const SETTING_GROUPS = {
     "tokens_per_pass",
     "per_device_eval_batch_size",
   ],
-  rate: ["learning_rate", "lr_scheduler_type", "warmup_steps", "warmup_ratio"],
+  rate: ["learning_rate", "head_learning_rate_multiplier", "lr_scheduler_type", "warmup_steps", "warmup_ratio"],
   optimizer: [
     "optim",
     "weight_decay",

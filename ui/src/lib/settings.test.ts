@@ -59,7 +59,7 @@ describe.each(languages)("the settings of a run in %s", (language) => {
   it("say what an empty one means, and name the choices", () => {
     setLanguage(language);
     const found = shown({ optim: "adamw_8bit", lr_scheduler_type: "cosine", metric_for_best_model: "log_loss" });
-    for (const name of ["max_steps", "max_tokens_per_batch", "learning_rate", "save_steps"] as const) {
+    for (const name of ["num_train_epochs", "max_steps", "max_tokens_per_batch", "learning_rate", "save_steps"] as const) {
       expect(found.get(settings[name])).toBe(when_empty[name]);
     }
     expect(found.get(settings.optim)).toBe(optims.adamw_8bit);

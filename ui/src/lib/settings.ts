@@ -28,7 +28,7 @@ export function settingsOf(config: TrainConfig, estimate?: Estimate | null): [na
     split_by: known.split_bys[config.split_by],
     // A seed is a name and not an amount, and takes no separators.
     seed: String(config.seed),
-    num_train_epochs: number(config.num_train_epochs),
+    num_train_epochs: orDefault("num_train_epochs"),
     max_steps: orDefault("max_steps"),
     max_length: number(config.max_length),
     per_device_train_batch_size: number(config.per_device_train_batch_size),
@@ -37,6 +37,7 @@ export function settingsOf(config: TrainConfig, estimate?: Estimate | null): [na
     tokens_per_pass: tokensPerPassText(config.tokens_per_pass, estimate?.tokens_per_pass, number),
     per_device_eval_batch_size: orDefault("per_device_eval_batch_size"),
     learning_rate: orDefault("learning_rate"),
+    head_learning_rate_multiplier: number(config.head_learning_rate_multiplier),
     lr_scheduler_type: known.schedulers[config.lr_scheduler_type],
     warmup_steps: number(config.warmup_steps),
     warmup_ratio: formatPercent(locale, config.warmup_ratio),

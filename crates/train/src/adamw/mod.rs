@@ -148,6 +148,15 @@ impl<B: Backend> AdamW<B> {
         Ok(AdamW { hyperparameters, moments, step: 0, states, kinds, backend: backend.clone() })
     }
 
+    /// Multiplies the learning rate of some parameters, as PyTorch's groups of parameters with rates of their own do.
+    pub fn multiply_rate(&mut self, weights: &Weights, of: impl Fn(&str) -> bool, rate: f64) {
+        for (kind, parameter) in self.kinds.iter_mut().zip(&weights.parameters) {
+            if of(&parameter.name) {
+                kind.rate *= rate;
+            }
+        }
+    }
+
     /// Moves every parameter that has a gradient, in one pass over its memory, and gives the
     /// norm of the gradients before clipping. Where that is not finite nothing has been moved or
     /// counted, and the caller has to say so.
@@ -222,7 +231,9 @@ impl<B: Backend> AdamW<B> {
             return Ok(());
         };
         let decay = if parameter.decays { self.hyperparameters.weight_decay } else { 0.0 };
-        let step = Step { keep: (1.0 - learning_rate * decay) as f32, ..*numbers };
+        let rate = self.kinds.get(place).map_or(1.0, |kind| kind.rate);
+        let keep = (1.0 - learning_rate * rate * decay) as f32;
+        let step = Step { keep, step_size: (f64::from(numbers.step_size) * rate) as f32, ..*numbers };
         self.backend.adamw(parameter.var.as_tensor(), gradient, &mut self.states[place], &step)
     }
 

@@ -12,19 +12,21 @@ const PIECE: usize = 32 * 1024;
 const LEAST_IN_BLOCKS: usize = 4096;
 
 /// What AdamW keeps of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Kind {
     pub(super) count: usize,
     pub(super) moments: Moments,
     /// Whether the weight is held in bf16, and what it lacks of 32 bits here.
     pub(super) halved: bool,
+    /// What the learning rate is multiplied by.
+    pub(super) rate: f64,
 }
 
 pub(super) fn kind_of(parameter: &Parameter, moments: Moments) -> Kind {
     let in_blocks = bears_8_bits(&parameter.name, parameter.var.as_tensor());
     let moments = if in_blocks { moments } else { Moments::F32 };
     let halved = parameter.var.dtype() == DType::BF16;
-    Kind { count: parameter.var.elem_count(), moments, halved }
+    Kind { count: parameter.var.elem_count(), moments, halved, rate: 1.0 }
 }
 
 /// What a weight in bf16 lacks of its 32 bits, taken out of the parameter; nothing of one in `f32`.

@@ -67,6 +67,30 @@ fn ten_steps_are_those_of_the_formula_in_double_precision() {
 }
 
 #[test]
+fn parameters_with_a_multiple_of_the_rate_move_as_at_that_rate_and_the_others_as_before() {
+    let h = Hyperparameters { weight_decay: 0.1, ..Default::default() };
+    let moved = |rate: f64, multiplied: Option<f64>| {
+        let mut weights = weights();
+        let last = weights.parameters.last().unwrap().name.clone();
+        let mut optimizer = AdamW::new(&mut weights, h, Moments::F32);
+        if let Some(multiple) = multiplied {
+            optimizer.multiply_rate(&weights, |name| name == last, multiple);
+        }
+        // Gradients of these weights and not of moved ones: what they are must not depend on the rate.
+        let gradients = gradients(&weights);
+        (0..5).for_each(|_| drop(optimizer.step(&weights, &gradients, rate).unwrap()));
+        weights.parameters.iter().map(|p| p.var.to_vec1::<f32>().unwrap()).collect::<Vec<_>>()
+    };
+    let (usual, fast, both) = (moved(0.01, None), moved(0.08, None), moved(0.01, Some(8.0)));
+    let last = usual.len() - 1;
+    assert_eq!(both[..last], usual[..last]);
+    for (found, expected) in both[last].iter().zip(&fast[last]) {
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+    assert_ne!(both[last], usual[last]);
+}
+
+#[test]
 fn gradients_of_micro_batches_are_summed_and_their_norm_is_over_all_parameters() {
     let weights = weights();
     let mut sum = gradients(&weights);

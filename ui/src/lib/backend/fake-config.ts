@@ -15,7 +15,7 @@ export const FAKE_DEFAULTS: TrainConfig = {
   validation_fraction: 0.2,
   split_by: "author",
   max_length: 256,
-  num_train_epochs: 1,
+  num_train_epochs: null,
   max_steps: null,
   per_device_train_batch_size: 8,
   max_tokens_per_batch: null,
@@ -23,9 +23,10 @@ export const FAKE_DEFAULTS: TrainConfig = {
   gradient_accumulation_steps: 1,
   tokens_per_pass: "auto",
   learning_rate: null,
+  head_learning_rate_multiplier: 10,
   lr_scheduler_type: "linear",
   warmup_steps: 0,
-  warmup_ratio: 0,
+  warmup_ratio: 0.1,
   optim: "adamw",
   weight_decay: 0.01,
   adam_beta1: 0.9,
@@ -80,7 +81,10 @@ export const FAKE_PRESETS: readonly PresetConfig[] = [
       max_length: 4096,
       per_device_train_batch_size: 4,
       gradient_accumulation_steps: 2,
+      num_train_epochs: 1,
       learning_rate: 2e-5,
+      head_learning_rate_multiplier: 1,
+      warmup_ratio: 0,
       optim: "adamw_8bit",
       class_weights: "0.6,0.4",
       eval_steps: 1000,
@@ -98,7 +102,6 @@ export const FAKE_PRESETS: readonly PresetConfig[] = [
       num_train_epochs: 4,
       per_device_train_batch_size: 16,
       lr_scheduler_type: "cosine",
-      warmup_ratio: 0.1,
       metric_for_best_model: "log_loss",
       early_stopping_patience: 3,
     },
@@ -144,7 +147,7 @@ export function estimateOf(config: TrainConfig, model: Model, texts: number): Es
     });
   }
   const total_steps = stepsOf(config, texts);
-  const learned = Math.round(texts * config.num_train_epochs * 74);
+  const learned = Math.round(texts * epochsOf(config) * 74);
   return {
     measured: true,
     weights_mib,
@@ -164,9 +167,12 @@ export function estimateOf(config: TrainConfig, model: Model, texts: number): Es
   };
 }
 
+/** Where no number is asked for, the stand-in goes over the texts once, however few there are. */
+const epochsOf = (config: TrainConfig): number => config.num_train_epochs ?? 1;
+
 /** Optimizer steps of a run over so many texts. */
 export function stepsOf(config: TrainConfig, texts: number): number {
   const perStep = config.per_device_train_batch_size * config.gradient_accumulation_steps;
-  const steps = Math.max(1, Math.ceil((texts * config.num_train_epochs) / perStep));
+  const steps = Math.max(1, Math.ceil((texts * epochsOf(config)) / perStep));
   return Math.min(steps, config.max_steps ?? steps);
 }

@@ -16,11 +16,11 @@ import type { Trainable } from "./Trainable";
  * What a run is asked to do. Written with the run, so that it can be repeated.
  *
  * The names are those of Transformers' `TrainingArguments` and PEFT's `LoraConfig` where these
- * have the setting, and so are the defaults but for these: `num_train_epochs` 1, `weight_decay`
- * 0.01 and `load_best_model_at_end` as in the tutorial; `logging_steps` 1, because a step is
- * long here; `save_total_limit` 2, because disks are small; `learning_rate` by the model's
- * family. No option that may be absent has a default that is something, so that a file without
- * it says the same.
+ * have the setting, and so are the defaults but for these: `num_train_epochs` by the number of
+ * texts, `warmup_ratio` 0.1, `weight_decay` 0.01 and `load_best_model_at_end` as in the tutorial;
+ * `logging_steps` 1, because a step is long here; `save_total_limit` 2, because disks are small;
+ * `learning_rate` by the model's family. No option that may be absent has a default that is
+ * something, so that a file without it says the same.
  */
 export type TrainConfig = { 
 /**
@@ -56,9 +56,9 @@ split_by: SplitBy,
  */
 max_length: number, 
 /**
- * Passes over the training texts; may be a fraction.
+ * Passes over the training texts; may be a fraction. Without it, as their number asks for.
  */
-num_train_epochs: number, 
+num_train_epochs: number | null, 
 /**
  * Ends the run after so many optimizer steps, whatever `num_train_epochs` says.
  */
@@ -89,7 +89,13 @@ tokens_per_pass: TokensPerPass,
 /**
  * The highest learning rate; without one, the model family's own.
  */
-learning_rate: number | null, lr_scheduler_type: LrSchedulerType, 
+learning_rate: number | null, /**
+ * The head's learning rate as a multiple of `learning_rate`, where more than the head learns: the head begins with
+ * nothing, and what it does not read yet teaches the other weights little.
+ *
+ * Runs of versions before it had one rate for all.
+ */
+head_learning_rate_multiplier: number, lr_scheduler_type: LrSchedulerType, 
 /**
  * Steps over which the learning rate rises from 0; before `warmup_ratio` when above 0.
  */

@@ -9,7 +9,7 @@ export const settings: Dictionary["settings"] = {
   validation_fraction: "留出比例",
   split_by: "整体留出的单位",
   max_length: "每条文本最多词元数",
-  num_train_epochs: "学习遍数（epochs）",
+  num_train_epochs: "训练轮数（epochs）",
   max_steps: "最多步数",
   per_device_train_batch_size: "每批文本数（batch size）",
   max_tokens_per_batch: "每批词元数",
@@ -17,6 +17,7 @@ export const settings: Dictionary["settings"] = {
   gradient_accumulation_steps: "每步累积批数",
   tokens_per_pass: "一次计算的词元数",
   learning_rate: "学习率",
+  head_learning_rate_multiplier: "分类头学习率倍数",
   lr_scheduler_type: "学习率的走势",
   warmup_steps: "预热步数",
   warmup_ratio: "预热占全部步数的比例",
@@ -56,14 +57,15 @@ export const setting_hints: Dictionary["setting_hints"] = {
   split_by: "按单条文本划分时，同一作者的文本可能出现在两边，模型可以认出作者，分数会偏高。",
   seed: "种子相同，划分、顺序和初始权重就相同。",
   max_length: "更长的文本会被截断。越大越费内存和时间。",
-  num_train_epochs: "可以是小数，例如 0.5。",
-  max_steps: "无论学习几遍，到这一步就结束。",
+  num_train_epochs: "可以是小数，例如 0.5。留空时：不超过 1,200 条文本为 4 轮，文本越多轮数越少，超过 3,000 条为 1 轮。",
+  max_steps: "无论训练多少轮，到这一步就结束。",
   per_device_train_batch_size: "乘以累积批数，就是每一步学习的文本数。",
   max_tokens_per_batch: "每批装到这么多词元为止，而不是固定条数；短文本会放在一起。",
   per_device_eval_batch_size: "不影响分数，只影响内存和时间。",
   gradient_accumulation_steps: "每步之前累加这么多批：相当于大这么多倍的批，却不多占内存。",
   tokens_per_pass: "越多越快，也越占内存；学到的内容相同。“自动”在显卡上按显存能容纳的数量一次计算，在处理器上则逐批计算。",
   learning_rate: "指最高值。过高会学崩，过低则学得太慢。",
+  head_learning_rate_multiplier: "分类头从零开始，要学的比下面各层多。填 1 则学习率相同；只训练分类头时不起作用。",
   lr_scheduler_type: "预热之后学习率如何变化。",
   warmup_steps: "学习率在这么多步内从 0 升起。大于 0 时取代下面的比例。",
   warmup_ratio: "0.1 表示在前十分之一内升起。选“恒定、不预热”时不起作用。",
@@ -97,6 +99,7 @@ export const setting_hints: Dictionary["setting_hints"] = {
 };
 
 export const when_empty: Dictionary["when_empty"] = {
+  num_train_epochs: "按文本数量决定",
   max_steps: "不限",
   max_tokens_per_batch: "固定的文本条数",
   per_device_eval_batch_size: "合计 2,048 个词元的条数",
@@ -128,7 +131,7 @@ export const presets: Dictionary["presets"] = {
 export const preset_hints: Dictionary["preset_hints"] = {
   tutorial: "教程原本的设置：只学 J-P，取十分之一的文本，按文本划分。",
   quick_look: "在短文本上学一百步，看看能否学到东西。",
-  best_quality: "学四遍并预热，不再变好时停止。",
+  best_quality: "训练 4 轮并预热，不再变好时停止。",
   small_memory: "16 位的 LoRA，每次一条文本；较慢。",
 };
 
@@ -245,7 +248,7 @@ export const allowed: Dictionary["allowed"] = {
   validation_fraction: "大于 0、小于 1 的数",
   split_by: "author 或 text",
   max_length: from.four,
-  num_train_epochs: "大于 0、不超过 1000 的数",
+  num_train_epochs: "大于 0、不超过 1000 的数，或不填",
   max_steps: orEmpty.one,
   per_device_train_batch_size: from.one,
   max_tokens_per_batch: orEmpty.four,
@@ -253,6 +256,7 @@ export const allowed: Dictionary["allowed"] = {
   gradient_accumulation_steps: from.one,
   tokens_per_pass: "4 到 16,777,216 的整数",
   learning_rate: "大于 0、不超过 1 的数，或不填",
+  head_learning_rate_multiplier: "大于 0、不超过 1000 的数",
   lr_scheduler_type: "linear、cosine、constant 或 constant_with_warmup",
   warmup_steps: from.zero,
   warmup_ratio: part,

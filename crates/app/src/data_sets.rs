@@ -149,7 +149,7 @@ pub async fn part(home: &Home, from: &str, name: &str, parting: Parting) -> Resu
                 data::folds(&table.labels, &rows, folds as usize, by, seed)?.into_iter().enumerate()
             {
                 let fold = place as u32 + 1;
-                let train = rows.iter().copied().filter(|row| valid.binary_search(row).is_err()).collect();
+                let train = data::rest(&rows, &valid);
                 for (part, rows) in [("train", train), ("valid", valid)] {
                     let step = RecipeStep::Fold { part: part.to_owned(), by, fold, folds, seed };
                     parts.push((format!("{name}-fold{fold}-{part}"), rows, step));

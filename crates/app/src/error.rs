@@ -57,6 +57,16 @@ pub enum Error {
     EngineGone { reason: String },
     #[error("Run {run} has no model to predict with: it is {status}. Choose a finished run.")]
     RunHasNoModel { run: i64, status: &'static str },
+    #[error(
+        "Run {run} is a cross-validation and has no model of its own: each of its folds learned from a part of the texts \
+         alone. Train one with the same settings and without folds; the cross-validation tells what to expect of it."
+    )]
+    ModelOfFolds { run: i64 },
+    #[error(
+        "\"{name}\", which the cross-validation {run} was begun with, has since been replaced by another of this name. Start a \
+         new cross-validation."
+    )]
+    OtherFolds { run: i64, name: String },
     #[error("No run has a model to predict with yet. Train one first.")]
     NoFinishedRun,
     #[error(
@@ -121,6 +131,10 @@ impl Error {
             Error::RunHasNoModel { run, status } => {
                 new(Code::RunHasNoModel).with("run", run).with("status", status)
             }
+            Error::ModelOfFolds { run } => {
+                new(Code::RunHasNoModel).with("run", run).with("status", record::RunStatus::Finished.name())
+            }
+            Error::OtherFolds { run, name } => new(Code::OtherFolds).with("run", run).with("name", name),
             Error::NoFinishedRun => new(Code::NoFinishedRun),
             Error::NothingToResume { run } => new(Code::NothingToResume).with("run", run),
             Error::NotEvaluated { run, data } => new(Code::NotEvaluated).with("run", run).with("name", data),

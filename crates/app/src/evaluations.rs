@@ -43,11 +43,7 @@ impl LearnedFrom {
 
 /// What a run learned from, where that is still there.
 pub async fn learned_from(home: &Home, run: &Run) -> Result<Option<LearnedFrom>> {
-    let path = home.run_folder(run.id).join("split.json");
-    let read = files::read_limited(&path, files::JSON_LIMIT).ok();
-    let Some(split) = read.and_then(|bytes| serde_json::from_slice::<Split>(&bytes).ok()) else {
-        return Ok(None);
-    };
+    let Some(split) = split_of(home, run.id) else { return Ok(None) };
     let [of_data, of_valid] = split.fingerprints.each_ref().map(Option::as_deref);
     let data = of_the_run(home, run, &run.config.data, of_data).await?;
     let Some((table, data_set)) = data else { return Ok(None) };
@@ -62,6 +58,13 @@ pub async fn learned_from(home: &Home, run: &Run) -> Result<Option<LearnedFrom>>
         within(&split.train, &table) && judged.is_none_or(|judged| within(&split.valid, judged))
     };
     Ok(is_of(&split).then_some(LearnedFrom { table, data_set, split, valid, given }))
+}
+
+/// Which rows a run learned from and which judged it; none where that was not written down, or cannot be read.
+pub fn split_of(home: &Home, run: i64) -> Option<Split> {
+    let path = home.run_folder(run).join("split.json");
+    let read = files::read_limited(&path, files::JSON_LIMIT).ok()?;
+    serde_json::from_slice(&read).ok()
 }
 
 /// A data set that a run's settings name, by its fingerprint where that is known, whatever it is called now.

@@ -3,6 +3,7 @@
 
 pub mod account;
 mod clearing;
+pub mod cross_validations;
 pub mod data_sets;
 pub mod downloads;
 pub mod engine;

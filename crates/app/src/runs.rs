@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use record::{Origins, Preset, PresetConfig, Run, RunProgress, RunStatus, TrainConfig};
+use record::{FoldProgress, Origins, Preset, PresetConfig, Run, RunProgress, RunStatus, TrainConfig};
 
 use store::Part;
 
@@ -36,6 +36,15 @@ pub async fn presets(home: &Home) -> Result<Vec<PresetConfig>> {
 /// Checks the settings and writes the run down as queued.
 pub async fn create(home: &Home, config: &TrainConfig) -> Result<i64> {
     config.check_together().map_err(Error::Problem)?;
+    if config.is_cross_validation() {
+        let (table, _) = data_sets::open(home, &config.data).await?;
+        data::check_folds(&table.labels, config)?;
+    }
+    write_down(home, config, None).await
+}
+
+/// Writes a run down as queued, be it one of its own or a fold of this cross-validation.
+pub(crate) async fn write_down(home: &Home, config: &TrainConfig, fold_of: Option<i64>) -> Result<i64> {
     let mut config = config.clone();
     // The names as they were given to the data sets and the model, whatever case is asked for.
     let data = home.store.data_set(&config.data).await?;
@@ -48,7 +57,7 @@ pub async fn create(home: &Home, config: &TrainConfig) -> Result<i64> {
     }
     let model = home.store.model(&config.model).await?;
     (config.model, origins.model) = (model.name, model.origin);
-    let run = home.store.add_run(&config, data.made_up, &origins, newest_folder(home)).await?;
+    let run = home.store.add_fold(&config, data.made_up, &origins, newest_folder(home), fold_of).await?;
     let folder = home.run_folder(run);
     std::fs::create_dir_all(&folder).map_err(|error| Error::write(&folder, error))?;
     Ok(run)
@@ -114,8 +123,20 @@ pub async fn show(home: &Home, run: i64, after_step: u32) -> Result<RunProgress>
     let steps = home.store.steps(run, after_step).await?;
     let evaluations = home.store.evaluations(run, after_step).await?;
     let notices = home.store.notices(run).await?;
+    let folds = home.store.folds(run).await?.iter().filter_map(fold_progress).collect();
     let (adapter, resumable) = (has_adapter(&found), is_resumable(home, &found));
-    Ok(RunProgress { run: found, steps, evaluations, adapter, resumable, notices })
+    Ok(RunProgress { run: found, steps, evaluations, adapter, resumable, notices, folds })
+}
+
+/// Where a fold of a cross-validation stands; none for a run that is no fold.
+fn fold_progress(run: &Run) -> Option<FoldProgress> {
+    Some(FoldProgress {
+        fold: run.config.fold?,
+        run: run.id,
+        status: run.status,
+        step: run.last_step.map_or(0, |step| step.step),
+        total_steps: run.total_steps,
+    })
 }
 
 /// The runs asked for, in that order.
@@ -128,9 +149,13 @@ pub async fn compare(home: &Home, runs: &[i64]) -> Result<Vec<Run>> {
     Ok(found)
 }
 
-/// Whether a run ended early and has a checkpoint to go on from.
+/// Whether a run ended early and has a checkpoint to go on from, which a cross-validation needs none of: its folds have
+/// their own.
 pub fn is_resumable(home: &Home, run: &Run) -> bool {
     let early = matches!(run.status, RunStatus::Stopped | RunStatus::Interrupted | RunStatus::Failed);
+    if run.config.is_cross_validation() {
+        return early;
+    }
     let checkpoints = || std::fs::read_dir(home.run_folder(run.id).join("checkpoints")).into_iter().flatten();
     early && checkpoints().flatten().any(|checkpoint| checkpoint.path().join("manifest.json").is_file())
 }
@@ -158,15 +183,21 @@ pub async fn unpause(home: &Home, run: i64) -> Result<()> {
     Ok(home.store.request_pause(run, false).await?)
 }
 
-/// Forgets a run and removes its folder, its model included.
+/// Forgets a run and removes its folder, its model included; with a cross-validation go its folds.
 pub async fn remove(home: &Home, run: i64) -> Result<()> {
     reconcile(home).await?;
-    home.store.run(run).await?;
-    if locks::has_engine(home, run) {
-        // Its run has ended, but it still judges, merges or pushes what came of it.
-        return Err(store::Error::RunIsActive { run }.into());
+    let mut all = home.store.folds(run).await?;
+    all.push(home.store.run(run).await?);
+    for Run { id, status, .. } in &all {
+        // Its run may have ended, but it still judges, merges or pushes what came of it.
+        if status.is_active() || locks::has_engine(home, *id) {
+            return Err(store::Error::RunIsActive { run: *id }.into());
+        }
     }
-    removing::remove(home, Part::Runs, &run.to_string()).await
+    for Run { id, .. } in all {
+        removing::remove(home, Part::Runs, &id.to_string()).await?;
+    }
+    Ok(())
 }
 
 /// The folder to predict with, and its run: the one asked for, or the newest that has a model.
@@ -174,11 +205,15 @@ pub async fn model_folder(home: &Home, run: Option<i64>) -> Result<(i64, PathBuf
     let found = match run {
         Some(run) => home.store.run(run).await?,
         None => {
-            let runs = home.store.runs().await?;
-            runs.into_iter().find(|run| run.model_folder.is_some()).ok_or(Error::NoFinishedRun)?
+            let mut runs = home.store.runs().await?;
+            runs.retain(|run| run.model_folder.is_some());
+            // A fold's model learned from a part of what there is, and is meant to judge and not to be used.
+            runs.sort_by_key(|run| run.config.fold.is_some());
+            runs.into_iter().next().ok_or(Error::NoFinishedRun)?
         }
     };
     match found.model_folder {
+        None if found.config.is_cross_validation() => Err(Error::ModelOfFolds { run: found.id }),
         Some(folder) => Ok((found.id, PathBuf::from(folder))),
         None => Err(Error::RunHasNoModel { run: found.id, status: found.status.name() }),
     }

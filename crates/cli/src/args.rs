@@ -406,7 +406,8 @@ pub struct TrainArgs {
     /// Work on a run that the window has written down
     #[arg(long, value_name = "ID", conflicts_with_all = ["resume", "estimate", "sweep", "preset", "config"])]
     pub run: Option<i64>,
-    /// Go on with a run that ended early, from its newest whole checkpoint
+    /// Go on with a run that ended early, from its newest whole checkpoint; with a cross-validation (--folds), from the fold
+    /// that was interrupted
     #[arg(long, value_name = "ID", conflicts_with_all = ["estimate", "sweep", "preset", "config"])]
     pub resume: Option<i64>,
     /// Only tell what memory and time the run would need

@@ -36,6 +36,21 @@ pub enum Error {
     Sweep { given: String },
     #[error("{} `mbti runs list` tells which.", of_the_sweep(*.failed, *.interrupted, *.runs))]
     SweepFailed { failed: usize, interrupted: usize, runs: usize },
+    #[error(
+        "Fold {fold}, run {fold_run}, of the cross-validation {run} is {}. `mbti train --resume {run}` goes on with it.",
+        .status.name()
+    )]
+    FoldEnded { run: i64, fold: u32, fold_run: i64, status: record::RunStatus },
+    #[error(
+        "The answers of fold {fold}, run {run}, are missing or damaged. Remove that run, and resume the cross-validation: it \
+         trains this fold again."
+    )]
+    NoAnswers { run: i64, fold: u32 },
+    #[error(
+        "The folds of the cross-validation {run} do not part one and the same data set, and are not judged together. Start \
+         a new cross-validation."
+    )]
+    FoldsDiffer { run: i64 },
     #[error("The name \"{name}\" is taken. Give another with {option}, or remove the old one first.")]
     NameTaken { name: String, option: &'static str },
     #[error("Run {run} cannot be compared with itself. Name two runs: --compare RUN RUN")]
@@ -108,6 +123,19 @@ impl Error {
             Error::NoEngine { path, source } => Problem::new(record::ProblemCode::EngineNotStarted, self)
                 .with("path", path.display())
                 .with("reason", source),
+            Error::FoldEnded { run, fold, fold_run, status } => {
+                Problem::new(record::ProblemCode::FoldEnded, self)
+                    .with("run", run)
+                    .with("fold", fold)
+                    .with("fold_run", fold_run)
+                    .with("status", status.name())
+            }
+            Error::NoAnswers { run, fold } => {
+                Problem::new(record::ProblemCode::NoAnswers, self).with("run", run).with("fold", fold)
+            }
+            Error::FoldsDiffer { run } => {
+                Problem::new(record::ProblemCode::FoldsDiffer, self).with("run", run)
+            }
             Error::NameTaken { name, .. } => {
                 Problem::new(record::ProblemCode::NameTaken, self).with("name", name)
             }

@@ -147,6 +147,8 @@ impl<'a> Recorder<'a> {
             Event::Assessment(assessment) => {
                 self.unwritten.push(Told::Assessment(Box::new(assessment.clone())));
             }
+            // A cross-validation is no run that learns, and tells of itself.
+            Event::CrossValidation(_) => {}
             Event::Finished(finished) => {
                 let end = Told::Finished(finished.clone());
                 self.unwritten.end(end, &self.signals).map_err(|error| error.problem())?;

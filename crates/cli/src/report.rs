@@ -2,7 +2,8 @@
 
 use mbti::Axis;
 use record::{
-    Assessment, Calibration, Estimate, Estimated, Level, Metric, RefusedTemperature, Run, WhyRefused, memory,
+    Assessment, Calibration, Estimate, Estimated, Judgement, Level, Metric, RefusedTemperature, Run,
+    WhyRefused, memory,
 };
 
 use crate::{
@@ -190,6 +191,22 @@ fn words(run: &Run) -> Option<&Assessment> {
     run.baseline.as_ref().map(|baseline| &baseline.assessment)
 }
 
+/// What a run is compared by; a cross-validation by what all its folds told together.
+fn own_level<'a>(run: &'a Run, units: &str) -> Option<&'a Level> {
+    let pooled = || judged_level(&run.cross_validation.as_ref()?.pooled.model, units);
+    own(run).map_or_else(pooled, |found| level(found, units))
+}
+
+/// The same of the bag of words.
+fn words_level<'a>(run: &'a Run, units: &str) -> Option<&'a Level> {
+    let pooled = || judged_level(run.cross_validation.as_ref()?.pooled.words.as_ref()?, units);
+    words(run).map_or_else(pooled, |found| level(found, units))
+}
+
+fn judged_level<'a>(judgement: &'a Judgement, units: &str) -> Option<&'a Level> {
+    if units == "texts" { Some(&judgement.by_text) } else { judgement.by_author.as_ref() }
+}
+
 /// Settings that differ, and metrics side by side.
 pub fn compare(runs: &[Run]) -> Result<()> {
     let mut header = vec!["".to_owned()];
@@ -222,16 +239,16 @@ pub fn compare(runs: &[Run]) -> Result<()> {
     for units in UNITS {
         for axis in Axis::ALL {
             let majority = |run: &Run| {
-                let value = level(own(run)?, units)?.axes.get(&axis)?.metrics.majority_accuracy;
+                let value = own_level(run, units)?.axes.get(&axis)?.metrics.majority_accuracy;
                 Some(number(Some(value?)))
             };
             told(format!("{axis} accuracy of the majority by {units}"), runs.iter().map(majority).collect());
             for metric in SHOWN {
-                let by = |of: fn(&Run) -> Option<&Assessment>| {
-                    runs.iter().map(|run| cell(level(of(run)?, units)?, axis, metric)).collect()
+                let by = |of: for<'a> fn(&'a Run, &str) -> Option<&'a Level>| {
+                    runs.iter().map(|run| cell(of(run, units)?, axis, metric)).collect()
                 };
-                told(format!("{axis} {} by {units}", metric.name()), by(own));
-                told(format!("{axis} {} of words by {units}", metric.name()), by(words));
+                told(format!("{axis} {} by {units}", metric.name()), by(own_level));
+                told(format!("{axis} {} of words by {units}", metric.name()), by(words_level));
             }
         }
     }

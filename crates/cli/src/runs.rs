@@ -7,7 +7,7 @@ use crate::{
     args::Runs,
     config_file,
     error::{Error, Result},
-    print, report,
+    folds, print, report,
     signals::Signals,
 };
 
@@ -106,8 +106,21 @@ fn device(used: &UsedDevice) -> String {
 
 fn steps(run: &Run) -> String {
     let done = run.last_step.map_or(0, |step| step.step);
+    if run.config.is_cross_validation() {
+        return "–".to_owned();
+    }
     let total = run.total_steps.map_or_else(|| "?".to_owned(), |total| total.to_string());
     format!("{done}/{total}")
+}
+
+/// What a run has to do with a cross-validation.
+fn of_folds(run: &Run) -> String {
+    match (run.config.folds, run.config.fold, run.fold_of) {
+        (Some(folds), None, _) => format!(" ({folds} folds)"),
+        (Some(folds), Some(fold), Some(whole)) => format!(" (fold {fold} of {folds} of run {whole})"),
+        (Some(folds), Some(fold), None) => format!(" (fold {fold} of {folds})"),
+        (None, ..) => String::new(),
+    }
 }
 
 fn print_list(all: &[Run]) -> Result<()> {
@@ -120,7 +133,7 @@ fn print_list(all: &[Run]) -> Result<()> {
                 run.id.to_string(),
                 format!("{}{}", run.status.name(), if run.collapse.is_empty() { "" } else { " !" }),
                 run.config.model.clone(),
-                run.config.data.clone(),
+                format!("{}{}", run.config.data, of_folds(run)),
                 steps(run),
                 seconds,
                 run.created_at.clone(),
@@ -152,6 +165,9 @@ fn print_run(progress: &RunProgress) -> Result<()> {
     let run = &progress.run;
     let waits = if run.paused { ", waits" } else { "" };
     print::line(&format!("Run {}: {}{waits}, steps {}", run.id, run.status.name(), steps(run)))?;
+    if let (Some(whole), Some(fold), Some(folds)) = (run.fold_of, run.config.fold, run.config.folds) {
+        print::line(&format!("fold {fold} of {folds} of the cross-validation {whole}"))?;
+    }
     if let Some(failure) = &run.failure {
         print::line(&format!("Reason: {}", failure.message))?;
     }
@@ -209,6 +225,10 @@ fn print_run(progress: &RunProgress) -> Result<()> {
     }
     if progress.resumable {
         print::line(&format!("`mbti train --resume {}` goes on with it", run.id))?;
+    }
+    folds::folds(&progress.folds, run.config.folds.unwrap_or(0))?;
+    if let Some(found) = &run.cross_validation {
+        return folds::cross_validation(found, &run.config);
     }
     report::assessment(run)?;
     for evaluation in &progress.evaluations {

@@ -1,15 +1,10 @@
-//! Many runs one after another, each in a process of its own, so that memory and failures are its
-//! own as well.
-
-use std::{
-    process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
-};
+//! Many runs one after another.
 
 use record::{RunStatus, TrainConfig};
+use store::Wishes;
 
 use crate::{
-    Context, device,
+    Context, device, engine_process,
     error::{Error, Result},
     print, report,
     signals::Signals,
@@ -82,12 +77,9 @@ pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result
             continue;
         }
         print::note(&format!("Run {run}, {} of {}:", place + 1, runs.len()));
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--home").arg(&home.folder).arg("train").arg("--run").arg(run.to_string());
-        if context.json {
-            command.arg("--json");
-        }
-        let ended = wait(context, run, command.stdin(Stdio::null()).spawn()?, &signals)?;
+        let engine = engine_process::train(context)?.arg("--run").arg(run.to_string()).spawn()?;
+        let wished = || Wishes { stop: engine_process::stop_by(&signals), pause: false };
+        let ended = engine_process::wait(context, run, engine, wished)?;
         if !ended.success() {
             // One whose engine is gone without a word is marked by this.
             runtime.block_on(app::runs::reconcile(home))?;
@@ -107,24 +99,6 @@ pub fn run(context: &Context, config: &TrainConfig, sweeps: &[String]) -> Result
     match (failed, interrupted) {
         (0, 0) => Ok(()),
         _ => Err(Error::SweepFailed { failed, interrupted, runs: runs.len() }),
-    }
-}
-
-/// Waits for the engine of a run until it has saved. Ctrl+C reaches it by its group, but a signal
-/// to this process alone does not, so that the run is asked to stop by the history as well.
-fn wait(context: &Context, run: i64, mut engine: Child, signals: &Signals) -> Result<ExitStatus> {
-    let mut heard = 0;
-    loop {
-        if signals.count() > heard {
-            heard = signals.count();
-            let stop = if heard > 1 { app::runs::Stop::Now } else { app::runs::Stop::Save };
-            // A run that has ended meanwhile needs no asking.
-            context.runtime.block_on(app::runs::stop(&context.home, run, stop)).ok();
-        }
-        match engine.try_wait()? {
-            Some(ended) => return Ok(ended),
-            None => std::thread::sleep(Duration::from_millis(200)),
-        }
     }
 }
 

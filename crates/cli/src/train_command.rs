@@ -10,7 +10,7 @@ use crate::{
     args::TrainArgs,
     device,
     error::{Error, Result},
-    hub_command, models, print, push_command,
+    folds, hub_command, models, print, push_command,
     recorder::Recorder,
     report,
     signals::Signals,
@@ -27,6 +27,9 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     }
     if let Some(run) = args.run {
         let config = runtime.block_on(home.store.run(run))?.config;
+        if config.is_cross_validation() {
+            return folds::begin(context, run, folds::check(context, &config));
+        }
         // It is written down already, and one whose device cannot be used has failed.
         let device = match device::decide(context, &config) {
             // Whoever started this engine finds the run still queued, and why.
@@ -42,6 +45,10 @@ pub fn run(context: &Context, args: &TrainArgs) -> Result<()> {
     if !args.sweep.is_empty() {
         // Each of its runs has an engine of its own, which decides on its device.
         return sweep::run(context, &config, &args.sweep);
+    }
+    if config.is_cross_validation() {
+        folds::check(context, &config)?;
+        return folds::begin(context, runtime.block_on(app::runs::create(home, &config))?, Ok(()));
     }
     let device = device::decide(context, &config)?;
     let given = token()?;
@@ -100,6 +107,12 @@ fn resume(
     }
     if !app::runs::is_resumable(home, &found) {
         return Err(train::Error::NothingToResume { run }.into());
+    }
+    if found.config.is_cross_validation() {
+        // Each of its folds has an engine of its own, which decides on its device.
+        let done = folds::resume(context, &found, device);
+        drop(lock);
+        return done;
     }
     let mut config = found.config;
     if let Some(device) = device {
@@ -328,7 +341,10 @@ fn tell_leaks(split: &Split, inputs: &Inputs, recorder: &mut Recorder) -> Result
 
 /// Tells what a run would need, and writes nothing.
 fn estimate(context: &Context, config: &TrainConfig) -> Result<()> {
-    let found = try_estimate(context, config)?;
+    let mut found = try_estimate(context, config)?;
+    if config.is_cross_validation() {
+        found = found.repeated(config.folds.unwrap_or(1));
+    }
     if context.json { print::json(&Event::Estimate(found)) } else { report::estimate(&found) }
 }
 

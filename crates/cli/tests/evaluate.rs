@@ -3,67 +3,12 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-
-use common::{Engine, tiny_bert};
+use common::{
+    Engine, letters,
+    scikit_learn::{TOLERANCE, compare, fixture},
+    tiny_bert,
+};
 use serde_json::{Value, json};
-
-/// What the sums of two programs in f32 may differ by.
-const TOLERANCE: f64 = 2e-5;
-
-fn fixture() -> PathBuf {
-    let root = std::env::var_os("MBTI_TEST_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/fixtures"),
-        PathBuf::from,
-    );
-    root.join("evaluation")
-}
-
-/// Everything that is expected must have been found; what is null or absent must be so in both. An evaluation has
-/// intervals beside it, which others compute otherwise.
-fn compare(found: &Value, expected: &Value, at: &str) {
-    match (found, expected) {
-        (Value::Object(found), Value::Object(expected)) => {
-            for (key, expected) in expected.iter().filter(|(key, _)| !key.starts_with("interval")) {
-                compare(found.get(key).unwrap_or(&Value::Null), expected, &format!("{at}/{key}"));
-            }
-        }
-        (Value::Array(found), Value::Array(expected)) if found.len() == expected.len() => {
-            for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
-                compare(found, expected, &format!("{at}/{place}"));
-            }
-        }
-        (Value::Number(found), Value::Number(expected)) => {
-            let difference = (found.as_f64().unwrap() - expected.as_f64().unwrap()).abs();
-            assert!(difference <= TOLERANCE, "{at}: {found} is not {expected}");
-        }
-        _ => assert_eq!(found, expected, "{at}"),
-    }
-}
-
-/// Texts of letters, no two alike, by authors who keep to their type and write four texts each.
-fn letters(engine: &Engine, name: &str, authors: std::ops::Range<u64>) {
-    let mut text = "author,body,mbti\n".to_owned();
-    for author in authors {
-        let mbti = ["INFP", "ESTJ", "ENTP", "ISFJ"][author as usize % 4];
-        for number in 0..4 {
-            let mut state = author * 1_000_003 + number;
-            let mut next = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                state >> 33
-            };
-            // Words, so that the bag of words has some; the first tells the type now and then.
-            let mut words: Vec<String> =
-                (0..8).map(|_| (0..5).map(|_| char::from(b'a' + (next() % 26) as u8)).collect()).collect();
-            if number < 3 {
-                words.push(mbti.to_lowercase().replace(['i', 'e'], "q"));
-            }
-            text += &format!("{name}{author},{},{mbti}\n", words.join(" "));
-        }
-    }
-    let path = engine.file(&format!("{name}.csv"), text);
-    engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", name]);
-}
 
 /// An engine with a run of a tiny BERT, or of the bag of words, on texts of letters.
 fn trained(model: &str) -> Engine {

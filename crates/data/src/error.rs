@@ -70,6 +70,13 @@ pub enum Error {
          text, or import texts by more authors."
     )]
     TooFewAuthors { authors: usize, folds: usize },
+    #[error(
+        "There are only {count} {} with {letter} on the axis {axis}, too few for {folds} folds: some fold would have none to be \
+         judged by. {}eave the axis out, or import more texts.",
+        if *.by_author { "authors" } else { "texts" },
+        if *.count < 2 { "L".to_owned() } else { format!("Ask for at most {} folds, l", .count) }
+    )]
+    TooFewOfLetter { axis: mbti::Axis, letter: mbti::Letter, count: usize, by_author: bool, folds: usize },
 }
 
 /// Where it is known.
@@ -148,6 +155,11 @@ impl Error {
             Error::TooFewAuthors { authors, folds } => {
                 new(Code::TooFewAuthors).with("authors", authors).with("folds", folds)
             }
+            Error::TooFewOfLetter { axis, letter, count, folds, .. } => new(Code::TooFewOfLetter)
+                .with("axis", axis)
+                .with("letter", letter)
+                .with("count", count)
+                .with("folds", folds),
             Error::TooFew { part, texts } => new(Code::TooFewTexts).with("part", part).with("texts", texts),
         }
     }

@@ -50,7 +50,7 @@ pub use look::look;
 pub use ngrams::NGRAM_BUCKETS;
 pub use part::Part;
 pub use source::{Reading, endings};
-pub use split::{Split, folds, parts, sample, split, split_for, split_given};
+pub use split::{Split, check_folds, folds, parts, rest, sample, split, split_for, split_given};
 pub use statistics::{Counts, Statistics};
 pub use storage::{Stored, save, stored};
 pub use table::Table;

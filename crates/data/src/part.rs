@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use mbti::Type;
 
-use crate::Table;
+use crate::{Labels, Table, labels::LabelsBuilder};
 
 /// Some texts of a data set, by their rows in rising order.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,16 @@ impl<'a> Part<'a> {
 
     pub fn types(&self) -> Vec<Type> {
         self.rows.iter().map(|&row| self.table.labels.types[row as usize]).collect()
+    }
+
+    /// The types and authors of these texts alone, the authors numbered in the order in which they first appear here.
+    pub fn labels(&self) -> Labels {
+        let mut labels = LabelsBuilder::default();
+        for &row in self.rows {
+            let row = row as usize;
+            labels.push(self.table.labels.author(row), self.table.labels.types[row]);
+        }
+        labels.finish()
     }
 
     /// The authors as numbers, in the order in which they first appear here.

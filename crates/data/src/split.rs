@@ -34,13 +34,44 @@ pub fn split(labels: &Labels, fraction: f64, by: SplitBy, seed: u32) -> Result<S
 
 /// The parts of a data set that a run's settings ask for: a sample of its texts, where not all
 /// are wanted, parted into those to learn from and those to validate with, or with a validation
-/// set of its own.
+/// set of its own. Of a cross-validation it is the split of its first fold.
 pub fn split_for(labels: &Labels, valid: Option<&Labels>, config: &TrainConfig) -> Result<Split> {
     let rows = sample(labels, config.sample_fraction, config.seed);
-    match valid {
-        Some(valid) => split_rows_given(labels, &rows, valid, config.seed),
-        None => split_rows(labels, &rows, config.validation_fraction, config.split_by, config.seed),
+    match (valid, config.folds) {
+        (Some(valid), _) => split_rows_given(labels, &rows, valid, config.seed),
+        (None, Some(_)) => split_fold(labels, &rows, config),
+        (None, None) => split_rows(labels, &rows, config.validation_fraction, config.split_by, config.seed),
     }
+}
+
+fn split_fold(labels: &Labels, rows: &[u32], config: &TrainConfig) -> Result<Split> {
+    let count = config.folds.unwrap_or(1) as usize;
+    let mut folds = folds(labels, rows, count, config.split_by, config.seed)?;
+    let place = (config.fold.unwrap_or(1) as usize).clamp(1, count) - 1;
+    let valid = folds.swap_remove(place);
+    let train = rest(rows, &valid);
+    let method = method(labels, rows, config.split_by);
+    Ok(Split { summary: summary(method, config.seed, (labels, &train), (labels, &valid)), train, valid })
+}
+
+/// Refuses a cross-validation that has fewer authors, or texts where no author is kept together, of some letter of its
+/// axes than folds: a fold would have none to be judged by.
+pub fn check_folds(labels: &Labels, config: &TrainConfig) -> Result<()> {
+    let Some(count) = config.folds.map(|count| count as usize) else { return Ok(()) };
+    let rows = sample(labels, config.sample_fraction, config.seed);
+    folds(labels, &rows, count, config.split_by, config.seed)?;
+    let units = units(labels, &rows, config.split_by);
+    for &axis in &config.axes {
+        for letter in axis.letters() {
+            let has = |&row: &u32| labels.types[row as usize].letter(axis) == letter;
+            let found = units.iter().filter(|unit| unit.iter().any(has)).count();
+            if found < count {
+                let by_author = method(labels, &rows, config.split_by) == SplitMethod::ByAuthor;
+                return Err(Error::TooFewOfLetter { axis, letter, count: found, by_author, folds: count });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The places of a part of the texts, each type in proportion, decided by the seed alone.
@@ -64,10 +95,20 @@ pub fn sample(labels: &Labels, fraction: f64, seed: u32) -> Vec<u32> {
 
 fn split_rows(labels: &Labels, rows: &[u32], fraction: f64, by: SplitBy, seed: u32) -> Result<Split> {
     let [train, valid, _] = parts(labels, rows, [fraction, 0.0], by, seed)?;
-    let named = rows.iter().any(|&row| labels.authors[row as usize].is_some());
-    let method = if named && by == SplitBy::Author { SplitMethod::ByAuthor } else { SplitMethod::ByText };
+    let method = method(labels, rows, by);
     let summary = summary(method, seed, (labels, &train), (labels, &valid));
     Ok(Split { summary, train, valid, fingerprints: [None, None] })
+}
+
+/// What is kept together, which needs authors that are named.
+fn method(labels: &Labels, rows: &[u32], by: SplitBy) -> SplitMethod {
+    let named = rows.iter().any(|&row| labels.authors[row as usize].is_some());
+    if named && by == SplitBy::Author { SplitMethod::ByAuthor } else { SplitMethod::ByText }
+}
+
+/// The rows that are not among those of a fold, both in rising order: what the fold's model learns from.
+pub fn rest(rows: &[u32], fold: &[u32]) -> Vec<u32> {
+    rows.iter().copied().filter(|row| fold.binary_search(row).is_err()).collect()
 }
 
 /// The rows to learn from, to validate with and to test with, in rising order; the fractions are those of
@@ -127,8 +168,7 @@ pub fn folds(labels: &Labels, rows: &[u32], count: usize, by: SplitBy, seed: u32
         folds[place].extend_from_slice(&unit);
         next += 1;
     }
-    let is_named = || rows.iter().any(|&row| labels.authors[row as usize].is_some());
-    if next < count && count >= 2 && by == SplitBy::Author && is_named() {
+    if next < count && count >= 2 && method(labels, rows, by) == SplitMethod::ByAuthor {
         return Err(Error::TooFewAuthors { authors: next, folds: count });
     }
     if next < count || count < 2 {
@@ -237,7 +277,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::Example;
-    use mbti::Type;
+    use mbti::{Axis, Type};
     use proptest::prelude::*;
 
     fn labels(authors: &[(Option<u8>, usize)]) -> Labels {
@@ -347,6 +387,51 @@ mod tests {
             );
             assert_eq!(matches!(error, Error::TooFew { texts: 2, .. }), !is_of_authors, "{error}");
         }
+    }
+
+    #[test]
+    fn the_folds_of_a_cross_validation_are_those_of_the_data_set_and_each_text_validates_once() {
+        let rows: Vec<_> = (0..90u8).map(|n| (Some(n % 23), (n % 23 % 16) as usize)).collect();
+        let labels = labels(&rows);
+        let all: Vec<u32> = (0..90).collect();
+        let config = TrainConfig { folds: Some(4), seed: 3, ..TrainConfig::default() };
+        let folds = folds(&labels, &all, 4, SplitBy::Author, 3).unwrap();
+        let mut validated = Vec::new();
+        for (fold, rows) in (1..).zip(&folds) {
+            let split = split_for(&labels, None, &config.of_fold(fold)).unwrap();
+            assert_eq!((&split.valid, split.summary.method), (rows, SplitMethod::ByAuthor));
+            assert_eq!((split.train.len() + split.valid.len(), split.summary.shared_authors), (90, 0));
+            validated.extend(split.valid);
+        }
+        validated.sort_unstable();
+        assert_eq!(validated, all);
+        let whole = split_for(&labels, None, &config).unwrap();
+        assert_eq!(whole, split_for(&labels, None, &config.of_fold(1)).unwrap());
+        let half = TrainConfig { sample_fraction: 0.5, ..config };
+        let of = |fold| split_for(&labels, None, &half.of_fold(fold)).unwrap().valid;
+        assert_eq!((1..=4).map(|fold| of(fold).len()).sum::<usize>(), 45);
+    }
+
+    #[test]
+    fn more_folds_than_authors_of_a_letter_are_refused_and_axes_that_are_not_learned_do_not_count() {
+        // Twelve authors with two texts each, of whom three have the P of INFP and the others the J of INFJ.
+        let [infj, infp] = ["INFJ", "INFP"].map(|name| name.parse::<Type>().unwrap().index());
+        let rows: Vec<_> = (0..24u8).map(|n| (Some(n / 2), if n / 2 < 3 { infp } else { infj })).collect();
+        let labels = labels(&rows);
+        let check = |folds, axis| {
+            let config = TrainConfig { folds: Some(folds), axes: vec![axis], ..TrainConfig::default() };
+            check_folds(&labels, &config)
+        };
+        check(3, Axis::JudgingPerceiving).unwrap();
+        let error = check(4, Axis::JudgingPerceiving).unwrap_err();
+        assert!(
+            matches!(error, Error::TooFewOfLetter { count: 3, folds: 4, by_author: true, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("only 3 authors with P"), "{error}");
+        assert!(check(2, Axis::ExtraversionIntroversion).is_err(), "all have an I");
+        assert!(matches!(check(13, Axis::JudgingPerceiving), Err(Error::TooFewAuthors { .. })));
+        check_folds(&labels, &TrainConfig::default()).unwrap();
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod probability;
 mod sample;
 mod scored;
 mod significance;
+mod spread;
 mod temperature;
 mod uncertainty_band;
 mod units;
@@ -33,6 +34,7 @@ pub use compare::compare;
 pub use conformal::answers;
 pub use judged::Judged;
 pub use probability::probability;
+pub use spread::{spread, spread_of_folds};
 pub use uncertainty_band::interval;
 
 /// The pieces whose results scikit-learn and SciPy are asked for too.

@@ -36,6 +36,13 @@ pub struct TrainConfig {
     pub validation_fraction: f64,
     /// What is held out whole.
     pub split_by: SplitBy,
+    /// Cross-validates: so many runs, each validated with another part of the authors, or of the texts, in place of
+    /// `validation_fraction`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<u32>,
+    /// Which of these runs this is, from 1; without it, the whole cross-validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<u32>,
     /// Texts are cut to so many tokens, the special ones included.
     pub max_length: u32,
     /// Passes over the training texts; may be a fraction. Without it, as their number asks for.
@@ -143,6 +150,8 @@ impl Default for TrainConfig {
             sample_fraction: 1.0,
             validation_fraction: 0.2,
             split_by: SplitBy::Author,
+            folds: None,
+            fold: None,
             max_length: 256,
             num_train_epochs: None,
             max_steps: None,
@@ -260,6 +269,8 @@ impl TrainConfig {
             "a number above 0, below 1",
             fraction > 0.0 && fraction < 1.0,
         )?;
+        whole("folds", self.folds.unwrap_or(2), 2, MAX_FOLDS)?;
+        whole("fold", self.fold.unwrap_or(1), 1, MAX_FOLDS)?;
         whole("lora_rank", self.lora_rank, 1, MAX_LORA_RANK)?;
         let alpha = self.lora_alpha;
         within("lora_alpha", alpha, "a number above 0, at most 10000", alpha > 0.0 && alpha <= 10_000.0)?;
@@ -292,12 +303,42 @@ impl TrainConfig {
             let allowed = "none, unless trainable is lora: what is held in few bits cannot learn";
             return Err(bad_setting("quantization", self.quantization.name(), allowed));
         }
+        self.check_folds()
+    }
+
+    fn check_folds(&self) -> Result<(), Problem> {
+        if let Some(fold) = self.fold.filter(|&fold| fold > self.folds.unwrap_or(0)) {
+            let allowed = match self.folds {
+                Some(folds) => format!("a whole number from 1 to {folds}, as there are so many folds"),
+                None => "none without folds".to_owned(),
+            };
+            return Err(bad_setting("fold", fold, &allowed));
+        }
+        let Some(folds) = self.folds else { return Ok(()) };
+        if self.valid.is_some() {
+            let allowed = "none beside a validation set of its own (valid): it is the folds that validate";
+            return Err(bad_setting("folds", folds, allowed));
+        }
+        if self.is_cross_validation() && self.push_to_hub.is_some() {
+            let allowed = "none beside push_to_hub: a cross-validation has no model of its own to push";
+            return Err(bad_setting("folds", folds, allowed));
+        }
         Ok(())
     }
 
     /// Passes over so many training texts.
     pub fn epochs(&self, texts: usize) -> f64 {
         self.num_train_epochs.unwrap_or_else(|| epochs_for(texts))
+    }
+
+    /// Whether these are the settings of a whole cross-validation, rather than those of one training.
+    pub fn is_cross_validation(&self) -> bool {
+        self.folds.is_some() && self.fold.is_none()
+    }
+
+    /// The settings of one fold of this cross-validation, from 1.
+    pub fn of_fold(&self, fold: u32) -> TrainConfig {
+        TrainConfig { fold: Some(fold), ..self.clone() }
     }
 
     /// Optimizer steps over which the learning rate rises, of `total`.
@@ -328,6 +369,8 @@ const MAX_BATCH: u32 = 65_536;
 const MAX_TOKENS: u32 = TokensPerPass::LIMITS[1];
 /// Tokens of a text, past the positions of any model.
 const MAX_LENGTH: u32 = 1 << 20;
+/// More folds than this cost more than they tell.
+const MAX_FOLDS: u32 = 100;
 /// A rank past the width of any layer adds nothing but memory.
 const MAX_LORA_RANK: u32 = 4096;
 
@@ -425,6 +468,9 @@ mod tests {
             ("sample_fraction", TrainConfig { sample_fraction: 0.0, ..Default::default() }),
             ("max_tokens_per_batch", TrainConfig { max_tokens_per_batch: Some(3), ..Default::default() }),
             ("logging_steps", TrainConfig { logging_steps: 0, ..Default::default() }),
+            ("folds", TrainConfig { folds: Some(1), ..Default::default() }),
+            ("folds", TrainConfig { folds: Some(101), ..Default::default() }),
+            ("fold", TrainConfig { fold: Some(0), ..Default::default() }),
             ("max_steps", TrainConfig { max_steps: Some(u32::MAX), ..Default::default() }),
             ("max_length", TrainConfig { max_length: u32::MAX, ..Default::default() }),
             (
@@ -487,6 +533,28 @@ mod tests {
             assert_eq!(problem.params["name"], name);
             assert!(!problem.params["allowed"].is_empty());
         }
+    }
+
+    #[test]
+    fn folds_go_with_no_validation_set_and_no_push_and_a_fold_is_one_of_them() {
+        let config = |folds, fold| TrainConfig { folds, fold, ..TrainConfig::default() };
+        for right in [config(Some(5), None), config(Some(5), Some(5))] {
+            right.check_together().unwrap();
+        }
+        let wrong = [
+            ("fold", config(None, Some(1))),
+            ("fold", config(Some(5), Some(6))),
+            ("folds", TrainConfig { valid: Some("v".into()), ..config(Some(5), None) }),
+            ("folds", TrainConfig { valid: Some("v".into()), ..config(Some(5), Some(1)) }),
+            ("folds", TrainConfig { push_to_hub: Some("a/b".into()), ..config(Some(5), None) }),
+        ];
+        for (name, config) in wrong {
+            assert_eq!(config.check_together().unwrap_err().params["name"], name);
+        }
+        assert!(
+            config(Some(5), None).is_cross_validation() && !config(Some(5), Some(1)).is_cross_validation()
+        );
+        assert_eq!(config(Some(5), None).of_fold(2), config(Some(5), Some(2)));
     }
 
     #[test]

@@ -37,6 +37,21 @@ pub struct Estimate {
     pub tokens_per_pass: Option<u32>,
 }
 
+impl Estimate {
+    /// The same for so many runs alike, one after another: their memory is that of one.
+    #[must_use]
+    pub fn repeated(self, times: u32) -> Estimate {
+        let all = |seconds: f64| seconds * f64::from(times);
+        Estimate {
+            total_steps: self.total_steps.saturating_mul(times),
+            tokens: self.tokens.saturating_mul(u64::from(times)),
+            training_seconds: self.training_seconds.map(all),
+            evaluation_seconds: self.evaluation_seconds.map(all),
+            ..self
+        }
+    }
+}
+
 /// What a run will need, and on which device, as chosen for its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]

@@ -4,7 +4,7 @@ use mbti::Axis;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::{Assessment, AxisMetrics, Baseline, Estimate, Problem};
+use crate::{Assessment, AxisMetrics, Baseline, CrossValidation, Estimate, Problem};
 
 /// What a run tells while it goes on: a line of `mbti train --json`, and a row of the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -17,6 +17,7 @@ pub enum Event {
     Evaluation(Evaluation),
     Notice(Notice),
     Assessment(Assessment),
+    CrossValidation(CrossValidation),
     Finished(Finished),
 }
 

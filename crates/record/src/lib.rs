@@ -6,6 +6,7 @@ mod choices;
 mod class_weighting;
 mod cleaning;
 mod config;
+mod cross_validation;
 mod data_set;
 mod device_info;
 mod dtype;
@@ -43,6 +44,7 @@ pub use cleaning::{
     Cleaning, CleaningCount, CleaningExample, CleaningReport, CleaningStep, DuplicatesAmong, OnFind,
 };
 pub use config::{Device, MAX_STEPS, TrainConfig, bad_setting};
+pub use cross_validation::{CrossValidation, FoldFigures, FoldJudgement, FoldSpread, Spread};
 pub use data_set::{DataSet, DataSetDetail, ImportReport, SampleText, SkipReason, SkippedRow};
 pub use device_info::{DeviceInfo, LEAST_DRIVER, Unusable, UsedDevice};
 pub use dtype::Dtype;
@@ -65,7 +67,7 @@ pub use printable::{is_unprintable, one_line, printable};
 pub use problem::{Problem, ProblemCode};
 pub use quantization::Quantization;
 pub use recipe::{Recipe, RecipeStep};
-pub use run::{Run, RunProgress, RunStatus, SplitMethod, SplitSummary};
+pub use run::{FoldProgress, Run, RunProgress, RunStatus, SplitMethod, SplitSummary};
 pub use run_evaluation::{Better, Comparison, JudgedTexts, Judgement, Overlap, RunComparison, RunEvaluation};
 pub use source::{AxisColumn, ColumnMapping, ExportFormat, ImportPreview, SourceFormat};
 pub use tokens_per_pass::TokensPerPass;

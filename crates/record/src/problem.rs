@@ -114,6 +114,9 @@ pub enum ProblemCode {
     TooFewTexts,
     /// There are fewer authors than folds, no author being in two of them. `authors`, `folds`.
     TooFewAuthors,
+    /// There are fewer authors of one letter than folds, or fewer texts where no author is kept together. `axis`,
+    /// `letter`, `count`, `folds`.
+    TooFewOfLetter,
     /// The loss or the gradient became infinite or not a number. `step`, `rows`: the places of the
     /// step's texts in the data set, from 1; `checkpoint`: the step of the newest one, 0 for none.
     LossNotFinite,
@@ -146,6 +149,15 @@ pub enum ProblemCode {
     NothingToResume,
     /// The checkpoint was made with another model or other texts. `path`, `reason`.
     CheckpointMismatch,
+    /// The data set or the model that a cross-validation was begun with was replaced by another of its name. `run`, `name`.
+    OtherFolds,
+    /// The folds of a cross-validation are not of the same texts. `run`.
+    FoldsDiffer,
+    /// The answers that a fold of a cross-validation gave are not there. `run`, `fold`.
+    NoAnswers,
+    /// A fold of a cross-validation ended without being finished. `run`: the cross-validation; `fold`, `fold_run`,
+    /// `status`.
+    FoldEnded,
     /// tf32 was asked for and the device has none: everything is computed in 32 bits. No parameters.
     NoTf32,
     /// Products in bf16 were asked for and the processor is no faster by them: everything is computed in

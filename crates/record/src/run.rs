@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::{
-    Assessment, AxisMetrics, Baseline, Estimate, Evaluation, Notice, Origins, Problem, Pushed, Step,
-    TrainConfig, UsedDevice,
+    Assessment, AxisMetrics, Baseline, CrossValidation, Estimate, Evaluation, Notice, Origins, Problem,
+    Pushed, Step, TrainConfig, UsedDevice,
 };
 
 /// Where a run stands.
@@ -102,6 +102,10 @@ pub struct Run {
     /// The notices by which it goes nowhere, those of `ProblemCode::is_collapse`, the oldest first.
     #[serde(default)]
     pub collapse: Vec<Problem>,
+    /// The cross-validation, a run itself, that this run is a fold of.
+    pub fold_of: Option<i64>,
+    /// What all folds told together, where this is a cross-validation that is finished.
+    pub cross_validation: Option<CrossValidation>,
 }
 
 /// How the texts were parted.
@@ -143,4 +147,20 @@ pub struct RunProgress {
     /// Whether the run has ended early and has a checkpoint to go on from.
     pub resumable: bool,
     pub notices: Vec<Notice>,
+    /// The folds that were begun, by their numbers, where this is a cross-validation.
+    pub folds: Vec<FoldProgress>,
+}
+
+/// Where one fold of a cross-validation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct FoldProgress {
+    /// From 1.
+    pub fold: u32,
+    pub run: i64,
+    pub status: RunStatus,
+    /// Optimizer steps that were written down.
+    pub step: u32,
+    /// Null before the fold's engine has planned them.
+    pub total_steps: Option<u32>,
 }

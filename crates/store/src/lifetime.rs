@@ -16,13 +16,25 @@ impl Store {
         origins: &Origins,
         above: i64,
     ) -> Result<i64> {
+        self.add_fold(config, made_up, origins, above, None).await
+    }
+
+    /// The same for a run that is a fold of this cross-validation.
+    pub async fn add_fold(
+        &self,
+        config: &TrainConfig,
+        made_up: bool,
+        origins: &Origins,
+        above: i64,
+        fold_of: Option<i64>,
+    ) -> Result<i64> {
         let query = sqlx::query(
-            "INSERT INTO runs (id, status, config, made_up, created_at, origins) VALUES (1 + max(?, \
+            "INSERT INTO runs (id, status, config, made_up, created_at, origins, fold_of) VALUES (1 + max(?, \
              coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = 'runs'), 0), \
-             coalesce((SELECT max(id) FROM runs), 0)), 'queued', ?, ?, ?, ?)",
+             coalesce((SELECT max(id) FROM runs), 0)), 'queued', ?, ?, ?, ?, ?)",
         );
-        let query =
-            query.bind(above).bind(to_json(config)?).bind(made_up).bind(now()?).bind(to_json(origins)?);
+        let query = query.bind(above).bind(to_json(config)?).bind(made_up).bind(now()?);
+        let query = query.bind(to_json(origins)?).bind(fold_of);
         Ok(query.execute(&self.pool).await?.last_insert_rowid())
     }
 

@@ -64,6 +64,8 @@ impl FromRow<'_, SqliteRow> for RunRow {
             pushed: json(row, "pushed")?,
             used_device: json(row, "used_device")?,
             collapse: Vec::new(),
+            fold_of: row.try_get("fold_of")?,
+            cross_validation: json(row, "cross_validation")?,
         }))
     }
 }
@@ -107,6 +109,16 @@ impl Store {
         Ok(rows.into_iter().map(|row| self.run_in_place(row.0)).collect())
     }
 
+    /// The folds of a cross-validation that were begun, without metrics, by their numbers.
+    pub async fn folds(&self, run: i64) -> Result<Vec<Run>> {
+        let sql = sqlx::AssertSqlSafe(format!("{RUNS} WHERE fold_of = ? ORDER BY runs.id"));
+        let rows = sqlx::query(sql).bind(run).fetch_all(&self.pool).await?;
+        let rows: Vec<RunRow> = self.understood("run", "id", &rows);
+        let mut folds: Vec<Run> = rows.into_iter().map(|row| self.run_in_place(row.0)).collect();
+        folds.sort_by_key(|fold| fold.config.fold);
+        Ok(folds)
+    }
+
     pub async fn run(&self, run: i64) -> Result<Run> {
         let sql = sqlx::AssertSqlSafe(format!("{RUNS} WHERE runs.id = ?"));
         let row: Option<RunRow> = sqlx::query_as(sql).bind(run).fetch_optional(&self.pool).await?;
@@ -132,8 +144,10 @@ impl Store {
     }
 }
 
-/// The metrics of the weights that were kept, which may be those of an earlier step than the last.
+/// The metrics of the weights that were kept, which may be those of an earlier step than the last; of a
+/// cross-validation those of all folds together.
 fn judged(run: &Run) -> Option<BTreeMap<Axis, AxisMetrics>> {
-    let axes = &run.assessment.as_ref()?.by_text.axes;
+    let found = run.assessment.as_ref().map(|found| &found.by_text);
+    let axes = &found.or_else(|| Some(&run.cross_validation.as_ref()?.pooled.model.by_text))?.axes;
     Some(axes.iter().map(|(&axis, found)| (axis, found.metrics)).collect())
 }

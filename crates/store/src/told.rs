@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use record::{
-    Assessment, Baseline, Estimate, Evaluation, Finished, Notice, Problem, Step, TrainConfig, UsedDevice,
+    Assessment, Baseline, CrossValidation, Estimate, Evaluation, Finished, Notice, Problem, Step,
+    TrainConfig, UsedDevice,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ pub enum Told {
     Estimate(Estimate),
     Baseline(Box<Baseline>),
     Assessment(Box<Assessment>),
+    CrossValidation(Box<CrossValidation>),
     /// Where the run can be predicted with, from the run's own folder.
     Model(PathBuf),
     Paused(bool),
@@ -55,6 +57,9 @@ impl Store {
                 }
                 Told::Assessment(found) => {
                     crate::findings::set_json(connection, run, "assessment", found).await?;
+                }
+                Told::CrossValidation(found) => {
+                    crate::findings::set_json(connection, run, "cross_validation", found).await?;
                 }
                 Told::Model(folder) => {
                     let folder = self.home.join("runs").join(run.to_string()).join(folder);

@@ -475,3 +475,23 @@ async fn a_run_is_judged_on_several_data_sets_and_keeps_the_newest_judgement_of_
     let gone = store.keep_run_evaluation(run_evaluation(first, "a", 2)).await;
     assert!(matches!(gone, Err(Error::UnknownRun { run }) if run == first));
 }
+
+#[tokio::test]
+async fn the_folds_of_a_cross_validation_are_found_by_their_numbers_and_outlive_it() {
+    let (_folder, store) = open().await;
+    let whole = TrainConfig { folds: Some(2), ..config("d") };
+    let run = store.add_run(&whole, false, &Origins::default(), 0).await.unwrap();
+    let mut folds = Vec::new();
+    for fold in [2, 1] {
+        let config = whole.of_fold(fold);
+        folds.push(store.add_fold(&config, false, &Origins::default(), 0, Some(run)).await.unwrap());
+    }
+    let found = store.folds(run).await.unwrap();
+    assert_eq!(found.iter().map(|fold| fold.id).collect::<Vec<_>>(), [folds[1], folds[0]]);
+    assert!(found.iter().all(|fold| fold.fold_of == Some(run)));
+    assert_eq!(store.run(run).await.unwrap().fold_of, None);
+    assert_eq!(store.folds(folds[0]).await.unwrap(), []);
+    store.interrupt_run(run).await.unwrap();
+    store.remove_run(run).await.unwrap();
+    assert_eq!(store.run(folds[0]).await.unwrap().fold_of, None);
+}

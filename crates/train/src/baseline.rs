@@ -9,11 +9,12 @@ use record::{
 };
 
 use crate::{
-    Error, Inputs, Listener, Progress,
+    AnswersOf, Error, Inputs, Listener, Progress,
     batching::{groups, plan},
     class_weights,
     error::Result,
     evaluate::{Answers, ValidationSet, evaluate},
+    fold_answers,
     learner::{Learner, TrainingSet},
     prepare::tokenize,
     progress::Tell,
@@ -88,6 +89,7 @@ pub(crate) fn baseline(inputs: &Inputs, words_folder: &Path, tell: &mut Tell) ->
     let Some(found) = answers(inputs, words_folder, tell)? else { return Ok(None) };
     let judged = found.valid.judged(&found.network, &found.answers);
     let assessment = metrics::assess(&judged, found.steps, u64::from(inputs.config.seed));
+    fold_answers::keep(inputs, AnswersOf::Words, judged.axes, judged.logits)?;
     Ok(Some(Baseline { seconds: begin.elapsed().as_secs_f64(), assessment }))
 }
 

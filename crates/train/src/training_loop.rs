@@ -9,13 +9,14 @@ use record::{Dtype, Estimate, Evaluation, Event, Finished, Metric, Problem, Prob
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Error, Inputs, Outcome, Progress, Wish,
+    AnswersOf, Error, Inputs, Outcome, Progress, Wish,
     batching::{Group, Plan, groups, halved, plan},
     checkpoint::{self, Checkpoint, State},
     collapse,
     error::Result,
     estimate,
     evaluate::{Answers, ValidationSet, evaluate},
+    fold_answers,
     learner::{Learned, Learner},
     memory::{held_mib, peak_mib},
     passes,
@@ -426,6 +427,7 @@ impl<'a, B: Backend> TrainingLoop<'a, B> {
         }
         let judged = self.valid.judged(&self.learner.network, &answers);
         let assessment = metrics::assess(&judged, step, u64::from(self.inputs.config.seed));
+        fold_answers::keep(self.inputs, AnswersOf::Model, judged.axes, judged.logits)?;
         let mut notes = self.notes();
         notes.insert("step".into(), json!(step));
         notes.insert(

@@ -139,6 +139,9 @@ export function configOf(draft: Draft): TrainConfig {
     ...(numbers as Pick<TrainConfig, NumberSetting>),
     ...Object.fromEntries(wrong.map((name) => [name, draft.unseen[name]])),
     valid: draft.valid === "" ? null : draft.valid,
+    // Where a data set validates there are no folds, whose field is out of use then.
+    folds: draft.valid === "" ? parse(draft.numbers.folds) : null,
+    fold: null,
     push_to_hub: draft.push_to_hub.trim() || null,
     axes: AXES.filter((axis) => draft.axes[axis]),
     lora_target_modules: partsOf(draft.lora_target_modules).filter((name) => name !== ""),

@@ -1,4 +1,5 @@
 import type { Backend } from "./backend/backend";
+import type { FoldProgress } from "./backend/types/FoldProgress";
 import type { Notice } from "./backend/types/Notice";
 import type { Run } from "./backend/types/Run";
 import { EMPTY_CURVE, type Curve } from "./curve";
@@ -13,6 +14,8 @@ interface Followed {
   /** Whether the run ended early and can go on. */
   readonly resumable: boolean;
   readonly notices: readonly Notice[];
+  /** The folds that were begun, where the run is a cross-validation. */
+  readonly folds: readonly FoldProgress[];
 }
 
 /** A run that is being looked at, kept up to date while it goes on. */
@@ -24,7 +27,7 @@ export interface Follow extends Followed {
   stop(): void;
 }
 
-const NOTHING: Followed = { run: null, curve: EMPTY_CURVE, adapter: false, resumable: false, notices: [] };
+const NOTHING: Followed = { run: null, curve: EMPTY_CURVE, adapter: false, resumable: false, notices: [], folds: [] };
 
 export function createFollow(backend: Backend, onEnd: (run: Run) => void = () => {}): Follow {
   let shown = $state.raw<Followed>(NOTHING);
@@ -39,7 +42,8 @@ export function createFollow(backend: Backend, onEnd: (run: Run) => void = () =>
     close = pollRun({
       showRun: (id, afterStep) => backend.showRun(id, afterStep),
       run,
-      onProgress: ({ run, adapter, resumable, notices }, curve) => (shown = { run, curve, adapter, resumable, notices }),
+      onProgress: ({ run, adapter, resumable, notices, folds }, curve) =>
+        (shown = { run, curve, adapter, resumable, notices, folds }),
       onError: (error) => reportProblem(error, "poll"),
       onRecovered: () => dismissProblem("poll"),
       onEnd: (run) => {
@@ -64,6 +68,9 @@ export function createFollow(backend: Backend, onEnd: (run: Run) => void = () =>
     },
     get notices() {
       return shown.notices;
+    },
+    get folds() {
+      return shown.folds;
     },
     start(run) {
       if (followed === run && !ended) return;

@@ -27,6 +27,7 @@ const TOKENS_PER_PASS = from(4, 2 ** 24);
 const ALLOWED = {
   sample_fraction: aboveZeroTo(1),
   validation_fraction: { good: (value) => value > 0 && value < 1 },
+  folds: emptyOrFrom(2, 100),
   seed: from(0, GREATEST_WHOLE),
   num_train_epochs: { ...aboveZeroTo(1000), empty: true },
   max_steps: emptyOrFrom(1, MOST_STEPS),

@@ -84,7 +84,7 @@ describe("the poller", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(showRun).toHaveBeenCalledTimes(2);
     close();
-    answer({ run: {} as never, steps: [], evaluations: [], adapter: false, resumable: false, notices: [] });
+    answer({ run: {} as never, steps: [], evaluations: [], adapter: false, resumable: false, notices: [], folds: [] });
     await vi.advanceTimersByTimeAsync(30_000);
     expect(showRun).toHaveBeenCalledTimes(2);
   });
@@ -100,6 +100,7 @@ describe("the curve", () => {
     adapter: false,
     resumable: false,
     notices: [],
+    folds: [],
   });
 
   it("does not miss the evaluation that comes after its step", () => {

@@ -8,9 +8,15 @@ export function isActive(status: RunStatus): boolean {
   return status === "queued" || status === "running";
 }
 
-/** The newest of the runs that go on; `runs` has the newest first. */
+/** The newest of the runs that go on, or the cross-validation that it is a fold of; `runs` has the newest first. */
 export function activeRun(runs: readonly Run[]): Run | undefined {
-  return runs.find((run) => isActive(run.status));
+  const active = runs.filter((run) => isActive(run.status));
+  return active.find((run) => run.id === active[0]?.fold_of) ?? active[0];
+}
+
+/** Whether a run is a whole cross-validation, whose folds are runs of their own. */
+export function isCrossValidation({ config }: Run): boolean {
+  return Boolean(config.folds) && !config.fold;
 }
 
 /** Whether a run was computed on a graphics card, or its settings ask for one, which it may have lost. */

@@ -10,7 +10,7 @@ import type { Trainable } from "./backend/types/Trainable";
 
 /** The groups of the advanced settings, each with its settings in the order in which they stand. */
 export const SETTING_GROUPS = {
-  data: ["sample_fraction", "validation_fraction", "seed", "split_by"],
+  data: ["sample_fraction", "validation_fraction", "folds", "seed", "split_by"],
   length: [
     "num_train_epochs",
     "max_steps",

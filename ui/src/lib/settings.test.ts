@@ -26,7 +26,11 @@ describe.each(languages)("the settings of a run in %s", (language) => {
       push_to_hub: "mira/mbti",
       hub_private_repo: true,
     });
-    expect([...found.keys()].sort()).toEqual(Object.values(settings).sort());
+    const { folds, fold, ...others } = settings;
+    expect([...found.keys()].sort()).toEqual(Object.values(others).sort());
+    const crossed = shown({ folds: 5, fold: 2 });
+    expect([crossed.get(folds), crossed.get(fold)]).toEqual(["5", "2"]);
+    expect(crossed.has(settings.validation_fraction)).toBe(false);
     expect(found.get(settings.trainable)).toBe(trainables.lora);
     expect(found.get(settings.dtype)).toBe(dtypes.bf16);
     expect(found.get(settings.lora_rank)).toBe("64");
@@ -53,7 +57,7 @@ describe.each(languages)("the settings of a run in %s", (language) => {
     expect(found.get(settings.trainable)).toBe(trainables[trainable]);
     expect([...found.keys()].filter((name) => name.includes("LoRA"))).toEqual([]);
     expect(found.has(settings.quantization)).toBe(false);
-    expect(found.size).toBe(Object.keys(settings).length - 6);
+    expect(found.size).toBe(Object.keys(settings).length - 8);
   });
 
   it("say what an empty one means, and name the choices", () => {

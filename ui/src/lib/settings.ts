@@ -26,6 +26,8 @@ export function settingsOf(config: TrainConfig, estimate?: Estimate | null): [na
     sample_fraction: formatPercent(locale, config.sample_fraction),
     validation_fraction: formatPercent(locale, config.validation_fraction),
     split_by: known.split_bys[config.split_by],
+    folds: orDefault("folds"),
+    fold: config.fold ? number(config.fold) : "",
     // A seed is a name and not an amount, and takes no separators.
     seed: String(config.seed),
     num_train_epochs: orDefault("num_train_epochs"),
@@ -71,6 +73,9 @@ export function settingsOf(config: TrainConfig, estimate?: Estimate | null): [na
   };
   return (Object.keys(values) as (keyof TrainConfig)[])
     .filter((name) => !["validation_fraction", "split_by"].includes(name) || !config.valid)
+    // The folds validate in place of a part that is held out.
+    .filter((name) => name !== "validation_fraction" || !config.folds)
+    .filter((name) => !["folds", "fold"].includes(name) || Boolean(config[name as "folds" | "fold"]))
     .filter((name) => name !== "hub_private_repo" || config.push_to_hub)
     .filter((name) => !(name.includes("lora") || name === "quantization") || config.trainable === "lora")
     .map((name) => [words().settings[name], values[name]]);

@@ -134,10 +134,15 @@ fn judged_texts(part: Part, model: &Answers, words: Option<&Answers>, seed: u64)
     let judged = |axes, logits| Judged { axes, logits, types: &types, authors: &authors };
     let model = judged(&model.axes[..], &model_logits[..]);
     let words = words.zip(words_logits.as_ref()).map(|(words, logits)| judged(&words.axes, logits));
+    beside_words(&model, words.as_ref(), seed)
+}
+
+/// The judgement of a model beside that of the bag of words, where there is one, on the same texts.
+pub fn beside_words(model: &Judged, words: Option<&Judged>, seed: u64) -> JudgedTexts {
     JudgedTexts {
-        texts: part.len() as i64,
-        model: metrics::judge(&model, seed),
-        words: words.map(|words| metrics::judge(&words, seed)),
-        beside_words: words.map(|words| metrics::compare(&model, &words, seed)),
+        texts: model.types.len() as i64,
+        model: metrics::judge(model, seed),
+        words: words.map(|words| metrics::judge(words, seed)),
+        beside_words: words.map(|words| metrics::compare(model, words, seed)),
     }
 }

@@ -8,6 +8,8 @@ mod show;
 mod watch;
 
 pub use args::EvaluateArgs;
+pub use judge::beside_words;
+pub use show::{judged as show_judged, texts};
 
 use crate::{
     Context,

@@ -105,7 +105,8 @@ fn overlap_warnings(overlap: &Overlap, found: &RunEvaluation) -> Vec<String> {
     warnings
 }
 
-fn judged(judged: &JudgedTexts, run: i64) -> Result<()> {
+/// Some texts that a run was judged on, beside the majority and the bag of words.
+pub fn judged(judged: &JudgedTexts, run: i64) -> Result<()> {
     let (model, words) = (&judged.model, judged.words.as_ref());
     let mean = estimated(&model.mean_balanced_accuracy);
     let of_words = words.map_or_else(String::new, |words| {

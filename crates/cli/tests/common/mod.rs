@@ -4,6 +4,8 @@
 #[path = "../../../../tests/tiny_models/mod.rs"]
 mod tiny_models;
 
+pub mod scikit_learn;
+
 use std::{
     path::PathBuf,
     process::{Command, Output, Stdio},
@@ -92,6 +94,30 @@ impl Engine {
         let shown = self.json(&["runs", "show", &run.to_string()]);
         shown["run"]["status"].as_str().unwrap().to_owned()
     }
+}
+
+/// Texts of letters, no two alike, by authors who keep to their type and write four texts each.
+pub fn letters(engine: &Engine, name: &str, authors: std::ops::Range<u64>) {
+    let mut text = "author,body,mbti\n".to_owned();
+    for author in authors {
+        let mbti = ["INFP", "ESTJ", "ENTP", "ISFJ"][author as usize % 4];
+        for number in 0..4 {
+            let mut state = author * 1_000_003 + number;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state >> 33
+            };
+            // Words, so that the bag of words has some; the first tells the type now and then.
+            let mut words: Vec<String> =
+                (0..8).map(|_| (0..5).map(|_| char::from(b'a' + (next() % 26) as u8)).collect()).collect();
+            if number < 3 {
+                words.push(mbti.to_lowercase().replace(['i', 'e'], "q"));
+            }
+            text += &format!("{name}{author},{},{mbti}\n", words.join(" "));
+        }
+    }
+    let path = engine.file(&format!("{name}.csv"), text);
+    engine.ok(&["datasets", "import", path.to_str().unwrap(), "--name", name]);
 }
 
 /// Waits until something holds, for at most a minute, and says what was waited for.

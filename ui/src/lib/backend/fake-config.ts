@@ -14,6 +14,8 @@ export const FAKE_DEFAULTS: TrainConfig = {
   sample_fraction: 1,
   validation_fraction: 0.2,
   split_by: "author",
+  folds: null,
+  fold: null,
   max_length: 256,
   num_train_epochs: null,
   max_steps: null,

@@ -2,10 +2,13 @@ import { AXES } from "../axes";
 import { assess, type Held } from "./fake-metrics";
 import type { Axis } from "./types/Axis";
 import type { Comparison } from "./types/Comparison";
+import type { CrossValidation } from "./types/CrossValidation";
 import type { DataSetDetail } from "./types/DataSetDetail";
 import type { Estimated } from "./types/Estimated";
+import type { FoldFigures } from "./types/FoldFigures";
 import type { JudgedTexts } from "./types/JudgedTexts";
 import type { Judgement } from "./types/Judgement";
+import type { Level } from "./types/Level";
 import type { Run } from "./types/Run";
 import type { RunComparison } from "./types/RunComparison";
 import type { RunEvaluation } from "./types/RunEvaluation";
@@ -54,6 +57,38 @@ function judgementOf(held: Held, authors: number | null, words: boolean): Judgem
   const known = Object.values(by_text.axes).map(({ metrics }) => metrics.balanced_accuracy ?? 0.5);
   const value = known.reduce((sum, one) => sum + one, 0) / known.length;
   return { mean_balanced_accuracy: around(value, authors ?? by_text.units), by_text, by_author };
+}
+
+/** What the stand-in finds in a cross-validation, all folds of which are alike. */
+export function crossValidationOf(run: Run, held: Held, authors: number | null): CrossValidation {
+  const model = judgementOf(held, authors, false);
+  const words = run.config.model === "words" ? null : judgementOf(held, authors, true);
+  const texts = model.by_text.units;
+  const figures = (level: Level): FoldFigures => ({
+    units: level.units,
+    axes: Object.fromEntries(Object.entries(level.axes).map(([axis, { metrics }]) => [axis, metrics])),
+  });
+  const spread = (level: Level): CrossValidation["by_text"] =>
+    Object.fromEntries(
+      Object.entries(level.axes).map(([axis, { metrics }]) => {
+        const mean = metrics.balanced_accuracy ?? 0.5;
+        const of = { count: run.config.folds ?? 2, mean, standard_deviation: 0.031, lowest: mean - 0.04, highest: mean + 0.04 };
+        return [axis, { balanced_accuracy: of }];
+      }),
+    );
+  const { by_text, by_author } = model;
+  return {
+    run: run.id,
+    pooled: { texts, model, words, beside_words: words && differenceOf(model, words, texts, authors) },
+    folds: Array.from({ length: run.config.folds ?? 2 }, (_, place) => ({
+      fold: place + 1,
+      run: run.id + place + 1,
+      by_text: figures(by_text),
+      by_author: by_author && figures(by_author),
+    })),
+    by_text: spread(by_text),
+    by_author: by_author && spread(by_author),
+  };
 }
 
 /** The difference of two judgements on the same texts. */

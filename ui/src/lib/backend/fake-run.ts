@@ -1,10 +1,12 @@
 import { FAKE_DEVICES, stepsOf } from "./fake-config";
 import { hash, problem } from "./fake-data";
+import { crossValidationOf } from "./fake-evaluation";
 import { assess, confusionOf, metricsOf, SKILLS, type Held } from "./fake-metrics";
 import type { Axis } from "./types/Axis";
 import type { DataSet } from "./types/DataSet";
 import type { Estimate } from "./types/Estimate";
 import type { Evaluation } from "./types/Evaluation";
+import type { FoldProgress } from "./types/FoldProgress";
 import type { Notice } from "./types/Notice";
 import type { Run } from "./types/Run";
 import type { Step } from "./types/Step";
@@ -20,6 +22,8 @@ export interface FakeRun {
   /** Texts of each letter among those held out. */
   held: Held;
   adapter: boolean;
+  /** Steps in all, those of the folds of a cross-validation one after another. */
+  total: number;
   /** Whether it was told to stop at once. */
   stopNow: boolean;
   /** The device that it was resumed on in place of the one of its settings. */
@@ -27,6 +31,22 @@ export interface FakeRun {
 }
 
 const SECONDS_A_STEP = 0.085;
+
+/** Whether these are the settings of a whole cross-validation. */
+const isWhole = (config: TrainConfig): boolean => config.folds !== null && config.fold === null;
+
+/** The folds that were begun. The stand-in keeps no runs for them. */
+export function foldsOf({ run, steps, total }: FakeRun): FoldProgress[] {
+  const { folds } = run.config;
+  if (!isWhole(run.config) || folds === null || run.status === "queued") return [];
+  const each = Math.ceil(total / folds);
+  const begun = Math.min(folds, Math.floor(steps.length / each) + 1);
+  return Array.from({ length: begun }, (_, place) => {
+    const step = Math.min(each, steps.length - place * each);
+    const status = step === each || run.status === "finished" ? "finished" : run.status;
+    return { fold: place + 1, run: run.id + place + 1, status, step, total_steps: each };
+  });
+}
 
 export function createRun(
   id: number,
@@ -44,6 +64,7 @@ export function createRun(
     held.set(axis, [firstHeld, valid - firstHeld]);
   }
   const authors = data.authors;
+  const total = stepsOf(config, train);
   const given = config.valid !== null;
   const byText = authors === null || config.split_by === "text";
   const run: Run = {
@@ -64,7 +85,7 @@ export function createRun(
     started_at: null,
     finished_at: null,
     train_seconds: null,
-    total_steps: stepsOf(config, train),
+    total_steps: isWhole(config) ? null : total,
     last_step: null,
     axes: {},
     tokens_per_second: null,
@@ -83,8 +104,10 @@ export function createRun(
     pushed: null,
     used_device: null,
     collapse: [],
+    fold_of: null,
+    cross_validation: null,
   };
-  return { run, steps: [], evaluations: [], notices: [], held, adapter: false, stopNow: false, device: null };
+  return { run, steps: [], evaluations: [], notices: [], held, adapter: false, total, stopNow: false, device: null };
 }
 
 /** Goes on by one step, and ends or waits where the real thing would. */
@@ -124,8 +147,7 @@ export function usedDevice(asked: string): UsedDevice {
 }
 
 function learn(fake: FakeRun): void {
-  const { run, steps } = fake;
-  const total = run.total_steps ?? 1;
+  const { run, steps, total } = fake;
   const number = steps.length + 1;
   const perStep = run.config.per_device_train_batch_size * run.config.gradient_accumulation_steps;
   const noise = (hash(`${run.id} ${number}`) % 1000) / 1000 - 0.5;
@@ -141,7 +163,7 @@ function learn(fake: FakeRun): void {
     memory_mib: 388 + noise * 10,
   };
   steps.push(step);
-  run.last_step = step;
+  run.last_step = isWhole(run.config) ? null : step;
   run.tokens_per_second = step.tokens_per_second;
   const every = run.config.eval_steps ?? Math.max(1, Math.floor(total / 10));
   if (number % every === 0 || number === total || run.stop_requested) evaluate(fake, number / total);
@@ -163,6 +185,10 @@ export function end(fake: FakeRun, status: "finished" | "stopped" | "interrupted
     const params = { step: String(steps.length), rows: "17, 204, 311", checkpoint: String(fake.evaluations.at(-1)?.step ?? 0) };
     run.failure = problem("loss_not_finite", params);
   }
+  if (isWhole(run.config)) {
+    if (status === "finished") run.cross_validation = crossValidationOf(run, held, run.split?.valid_authors ?? null);
+    return;
+  }
   const saved = (status === "finished" || status === "stopped") && !fake.stopNow;
   if (!saved) return;
   run.model_folder = `/home/you/.mbti-tuner/runs/${run.id}/model`;
@@ -178,7 +204,7 @@ export function end(fake: FakeRun, status: "finished" | "stopped" | "interrupted
 
 /** Whether a run ended early with something to go on from. */
 export function isResumable({ run, evaluations }: FakeRun): boolean {
-  return ["stopped", "interrupted", "failed"].includes(run.status) && evaluations.length > 0;
+  return ["stopped", "interrupted", "failed"].includes(run.status) && (evaluations.length > 0 || isWhole(run.config));
 }
 
 /** Ends a run as a graphics card does that fails in the middle of it. */

@@ -6,7 +6,7 @@ import { createFakeHub, type FakeHub } from "./fake-hub";
 import { createDataSet, createDetail, importProblem, nameFromPath, problem } from "./fake-data";
 import { predict } from "./fake-predict";
 import { bytesOf, cleanedOf, leaksOf, partNames, previewOf, sampledOf, TYPE_WORDS_ALONE, WORK_SHARES } from "./fake-texts";
-import { advance, createRun, end, isResumable, loseDevice, resume, usedDevice, type FakeRun } from "./fake-run";
+import { advance, createRun, end, foldsOf, isResumable, loseDevice, resume, usedDevice, type FakeRun } from "./fake-run";
 import type { Axis } from "./types/Axis";
 import type { Chosen } from "./types/Chosen";
 import type { Estimate } from "./types/Estimate";
@@ -199,11 +199,13 @@ export function createFake(options: FakeOptions = {}): Fake {
         const isNew = (point: { step: number }) => point.step > afterStep;
         return {
           run,
-          steps: steps.filter(isNew),
-          evaluations: evaluations.filter(isNew),
+          // The curves of a cross-validation are those of its folds.
+          steps: run.total_steps === null ? [] : steps.filter(isNew),
+          evaluations: run.total_steps === null ? [] : evaluations.filter(isNew),
           adapter,
           resumable: isResumable(found),
           notices,
+          folds: foldsOf(found),
         };
       }),
     predict: (id, text) => answer(() => predict(runOf(id).run, text)),

@@ -3,6 +3,7 @@ import type { Assessment } from "./Assessment";
 import type { Axis } from "./Axis";
 import type { AxisMetrics } from "./AxisMetrics";
 import type { Baseline } from "./Baseline";
+import type { CrossValidation } from "./CrossValidation";
 import type { Estimate } from "./Estimate";
 import type { Origins } from "./Origins";
 import type { Problem } from "./Problem";
@@ -81,4 +82,12 @@ used_device: UsedDevice | null,
 /**
  * The notices by which it goes nowhere, those of `ProblemCode::is_collapse`, the oldest first.
  */
-collapse: Array<Problem>, };
+collapse: Array<Problem>, 
+/**
+ * The cross-validation, a run itself, that this run is a fold of.
+ */
+fold_of: number | null, 
+/**
+ * What all folds told together, where this is a cross-validation that is finished.
+ */
+cross_validation: CrossValidation | null, };

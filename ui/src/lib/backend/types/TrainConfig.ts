@@ -52,6 +52,15 @@ validation_fraction: number,
  */
 split_by: SplitBy, 
 /**
+ * Cross-validates: so many runs, each validated with another part of the authors, or of the texts, in place of
+ * `validation_fraction`.
+ */
+folds: number | null, 
+/**
+ * Which of these runs this is, from 1; without it, the whole cross-validation.
+ */
+fold: number | null, 
+/**
  * Texts are cut to so many tokens, the special ones included.
  */
 max_length: number, 

@@ -59,4 +59,18 @@ export const evaluation = {
   points: "{value} points",
   compare_left_out: "{n} text is left out, as one of the runs learned from it, from its like or from its author.|{n} texts are left out, as one of the runs learned from them, from their like or from their authors.",
   compare_unknown_overlap: "What one of the runs learned from is no longer there, so that nobody knows which of these texts it knew.",
+
+  folds_title: "Cross-validation in {n} folds",
+  folds_hint_author: "{n} text was judged once, by a model that learned nothing of its author.|{n} texts were judged once each, by models that learned nothing of their authors.",
+  folds_hint_text: "{n} text was judged once, by a model that did not learn from it.|{n} texts were judged once each, by models that did not learn from them.",
+  folds_best_hint: "Which evaluation was the best was chosen in each fold by the texts that judge it, which flatters a little. Without \"{setting}\" it does not.",
+  folds_alone: "The folds by themselves",
+  folds_alone_hint: "Balanced accuracy: the mean over the folds, their standard deviation, and each fold.",
+  folds_deviation: "Mean ± deviation",
+  folds_removal_question: "Remove run {run} with all its folds and their models? This cannot be undone.",
+  folds_begun: "Folds",
+  fold_number: "Fold {fold}",
+  fold_of: "Fold {fold} of {folds}",
+  fold_of_run: "Fold {fold} of {folds} of the cross-validation, run {run}",
+  folds_count: "{n} folds",
 } as const;

@@ -20,6 +20,8 @@ export const settings = {
   sample_fraction: "Part of the texts used",
   validation_fraction: "Part held out",
   split_by: "What is held out whole",
+  folds: "Folds of a cross-validation",
+  fold: "Which of the folds",
   max_length: "Tokens of a text at most",
   num_train_epochs: "Passes over the texts (epochs)",
   max_steps: "Steps at most",
@@ -67,6 +69,7 @@ export const settings = {
 export const setting_hints = {
   sample_fraction: "1 uses all. Less is drawn at random, each type in proportion, for a quick try.",
   validation_fraction: "Scores are measured on this part. Counts only where no data set to validate with is chosen.",
+  folds: "Trains once for each fold and judges all answers together, each text by a model that learned nothing of its author. It takes so many trainings. With few authors (57 are few) it is the only honest figure. Counts only where no data set to validate with is chosen.",
   split_by: "By text, an author's texts may be on both sides; the model can recognize the author, and the scores are flattered.",
   seed: "The same seed gives the same split, order and first weights.",
   max_length: "Longer texts are cut. Memory and time grow with it.",
@@ -109,11 +112,12 @@ export const setting_hints = {
   use_rslora: "Multiplies by alpha over the root of the rank instead, which suits large ranks.",
   push_to_hub: "On Hugging Face, once the run is finished. Whether you may is asked before it begins.",
   hub_private_repo: "Only where the repository has to be made; one that is there stays as it is.",
-} as const satisfies Record<Exclude<keyof TrainConfig, "data" | "valid" | "model" | "axes">, string>;
+} as const satisfies Record<Exclude<keyof TrainConfig, "data" | "valid" | "model" | "axes" | "fold">, string>;
 
 /** What a setting means that is left empty. */
 export const when_empty = {
   num_train_epochs: "by the number of texts",
+  folds: "none, a part is held out once",
   max_steps: "no limit",
   max_tokens_per_batch: "a fixed number of texts",
   per_device_eval_batch_size: "as many as have 2,048 tokens",
@@ -263,6 +267,8 @@ export const allowed = {
   sample_fraction: "a number above 0, at most 1",
   validation_fraction: "a number above 0, below 1",
   split_by: "author or text",
+  folds: "a whole number from 2 to 100, or empty; beside no data set to validate with and no push to Hugging Face",
+  fold: "a whole number from 1 to the number of folds",
   max_length: from.four,
   num_train_epochs: "a number above 0, at most 1000, or empty",
   max_steps: orEmpty.one,

@@ -61,4 +61,18 @@ export const evaluation: Words<typeof english> = {
   points: "{value} 个百分点",
   compare_left_out: "{n} 条文本未计入：其中一次训练学过它们、近似的文本或其作者。",
   compare_unknown_overlap: "其中一次训练所用的数据已不在，因此无法得知它早已学过哪些文本。",
+
+  folds_title: "{n} 折交叉验证",
+  folds_hint_author: "共 {n} 条文本，每条由没有学过其作者的模型评判一次。",
+  folds_hint_text: "共 {n} 条文本，每条由没有学过它的模型评判一次。",
+  folds_best_hint: "每一折中哪次评估最佳，是由评判它的同一批文本选出的，结果会略微偏高。不选“{setting}”就不会如此。",
+  folds_alone: "各折单独的结果",
+  folds_alone_hint: "平衡准确率：各折的平均值、标准差，以及每一折的值。",
+  folds_deviation: "平均 ± 标准差",
+  folds_removal_question: "删除第 {run} 次训练及其各折和各折的模型？此操作无法撤销。",
+  folds_begun: "各折",
+  fold_number: "第 {fold} 折",
+  fold_of: "第 {fold} 折，共 {folds} 折",
+  fold_of_run: "第 {run} 次训练（交叉验证）的第 {fold} 折，共 {folds} 折",
+  folds_count: "{n} 折",
 };

@@ -8,6 +8,8 @@ export const settings: Dictionary["settings"] = {
   sample_fraction: "使用的文本比例",
   validation_fraction: "留出比例",
   split_by: "整体留出的单位",
+  folds: "交叉验证的折数",
+  fold: "第几折",
   max_length: "每条文本最多词元数",
   num_train_epochs: "训练轮数（epochs）",
   max_steps: "最多步数",
@@ -54,6 +56,7 @@ export const settings: Dictionary["settings"] = {
 export const setting_hints: Dictionary["setting_hints"] = {
   sample_fraction: "1 表示全部使用。更小则按各类型的比例随机抽取，便于快速尝试。",
   validation_fraction: "分数在这一部分上测得。仅在没有选择验证数据集时有效。",
+  folds: "每一折训练一次，再把全部答案合在一起评判：每条文本都由没有学过其作者的模型来判断。训练次数与折数相同。作者不多时（57 位就算少），只有这样得到的数字才可靠。仅在没有选择验证数据集时有效。",
   split_by: "按单条文本划分时，同一作者的文本可能出现在两边，模型可以认出作者，分数会偏高。",
   seed: "种子相同，划分、顺序和初始权重就相同。",
   max_length: "更长的文本会被截断。越大越费内存和时间。",
@@ -100,6 +103,7 @@ export const setting_hints: Dictionary["setting_hints"] = {
 
 export const when_empty: Dictionary["when_empty"] = {
   num_train_epochs: "按文本数量决定",
+  folds: "不做交叉验证，只留出一部分",
   max_steps: "不限",
   max_tokens_per_batch: "固定的文本条数",
   per_device_eval_batch_size: "合计 2,048 个词元的条数",
@@ -247,6 +251,8 @@ export const allowed: Dictionary["allowed"] = {
   sample_fraction: "大于 0、不超过 1 的数",
   validation_fraction: "大于 0、小于 1 的数",
   split_by: "author 或 text",
+  folds: "从 2 到 100 的整数，或不填；不能与验证数据集或推送到 Hugging Face 同时使用",
+  fold: "从 1 到折数的整数",
   max_length: from.four,
   num_train_epochs: "大于 0、不超过 1000 的数，或不填",
   max_steps: orEmpty.one,

@@ -51,7 +51,8 @@ fn split_fold(labels: &Labels, rows: &[u32], config: &TrainConfig) -> Result<Spl
     let valid = folds.swap_remove(place);
     let train = rest(rows, &valid);
     let method = method(labels, rows, config.split_by);
-    Ok(Split { summary: summary(method, config.seed, (labels, &train), (labels, &valid)), train, valid })
+    let summary = summary(method, config.seed, (labels, &train), (labels, &valid));
+    Ok(Split { summary, train, valid, fingerprints: [None, None] })
 }
 
 /// Refuses a cross-validation that has fewer authors, or texts where no author is kept together, of some letter of its

@@ -17,7 +17,7 @@ pub enum Event {
     Evaluation(Evaluation),
     Notice(Notice),
     Assessment(Assessment),
-    CrossValidation(CrossValidation),
+    CrossValidation(Box<CrossValidation>),
     Finished(Finished),
 }
 

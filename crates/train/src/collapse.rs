@@ -28,6 +28,9 @@ const ERRORS: f64 = 3.0;
 /// higher by the other has broken loose.
 const FALL: f64 = 0.005;
 const BROKEN_LOOSE: f64 = 0.05;
+/// A loss that never fell and is surely higher by this part has diverged. A head that was drawn by chance and does not move is
+/// above the constant's by less.
+const DIVERGED: f64 = 0.5;
 /// Answers whose probabilities vary by less than this part of what their errors do explain less than
 /// 1/400 of what there is to explain.
 const SPREAD: f64 = 0.05;
@@ -161,7 +164,7 @@ impl Watch {
         let mut found = Vec::new();
         let of_the_loss = [ProblemCode::LossNotFalling, ProblemCode::LossDiverged];
         if never_falls && !of_the_loss.iter().any(|code| self.told.contains(code)) {
-            let diverged = recent.surely_below(-BROKEN_LOOSE * course.constant_loss);
+            let diverged = recent.surely_below(-DIVERGED * course.constant_loss);
             let problem =
                 if diverged { loss_diverged(course, &recent) } else { loss_not_falling(course, &recent) };
             self.told.push(problem.code);

@@ -82,7 +82,8 @@ fn encode_both(
     let Some(train) = one(inputs.train, 0)? else { return Ok(None) };
     let unreadable = tokenizer.unknown_id().and_then(|unknown| unreadable::notice_of(&train, unknown));
     let Some(valid) = one(inputs.valid, inputs.train.len())? else { return Ok(None) };
-    if let Some(problem) = unreadable {
+    // A run that is resumed has said so.
+    if let Some(problem) = unreadable.filter(|_| inputs.resume.is_none()) {
         notice(tell, 0, problem)?;
     }
     Ok(Some((train, valid, max_length)))

@@ -4,7 +4,7 @@ use data::Encoded;
 use record::{Problem, ProblemCode};
 
 /// A text with more than this part of unknown tokens says little to a model.
-const UNKNOWN: f64 = 0.2;
+const UNKNOWN: f64 = 0.4;
 /// So large a part of such texts is worth a notice.
 const TEXTS: f64 = 0.05;
 /// At most so many texts are looked at, spread evenly.
@@ -24,7 +24,7 @@ pub(crate) fn notice_of(encoded: &Encoded, unknown: u32) -> Option<Problem> {
     (share > TEXTS).then(|| {
         let percent = format!("{:.0}", 100.0 * share);
         let message = format!(
-            "The model cannot read {percent} % of the training texts: more than a fifth of their tokens are unknown to it, as \
+            "The model cannot read {percent} % of the training texts: more than two fifths of their tokens are unknown to it, as \
              those of another language are. It learns next to nothing from these. Choose a model for their language, such as \
              multilingual-e5-small for Chinese."
         );

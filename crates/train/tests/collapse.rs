@@ -133,6 +133,7 @@ fn config() -> TrainConfig {
         axes: AXES.to_vec(),
         max_steps: Some(160),
         learning_rate: Some(2e-3),
+        head_learning_rate_multiplier: 1.0,
         warmup_ratio: 0.1,
         ..Default::default()
     }

@@ -105,7 +105,7 @@ fn work(context: &Context, whole: &Run, device: Option<&str>) -> Result<()> {
     runtime.block_on(home.store.write_down(whole.id, &told))?;
     match found {
         Some(found) if context.json => {
-            print::json(&Event::CrossValidation(found))?;
+            print::json(&Event::CrossValidation(Box::new(found)))?;
             print::json(&Event::Finished(finished))
         }
         None if context.json => print::json(&Event::Finished(finished)),

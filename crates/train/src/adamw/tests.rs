@@ -78,7 +78,9 @@ fn parameters_with_a_multiple_of_the_rate_move_as_at_that_rate_and_the_others_as
         }
         // Gradients of these weights and not of moved ones: what they are must not depend on the rate.
         let gradients = gradients(&weights);
-        (0..5).for_each(|_| drop(optimizer.step(&weights, &gradients, rate).unwrap()));
+        for _ in 0..5 {
+            optimizer.step(&weights, &gradients, rate).unwrap();
+        }
         weights.parameters.iter().map(|p| p.var.to_vec1::<f32>().unwrap()).collect::<Vec<_>>()
     };
     let (usual, fast, both) = (moved(0.01, None), moved(0.08, None), moved(0.01, Some(8.0)));

@@ -98,7 +98,8 @@ tokens_per_pass: TokensPerPass,
 /**
  * The highest learning rate; without one, the model family's own.
  */
-learning_rate: number | null, /**
+learning_rate: number | null, 
+/**
  * The head's learning rate as a multiple of `learning_rate`, where more than the head learns: the head begins with
  * nothing, and what it does not read yet teaches the other weights little.
  *

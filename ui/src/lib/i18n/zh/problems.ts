@@ -45,7 +45,7 @@ export const problems: Dictionary["problems"] = {
   loss_not_falling: "训练损失没有下降：到当时为止的最近 {steps} 步为 {loss}，并不比不看文本时更低，而对所有文本给出同一答案就能达到 {constant}。请检查标签与文本是否对应，把学习率调低或调高十倍，训练更久，或让更多权重参与学习。",
   loss_diverged: "训练损失发散了：到当时为止的最近 {steps} 步为 {loss}，而对所有文本给出同一答案就能达到 {constant}。请把学习率降到十分之一（当时为 {learning_rate}）后重新开始。",
   gradients_clipped: "梯度一直处于裁剪上限，而损失没有下降：到当时为止的最近 {steps} 步中，每一步的梯度范数都超过了 {limit}，最后一段平均为 {norm}。请降低学习率（当时为 {learning_rate}）并加上预热后重新开始。",
-  unreadable_texts: "模型读不懂 {percent} % 的训练文本：其中超过五分之一的词元它不认识，例如另一种语言的文本。它从这些文本中几乎学不到东西。请选择适合该语言的模型，中文可用 multilingual-e5-small。",
+  unreadable_texts: "模型读不懂 {percent} % 的训练文本：其中超过五分之二的词元它不认识，例如另一种语言的文本。它从这些文本中几乎学不到东西。请选择适合该语言的模型，中文可用 multilingual-e5-small。",
   out_of_memory: "{memory_of}的内存用完了（{moment}）。以下每一项都能少用内存：{settings}。更改其中一项后请重新开始。",
   checkpoint_passed_over: "检查点 {path} 已损坏，已跳过：{reason}。改用更早的检查点。",
   nothing_to_resume: "第 {run} 次训练没有完整的检查点，无法接着训练。请在“训练”中重新开始。",

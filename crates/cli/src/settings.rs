@@ -87,7 +87,7 @@ const SETTINGS: &[Row] = &[
         "metric_for_best_model",
         None,
         "loss, or the mean over the axes of accuracy, f1, macro_f1, balanced_accuracy, \
-        mcc, roc_auc, log_loss or expected_calibration_error [default: loss]",
+        mcc, roc_auc, log_loss or expected_calibration_error [default: roc_auc]",
     ),
     (
         "early_stopping_patience",

@@ -77,7 +77,6 @@ impl Preset {
                 num_train_epochs: Some(4.0),
                 per_device_train_batch_size: 16,
                 lr_scheduler_type: LrSchedulerType::Cosine,
-                metric_for_best_model: Metric::LogLoss,
                 early_stopping_patience: 3,
                 ..usual
             },

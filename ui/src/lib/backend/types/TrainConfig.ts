@@ -143,7 +143,9 @@ save_total_limit: number,
  */
 load_best_model_at_end: boolean, 
 /**
- * What makes an evaluation the best: the loss, or the mean of a metric over the axes.
+ * What makes an evaluation the best: the loss, or the mean of a metric over the axes. By default how well the letters
+ * are told apart (ROC AUC): the loss rises already where a model is only too sure of itself, which its temperature
+ * mends.
  */
 metric_for_best_model: Metric, 
 /**

@@ -302,7 +302,7 @@ fn auto_passes_over_a_card_that_cannot_hold_the_run_and_keeps_why() {
 #[test]
 fn whatever_a_card_holds_auto_ends_the_run_on_it_or_on_the_processor() {
     let engine = prepared();
-    let sizes: Vec<String> = (60..=156).step_by(8).map(|size| format!("{size}KiB")).collect();
+    let sizes: Vec<String> = (96..=264).step_by(28).map(|size| format!("{size}KiB")).collect();
     let used: Vec<String> = sizes
         .iter()
         .enumerate()

@@ -41,17 +41,17 @@ pub fn least_mib(model_folder: &Path, config: &TrainConfig) -> Result<f64> {
     Ok(fixed(&model::start(model_folder, &setup)?.weights, config))
 }
 
-/// Tokens of the shortest text that is looked at: one word between a model's special tokens, and one more.
-const SHORTEST: u32 = 4;
+/// Tokens of a short post. Which texts a run has is not known when its device is chosen, and all but a few are longer.
+const SHORT: u32 = 32;
 
 /// What must be free of a GPU, in MiB, for a run with these settings to take even one step: what it holds, the activations of
-/// one short text in the way that keeps the least, and what no plan knows of.
+/// one short post in the way that keeps the least, and what no plan knows of.
 ///
 /// Errors: as [`least_mib`].
 pub fn least_of_a_gpu_mib(model_folder: &Path, config: &TrainConfig) -> Result<f64> {
     let network = memory_plan::shapes(model_folder, config)?;
     let checkpointing = ways(config.gradient_checkpointing).last().copied().unwrap_or_default();
-    let text = memory_plan::texts_of(&network, &[SHORTEST]);
+    let text = memory_plan::texts_of(&network, &[SHORT.min(config.max_length)]);
     let plan = memory_plan::planned(&network, config, &text, None, checkpointing)?;
     Ok(with_spare_mib(memory::mib(plan.peak())))
 }

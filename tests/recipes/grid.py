@@ -11,9 +11,6 @@ import statistics
 import subprocess
 from pathlib import Path
 
-CHANCE = 0.5
-COLLAPSE = {"answers_constant", "loss_not_falling", "gradients_clipped"}
-
 
 def engine(args, *command):
     done = subprocess.run([args.engine, "--home", args.home, *command], capture_output=True, text=True)
@@ -35,7 +32,6 @@ def one(args, data, model, seed):
     shown = json.loads(engine(args, "runs", "show", str(number), "--json"))
     run = shown["run"]
     assessment, words = run["assessment"], (run.get("baseline") or {}).get("assessment")
-    notices = {event["problem"]["code"] for event in events if event.get("event") == "notice"}
     axes = assessment["by_text"]["axes"].values()
     return {
         "data": data, "model": model, "seed": seed, "settings": sorted(args.set),
@@ -49,7 +45,7 @@ def one(args, data, model, seed):
         "words": mean_of(words) if words else mean_of(assessment),
         "seconds": next(event["train_seconds"] for event in events if event.get("event") == "finished"),
         "best_step": next(event.get("best_step") for event in events if event.get("event") == "finished"),
-        "collapsed": sorted(notices & COLLAPSE),
+        "collapsed": [problem["code"] for problem in run["collapse"]],
     }
 
 
